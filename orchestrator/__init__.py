@@ -1,0 +1,1 @@
+"""One process that watches all agents, stores and serves."""

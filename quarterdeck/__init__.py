@@ -1,0 +1,3 @@
+"""The contracts every folder and plugin shares."""
+
+__version__ = "0.1.0"

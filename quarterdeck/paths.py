@@ -1,0 +1,182 @@
+"""Where state lives, and how files are written so that they never tear.
+
+``$QUARTERDECK_HOME``, else ``$XDG_STATE_HOME/quarterdeck``, else ``~/.local/state/quarterdeck``. Folders are
+0700, files 0600.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from quarterdeck.errors import Broken
+
+SOCKET_PATH_LIMIT = 100
+"""Bytes; ``sun_path`` holds 108 on Linux and 104 on macOS, with the closing NUL."""
+
+NETWORK_FILE_SYSTEMS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.sshfs", "lustre", "glusterfs", "fuse.glusterfs"}
+)
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The layout of one state folder. Pure: nothing is created until :meth:`prepare`."""
+
+    home: Path
+
+    @property
+    def database(self) -> Path:
+        return self.home / "state.db"
+
+    @property
+    def agents(self) -> Path:
+        return self.home / "agents"
+
+    @property
+    def trash(self) -> Path:
+        return self.home / "trash"
+
+    @property
+    def worktrees(self) -> Path:
+        return self.home / "worktrees"
+
+    @property
+    def backups(self) -> Path:
+        return self.home / "backups"
+
+    @property
+    def log(self) -> Path:
+        return self.home / "log" / "orchestrator.jsonl"
+
+    @property
+    def run(self) -> Path:
+        """Sockets, lock and pid file; a short folder under /tmp where the path would pass the limit."""
+        run = self.home / "run"
+        longest = run / "h-0123456789abcdef.sock"
+        if len(os.fsencode(longest)) <= SOCKET_PATH_LIMIT:
+            return run
+        digest = hashlib.sha256(os.fsencode(self.home.resolve())).hexdigest()[:16]
+        return Path(f"/tmp/quarterdeck-{os.getuid()}") / digest  # noqa: S108  private_folder checks its owner
+
+    @property
+    def socket(self) -> Path:
+        """The orchestrator's Unix socket."""
+        return self.run / "api.sock"
+
+    @property
+    def lock(self) -> Path:
+        """Held with flock by the living orchestrator; the one proof that it lives."""
+        return self.run / "orchestrator.lock"
+
+    def agent(self, agent_id: str) -> Path:
+        """The folder of one agent."""
+        return self.agents / agent_id
+
+    def holder_socket(self, agent_id: str) -> Path:
+        """Where the holder (or pane writer) of one agent listens."""
+        return self.run / f"h-{agent_id}.sock"
+
+    def prepare(self) -> None:
+        """Create the folders 0700. Raises :class:`Broken` where the place cannot be used."""
+        kind = file_system(self.home)
+        if kind in NETWORK_FILE_SYSTEMS:
+            raise Broken(
+                f"the state folder {self.home} is on a network file system ({kind}): SQLite and locks fail there",
+                hint="set QUARTERDECK_HOME to a folder on a local disk",
+                path=str(self.home),
+            )
+        for folder in (self.home, self.agents, self.trash, self.worktrees, self.backups, self.log.parent, self.run):
+            private_folder(folder)
+
+
+def private_folder(folder: Path) -> None:
+    """Create ``folder`` 0700 and refuse one that somebody else owns. Raises :class:`Broken`."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder.parent.name == f"quarterdeck-{os.getuid()}":
+            folder.parent.chmod(0o700)
+        status = folder.stat()
+    except OSError as error:
+        raise Broken(
+            f"cannot use {folder}: {error.strerror or error}; nothing was changed",
+            hint="set QUARTERDECK_HOME to a folder you may write to",
+            path=str(folder),
+        ) from error
+    if status.st_uid != os.getuid():
+        raise Broken(
+            f"{folder} belongs to another user (uid {status.st_uid})",
+            hint="set QUARTERDECK_HOME to a folder of your own",
+            path=str(folder),
+        )
+    if status.st_mode & 0o077:
+        folder.chmod(0o700)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise Broken(
+            f"no permission to write to {folder}",
+            hint="set QUARTERDECK_HOME to a folder you may write to",
+            path=str(folder),
+        )
+
+
+def default_home(environ: Mapping[str, str] = os.environ) -> Path:
+    """The state folder the environment names."""
+    if home := environ.get("QUARTERDECK_HOME"):
+        return Path(home).expanduser().absolute()
+    base = environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(base).expanduser().absolute() / "quarterdeck"
+
+
+def file_system(path: Path) -> str:
+    """The type of the file system that holds ``path`` (or its nearest existing parent); "" where unknown."""
+    here = path.absolute()
+    while not here.exists() and here != here.parent:
+        here = here.parent
+    target = os.fspath(here.resolve())
+    best, kind = "", ""
+    try:
+        with open("/proc/self/mounts", encoding="utf-8", errors="replace") as mounts:
+            for line in mounts:
+                _, point, this_kind, *_ = line.split(" ")
+                point = point.replace("\\040", " ")
+                if (target == point or target.startswith(point.rstrip("/") + "/")) and len(point) >= len(best):
+                    best, kind = point, this_kind
+    except OSError:
+        return ""
+    return kind
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Replace ``path`` with ``data`` so that a crash leaves the old file or the new one: temp, fsync, rename, fsync."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename or a new file in ``folder`` durable."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def boot_id() -> str:
+    """Names this boot of the machine; "" where the system does not tell."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""

@@ -1,0 +1,54 @@
+"""Who a process id really is: start time and state letter from ``/proc``, standard library only.
+
+A pid alone proves nothing (it may be reused) and ``kill(pid, 0)`` calls a zombie alive, so identity is
+``(pid, start time)`` and life is the state letter (proc(5), fields 3, 4 and 22 of ``/proc/PID/stat``).
+"""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+
+class Identity(NamedTuple):
+    """A process that cannot be confused with another one of the same boot. ``started`` is in clock ticks since boot."""
+
+    pid: int
+    started: int
+
+
+class Stat(NamedTuple):
+    """Part of ``/proc/PID/stat``."""
+
+    state: str
+    parent: int
+    group: int
+    session: int
+    started: int
+
+
+def stat(pid: int) -> Stat | None:
+    """What ``/proc`` says of ``pid``, None when there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            rest = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    return Stat(rest[0].decode(), int(rest[1]), int(rest[2]), int(rest[3]), int(rest[19]))
+
+
+def identity(pid: int) -> Identity | None:
+    """The identity of a living process; None for none or a zombie."""
+    found = stat(pid)
+    return Identity(pid, found.started) if found and found.state not in "ZX" else None
+
+
+def alive(who: Identity) -> bool:
+    """Whether exactly this process still runs (a zombie does not)."""
+    return identity(who.pid) == who
+
+
+def members(session: int) -> list[int]:
+    """Pids of the living processes in one process session."""
+    pids = (int(name) for name in os.listdir("/proc") if name.isdigit())
+    return [pid for pid in pids if (seen := stat(pid)) and seen.session == session and seen.state not in "ZX"]

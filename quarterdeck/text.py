@@ -1,0 +1,43 @@
+"""Text chosen by an agent (title, path, branch, message) made safe to show.
+
+Everything an agent can choose is hostile: it may carry control characters, escape sequences, bidirectional
+overrides or line breaks. :func:`safe` is the one function that makes it showable; what it returns holds
+printable characters only, on one line, bounded. It is never parsed as markup afterwards.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+_BAD_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_KEEP = frozenset("\u200d\ufe0f\ufe0e")
+ELLIPSIS = "…"
+
+
+def safe(text: str, limit: int = 200) -> str:
+    """``text`` without C0, C1, format and bidi characters, white space folded, cut to ``limit`` characters."""
+    if text.isascii() and text.isprintable() and len(text) <= limit:
+        return text
+    head = text[: limit * 8]
+    kept = "".join(
+        " " if char in "\t\n\r\v\f\u2028\u2029\u0085" else char
+        for char in head
+        if char in _KEEP or char in "\t\n\r\v\f\u2028\u2029\u0085" or unicodedata.category(char) not in _BAD_CATEGORIES
+    )
+    kept = " ".join(kept.split())
+    return kept if len(kept) <= limit else kept[: limit - 1] + ELLIPSIS
+
+
+def cut_middle(text: str, limit: int) -> str:
+    """A name shortened in its middle to ``limit`` characters."""
+    if len(text) <= limit:
+        return text
+    if limit <= 1:
+        return text[:limit]
+    tail = (limit - 1) // 2
+    return text[: limit - 1 - tail] + ELLIPSIS + (text[-tail:] if tail else "")
+
+
+def cut_left(text: str, limit: int) -> str:
+    """A path shortened from its left to ``limit`` characters."""
+    return text if len(text) <= limit else ELLIPSIS + text[len(text) - limit + 1 :]

@@ -1,0 +1,1 @@
+"""The heart: sessions and agents, their store, checkpoints, restore."""

@@ -1,0 +1,1 @@
+"""Where agents run: adapters behind one protocol, the journal, the screen."""
