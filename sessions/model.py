@@ -102,19 +102,3 @@ class Event:
     session: str = ""
     agent: str = ""
     data: dict[str, object] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Checkpoint:
-    """What is needed to draw an agent's screen again: a snapshot at a journal offset, and where it came from."""
-
-    agent: str
-    offset: int
-    cols: int
-    lines: int
-    emulator: str
-    """Name and version of the emulator; another version restores from ``rendering``."""
-    snapshot: bytes
-    rendering: bytes
-    """Plain VT text that draws the same screen."""
-    wall_ns: int = 0
