@@ -1,0 +1,41 @@
+# Everything a clone needs: `make run` and `make test` do their own set-up.
+
+VENV := .venv
+READY := $(VENV)/ready
+BIN := $(VENV)/bin
+export PYTHONUTF8 := 1
+
+.PHONY: run test check bench bench-check lock setup openapi clean
+
+run: $(READY) ## set up, then run the main job on a demo session
+	@$(BIN)/quarterdeck demo
+
+test: $(READY) ## set up, then pass the tests
+	@$(BIN)/python -m pytest -q
+
+check: $(READY) ## lint, format, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY) ## measure the figures beside their peers; writes benchmarks/results.md
+	$(BIN)/python -m benchmarks
+
+bench-check: $(READY) ## counts that do not depend on the machine
+	$(BIN)/python -m benchmarks check
+
+setup: $(READY)
+
+$(READY): requirements.lock pyproject.toml scripts/setup.sh
+	@sh scripts/setup.sh
+
+lock: ## resolve the dependencies anew (needs uv; UPGRADE=--upgrade takes newer ones)
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
+	    --no-emit-find-links --custom-compile-command "make lock" --group dev --output-file requirements.lock $(UPGRADE) pyproject.toml
+
+openapi: $(READY) ## write docs/openapi.json from the code
+	@$(BIN)/python -m orchestrator.openapi > docs/openapi.json
+
+clean: ## remove what set-up and checks made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
