@@ -86,3 +86,19 @@ class Gone(QuarterdeckError):
     code = "gone"
     exit_code = 3
     http_status = 410
+
+
+def from_json(said: Any, status: int = 0) -> QuarterdeckError:
+    """The error that :meth:`QuarterdeckError.as_json` described; its class by code, else by HTTP status."""
+    said = said if isinstance(said, dict) else {}
+    code = str(said.get("error") or "")
+    kinds = (Invalid, NotFound, Refused, Unreachable, NotPermitted, Broken, Gone)
+    kind: type[QuarterdeckError] = next(
+        (one for one in kinds if one.code == code),
+        next((one for one in kinds if one.http_status == status), QuarterdeckError),
+    )
+    error = kind(str(said.get("message") or f"the orchestrator answered {status}"), hint=str(said.get("hint") or ""))
+    fields = said.get("fields")
+    error.fields = fields if isinstance(fields, dict) else {}
+    error.code = code or kind.code
+    return error

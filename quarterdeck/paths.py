@@ -6,9 +6,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +58,8 @@ class Paths:
         longest = run / "h-0123456789abcdef.sock"
         if len(os.fsencode(longest)) <= SOCKET_PATH_LIMIT:
             return run
+        import hashlib  # costly to import, seldom needed
+
         digest = hashlib.sha256(os.fsencode(self.home.resolve())).hexdigest()[:16]
         return Path(f"/tmp/quarterdeck-{os.getuid()}") / digest  # noqa: S108  private_folder checks its owner
 
@@ -152,6 +152,8 @@ def file_system(path: Path) -> str:
 
 def write_file(path: Path, data: bytes) -> None:
     """Replace ``path`` with ``data`` so that a crash leaves the old file or the new one: temp, fsync, rename, fsync."""
+    import tempfile  # costly to import, and readers need it never
+
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
