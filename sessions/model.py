@@ -88,8 +88,8 @@ class Agent:
     """Whether its pane belongs to the user's own tmux and is given back instead of ended."""
     created_ns: int = 0
     removed_ns: int = 0
-    environ: dict[str, str] = field(default_factory=dict)
-    """The environment kept for a restore: names and non-secret values only."""
+    environ: dict[str, str | None] = field(default_factory=dict)
+    """The environment kept for a restore; None for a secret, of which only the name is kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
