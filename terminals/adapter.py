@@ -47,7 +47,7 @@ class Spawn:
 class Exit:
     """How the program ended. ``code`` follows waitpid: negative is minus the signal; None where it is not known.
 
-    ``offset`` is where the journal stood at waitpid, ``end`` where it ended.
+    ``offset`` is where the journal stood at waitpid, ``end`` where it ended; -1 while output may still follow.
     """
 
     code: int | None
@@ -97,8 +97,11 @@ class Watcher(Protocol):
     def streamed(self, offset: int, data: bytes) -> None:
         """``data`` starts at ``offset`` and could not be written to disk; the journal will have a gap there."""
 
+    def resized(self, offset: int, cols: int, lines: int) -> None:
+        """The size changed at exactly ``offset`` and could not be recorded (see :meth:`streamed`)."""
+
     def exited(self, how: Exit) -> None:
-        """The program ended (at waitpid; output may still follow until ``how.end`` is known)."""
+        """The program ended: called at waitpid, and once more when ``how.end`` is known if it was not by then."""
 
     def lost(self, reason: str) -> None:
         """The terminal itself is gone: its holder, pane or server died."""
@@ -115,10 +118,10 @@ class Terminal(Protocol):
     state: State
 
     async def attach(self, watcher: Watcher, acknowledged: int) -> None:
-        """Start to follow; everything before ``acknowledged`` was read already."""
+        """Start to follow; everything before ``acknowledged`` was read already. Renews :attr:`state`."""
 
     async def write(self, data: bytes, *, write_id: int | None = None, if_offset: int | None = None) -> Written:
-        """Type ``data``, exactly once per ``write_id`` (one is made when None)."""
+        """Type ``data``, exactly once per ``write_id`` (one is made when None). Ids grow: take ``time.time_ns()``."""
 
     async def press(self, key: KeyPress) -> Written:
         """Type one key where the host encodes it. Only with ``encodes_keys``."""
