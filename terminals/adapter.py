@@ -39,6 +39,8 @@ class Spawn:
     """(query, answer) pairs the holder itself answers while nobody is attached."""
     journal_limit: int = 64 << 20
     """Bytes of journal kept when nobody is attached."""
+    preamble: bytes = b""
+    """Put into the journal before the program's first byte: what leaves the modes of an earlier life behind."""
     lease: float | None = None
     """Seconds without an attached orchestrator after which the terminal ends its agent and itself."""
 
