@@ -1,1 +1,6 @@
-"""Kinds of agents, as data."""
+"""Kinds of agents: how to start and resume each, as data."""
+
+from profiles.catalogue import Catalogue, load
+from profiles.profile import Conversation, Keys, Problem, Profile
+
+__all__ = ["Catalogue", "Conversation", "Keys", "Problem", "Profile", "load"]

@@ -8,6 +8,7 @@ printable characters only, on one line, bounded. It is never parsed as markup af
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 
 _BAD_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _KEEP = frozenset("\u200d\ufe0f\ufe0e")
@@ -41,3 +42,11 @@ def cut_middle(text: str, limit: int) -> str:
 def cut_left(text: str, limit: int) -> str:
     """A path shortened from its left to ``limit`` characters."""
     return text if len(text) <= limit else ELLIPSIS + text[len(text) - limit + 1 :]
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A hint that names the known word a mistyped one probably meant: ``did you mean theme?``, or ""."""
+    import difflib  # slow to load, and needed for mistakes only
+
+    close = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
+    return f"did you mean {close[0]}?" if close else ""
