@@ -1,0 +1,79 @@
+"""``doctor``: what is installed, what runs, what is wrong, and the command that mends it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from cli.doctor import machine, mending, state
+from cli.doctor.finding import Finding, Level
+from cli.output import DIM, GREEN, RED, YELLOW, Output
+from cli.scope import Scope, json_option
+from quarterdeck import __version__
+from quarterdeck.errors import QuarterdeckError
+from quarterdeck.text import safe
+
+_MARKS: dict[Level, tuple[str, str, str]] = {
+    "ok": ("●", "ok", GREEN),
+    "note": ("·", "note", DIM),
+    "warning": ("◑", "warning", YELLOW),
+    "problem": ("✕", "problem", RED),
+}
+PROBLEMS = 1
+"""The exit code when something is wrong."""
+
+
+@click.command()
+@click.option("--mend", is_flag=True, help="Mend what can be mended without a loss: permissions, a damaged state.db.")
+@json_option
+@click.pass_obj
+def doctor(scope: Scope, mend: bool) -> None:
+    """Say what is installed, running and wrong, with the command that mends it.
+
+    Works without an orchestrator and never starts one. Exit code 1 when there is a problem.
+    """
+    mended = mending.mend(scope.paths) if mend else []
+    findings = machine.findings()
+    if not any(found.name == "packages" and found.level == "problem" for found in findings):
+        findings += [*state.findings(scope.paths), *_orchestrator(scope)]
+    if scope.out.json:
+        scope.out.data(
+            {
+                "version": __version__,
+                "home": str(scope.paths.home),
+                "healthy": not any(found.level == "problem" for found in findings),
+                "mended": mended,
+                "checks": [found._asdict() for found in findings],
+            }
+        )
+    else:
+        for line in mended:
+            scope.out.line(f"mended: {line}")
+        for found in findings:
+            _print(scope.out, found)
+    if any(found.level == "problem" for found in findings):
+        raise click.exceptions.Exit(PROBLEMS)
+
+
+def _print(out: Output, found: Finding) -> None:
+    glyph, word, colour = _MARKS[found.level]
+    mark = out.painted(f"{glyph} {word:<7}" if out.unicode else f"{word:<9}", colour)
+    out.write(f"{mark}  {safe(found.name, 40):<13}  {safe(found.text, 400)}\n")
+    if found.mend:
+        out.write(f"{'':<26}{out.painted('mend:', DIM)} {safe(found.mend, 400)}\n")
+
+
+def _orchestrator(scope: Scope) -> list[Finding]:
+    """What the running orchestrator says about itself; it is asked briefly and never started."""
+    from orchestrator.client import Client
+
+    if state.owner_of(scope.paths) is None:
+        return []
+    client = Client(scope.paths, start=False, patience=2.0)
+    try:
+        health: dict[str, Any] = client.request("GET", "/v1/health")
+        report: dict[str, Any] = client.request("GET", "/v1/doctor")
+    except QuarterdeckError as error:
+        return [Finding("orchestrator", "problem", error.message, error.hint)]
+    return state.of_orchestrator(health, report)

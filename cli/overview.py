@@ -1,0 +1,151 @@
+"""``ls``, and what ``quarterdeck`` alone does."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.output import DIM, GREEN, RED, YELLOW, Cell, Column, Output
+from cli.scope import Scope, json_option
+
+_STATES = {
+    "starting": ("·", ".", DIM),
+    "running": ("●", "*", GREEN),
+    "exited": ("–", "-", DIM),
+    "failed": ("✕", "x", RED),
+    "lost": ("◌", "o", RED),
+    "interrupted": ("◑", "%", YELLOW),
+}
+_COLUMNS = (
+    Column(""),
+    Column("AGENT", cut="middle"),
+    Column("SESSION", cut="middle", drop=2),
+    Column("PROFILE", cut="end", drop=3),
+    Column("STATUS", cut="end"),
+    Column("SINCE", right=True),
+    Column("SIZE", right=True, drop=5),
+    Column("ID", drop=6),
+    Column("FOLDER", cut="left", drop=4),
+    Column("TITLE", cut="end", drop=7),
+)
+
+
+def age(then_ns: int, now_ns: int) -> str:
+    """How long ago, in at most six characters: ``0:12``, ``3:10``, ``2 h``, ``5 d``; empty for never."""
+    if not then_ns:
+        return ""
+    seconds = max(0, now_ns - then_ns) // 10**9
+    if seconds < 3600:
+        return f"{seconds // 60}:{seconds % 60:02}"
+    return f"{seconds // 3600} h" if seconds < 2 * 86400 else f"{seconds // 86400} d"
+
+
+def size(count: int) -> str:
+    """Bytes for people: ``812 B``, ``12.4 MB``."""
+    value = float(count)
+    for unit in ("B", "KB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            break
+        value /= 1000
+    return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def near_home(path: str) -> str:
+    """``path`` with ``~`` for the user's home folder."""
+    home = os.path.expanduser("~")
+    return "~" + path[len(home) :] if path == home or path.startswith(home.rstrip("/") + "/") else path
+
+
+def state_cells(agent: dict[str, Any], out: Output) -> tuple[Cell, Cell]:
+    """An agent's state as a glyph and as a word (with the exit status), in the same colour."""
+    status = str(agent["status"])
+    glyph, ascii_glyph, colour = _STATES.get(status, ("?", "?", ""))
+    code = agent.get("exit_code")
+    word = status
+    if status == "exited" and code:
+        colour = YELLOW
+        word = f"exited ({code})" if code > 0 else f"exited (signal {-code})"
+    if agent.get("removed_ns"):
+        word, colour = f"{word}, in the trash", DIM
+    return Cell(glyph if out.unicode else ascii_glyph, colour), Cell(word, colour)
+
+
+def print_agents(out: Output, agents: list[dict[str, Any]], names: dict[str, str]) -> None:
+    """The table of ``agents``; ``names`` are the sessions' names by id."""
+    now = time.time_ns()
+    rows = []
+    for agent in agents:
+        glyph, word = state_cells(agent, out)
+        rows.append(
+            (
+                glyph,
+                str(agent["name"]),
+                names.get(agent["session"], agent["session"]),
+                str(agent["profile"]),
+                word,
+                age(agent["since_ns"], now),
+                f"{agent['cols']}x{agent['lines']}",
+                str(agent["id"]),
+                near_home(agent["cwd"]),
+                str(agent["title"]),
+            )
+        )
+    out.table(_COLUMNS, rows)
+
+
+def session_names(scope: Scope) -> dict[str, str]:
+    """The sessions' names by id."""
+    return {session["id"]: session["name"] for session in scope.get("/v1/sessions")}
+
+
+@click.command()
+@click.option("--all", "everything", is_flag=True, help="Also those in the trash.")
+@click.option("--session", metavar="NAME", help="Only the agents of this session.")
+@json_option
+@click.pass_obj
+def ls(scope: Scope, everything: bool, session: str | None) -> None:
+    """List the agents of all sessions."""
+    out = scope.out
+    agents: list[dict[str, Any]] = scope.get("/v1/agents")
+    if everything:
+        agents = agents + scope.get("/v1/trash")
+    names = session_names(scope)
+    if session is not None:
+        wanted = {key for key, name in names.items() if session in (key, name)}
+        if not wanted:
+            from quarterdeck.errors import NotFound
+
+            raise NotFound(f"no session {session!r}", hint="quarterdeck session ls", session=session)
+        agents = [agent for agent in agents if agent["session"] in wanted]
+    if out.json:
+        out.data([agent | {"session_name": names.get(agent["session"], "")} for agent in agents])
+    elif agents:
+        print_agents(out, agents, names)
+    else:
+        out.note("no agents yet; start one: quarterdeck new shell")
+
+
+def workspace() -> str:
+    """The workspace a person stands in: the git work tree around the present folder, else the folder itself."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / ".git").exists():
+            return str(folder)
+    return str(here)
+
+
+def front(scope: Scope, session: str | None) -> None:
+    """``quarterdeck`` without a verb: the screen on a terminal, the list and a hint elsewhere."""
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        from tui.app import run
+
+        run(scope.paths, session, workspace())
+        return
+    context = click.get_current_context()
+    context.invoke(ls, everything=False, session=session)
+    scope.out.note("quarterdeck opens its screen on a terminal; quarterdeck --help lists what scripts can do")

@@ -1,0 +1,49 @@
+"""Reading an agent: ``show`` its screen, follow its ``logs``. Everything is drawn from rows or made plain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from cli.output import plain
+from cli.scope import Scope, agent_argument, agent_path, json_option
+
+
+@click.command()
+@agent_argument
+@click.option("--ansi", is_flag=True, help="With colours, drawn from the screen's rows.")
+@click.option("--history", is_flag=True, help="Also the lines that have scrolled away.")
+@json_option
+@click.pass_obj
+def show(scope: Scope, agent: str, ansi: bool, history: bool) -> None:
+    """Print an agent's screen."""
+    path = agent_path(agent, "screen") + f"?history={int(history)}&format="
+    if scope.out.json:
+        scope.out.data(scope.get(path + "rows"))
+    elif ansi:
+        for row in scope.get(path + "rows")["rows"]:
+            scope.out.write(_draw(row) + "\n")
+    else:
+        text = plain(scope.get(path + "text"))
+        scope.out.write(text if not text or text.endswith("\n") else text + "\n")
+
+
+def _draw(row: Any) -> str:
+    from cli.paint import draw
+    from quarterdeck.rows import Row, Run, Style
+
+    runs, wrapped = row
+    return draw(Row(tuple(Run(text, cells, Style(*style), link) for text, cells, style, link in runs), wrapped), 10_000)
+
+
+@click.command()
+@agent_argument
+@click.option("-f", "--follow", is_flag=True, help="Go on as it prints, until it ends or ctrl+c.")
+@click.pass_obj
+def logs(scope: Scope, agent: str, follow: bool) -> None:
+    """Print everything an agent's terminal has shown, from its journal, as plain text."""
+    for line in scope.client.stream("GET", agent_path(agent, "log") + f"?follow={int(follow)}"):
+        scope.out.write(plain(line.decode("utf-8", "replace")))
+        if follow:
+            scope.out.flush()

@@ -1,0 +1,103 @@
+"""``session``: list, make, rename and remove sessions."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from typing import Any
+from urllib.parse import quote
+
+import click
+
+from cli.output import Column
+from cli.overview import age, near_home, workspace
+from cli.scope import Scope, json_option
+
+_COLUMNS = (
+    Column("SESSION", cut="middle"),
+    Column("AGENTS", right=True),
+    Column("RUNNING", right=True),
+    Column("AGE", right=True, drop=1),
+    Column("WORKSPACE", cut="left"),
+)
+
+
+@click.group()
+def session() -> None:
+    """Sessions: named groups of agents on one workspace."""
+
+
+@session.command("ls")
+@json_option
+@click.pass_obj
+def list_sessions(scope: Scope) -> None:
+    """List the sessions."""
+    sessions: list[dict[str, Any]] = scope.get("/v1/sessions")
+    if scope.out.json:
+        scope.out.data(sessions)
+        return
+    if not sessions:
+        scope.out.note("no sessions yet; the first agent makes one: quarterdeck new shell")
+        return
+    agents, now = scope.get("/v1/agents"), time.time_ns()
+    total = Counter(agent["session"] for agent in agents)
+    running = Counter(agent["session"] for agent in agents if agent["status"] in ("starting", "running"))
+    scope.out.table(
+        _COLUMNS,
+        [
+            (
+                found["name"],
+                str(total[found["id"]]),
+                str(running[found["id"]]),
+                age(found["created_ns"], now),
+                near_home(found["workspace"]),
+            )
+            for found in sessions
+        ],
+    )
+
+
+@session.command("new")
+@click.argument("name")
+@click.option("--workspace", "folder", type=click.Path(), metavar="DIR", help="Its workspace (default: this one).")
+@json_option
+@click.pass_obj
+def new_session(scope: Scope, name: str, folder: str | None) -> None:
+    """Make an empty session."""
+    made = scope.post("/v1/sessions", {"name": name, "workspace": os.path.abspath(folder) if folder else workspace()})
+    if scope.out.json:
+        scope.out.data(made)
+    else:
+        scope.out.line(made["name"])
+
+
+@session.command("rename")
+@click.argument("session", metavar="SESSION")
+@click.argument("name")
+@json_option
+@click.pass_obj
+def rename_session(scope: Scope, session: str, name: str) -> None:
+    """Give a session another NAME."""
+    done = scope.client.request("PATCH", _path(session), {"name": name})
+    if scope.out.json:
+        scope.out.data(done)
+    else:
+        scope.out.line(f"{session} is now {done['name']}")
+
+
+@session.command("rm")
+@click.argument("session", metavar="SESSION")
+@json_option
+@click.pass_obj
+def remove_session(scope: Scope, session: str) -> None:
+    """Remove a session that has no agents."""
+    scope.client.request("DELETE", _path(session))
+    if scope.out.json:
+        scope.out.data({"removed": session})
+    else:
+        scope.out.line(f"session {session} is removed")
+
+
+def _path(ref: str) -> str:
+    return f"/v1/sessions/{quote(ref, safe='')}"
