@@ -292,6 +292,11 @@ class Store:
         row = await self._database.read(lambda db: db.execute(sql, (workspace,)).fetchone())
         return str(row[0]) if row else None
 
+    async def trusts(self) -> dict[str, str]:
+        """All trusted workspaces with their hashes."""
+        rows = await self._database.read(lambda db: db.execute("SELECT workspace, hash FROM trust").fetchall())
+        return dict(rows)
+
     async def trust(self, workspace: str, digest: str | None) -> None:
         """Trust exactly what has this hash; None withdraws the trust."""
 

@@ -1,0 +1,262 @@
+"""What a person configured: the user's file, then the workspace's, then the environment, then flags; the last wins.
+
+The user's file is ``$XDG_CONFIG_HOME/quarterdeck/config.toml``, a workspace's ``.quarterdeck/config.toml``, a variable
+``QUARTERDECK_THEME``. A workspace is a stranger until it is trusted: :data:`WORKSPACE_MAY` says what it may set when.
+
+Importing this module loads pydantic (a third of a second): the orchestrator does, the command line does not.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Mapping
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
+
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from quarterdeck import keys
+from quarterdeck.errors import Invalid
+from quarterdeck.text import nearest, safe
+
+PREFIX = "QUARTERDECK_"
+FILE_LIMIT = 1 << 20
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+
+def _size(value: Any) -> Any:
+    """``64 MB`` in bytes; anything else is left to the type."""
+    if isinstance(value, str) and (found := re.fullmatch(r"\s*(\d+)\s*([KMG]?)i?B?\s*", value, re.IGNORECASE)):
+        return int(found[1]) * _UNITS[found[2].upper()]
+    return value
+
+
+def _split(value: Any) -> Any:
+    return [part for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
+
+
+def _leader(value: str) -> str:
+    press = keys.parse(value)
+    if press.text or press.name in ("enter", "tab", "escape", "backspace", "space"):
+        raise ValueError("agents need that key; take a ctrl or function key, as ctrl+]")
+    return str(press)
+
+
+def _one_line(value: str) -> str:
+    if safe(value, 4096) != value:
+        raise ValueError("must be one printable line")
+    return value
+
+
+Line = Annotated[str, AfterValidator(_one_line)]
+
+
+class Config(BaseSettings):
+    """The settings in force. Made by :func:`load`; the defaults are ``Config()`` with an empty environment."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
+
+    theme: Line = "auto"
+    """The name of a theme; ``auto`` follows the outer terminal's background where that is known."""
+    leader: Annotated[str, AfterValidator(_leader)] = "ctrl+]"
+    """The one key the TUI keeps for itself."""
+    plain_glyphs: bool = False
+    """Signs from ASCII only."""
+    reduced_motion: bool = False
+    """Nothing on the screen moves by itself."""
+    restore: Literal["auto", "ask", "never"] = "ask"
+    """What happens by default to an agent whose terminal is gone after a crash or a reboot."""
+    journal_limit: Annotated[int, BeforeValidator(_size), Field(ge=1 << 20, le=1 << 40)] = 64 << 20
+    """Bytes of recorded output kept per agent; ``"64 MB"`` is understood."""
+    history_lines: Annotated[int, Field(ge=0, le=10_000)] = 2_000
+    """Rows of scrollback each screen keeps in memory."""
+    scrollback: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
+    """Rows a client may scroll back to, the older ones read from the record."""
+    worktree_include: Annotated[tuple[Line, ...], NoDecode, BeforeValidator(_split)] = ()
+    """Patterns, as in ``.gitignore``, of untracked files that a new worktree gets copies of."""
+    worktree_setup: str = ""
+    """A shell command run in each new worktree."""
+    tmux_socket: Line = ""
+    """The socket of the tmux server that agents in tmux run on; empty for a private one in the state folder."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, environment, workspace, user, defaults."""
+        layers = [InitSettingsSource(settings_cls, init_kwargs=dict(layer)) for layer in _layers.get()]
+        return (init_settings, env_settings, *layers)
+
+
+_layers: ContextVar[tuple[Mapping[str, Any], ...]] = ContextVar("layers", default=())
+_hints = get_type_hints(Config, include_extras=True)
+_types = {name: TypeAdapter[Any](_hints[name]) for name in Config.model_fields}
+
+WORKSPACE_MAY: Mapping[str, Literal["always", "tighten", "trusted"]] = {
+    "theme": "always",
+    "plain_glyphs": "always",
+    "reduced_motion": "always",
+    "restore": "tighten",
+    "journal_limit": "trusted",
+    "history_lines": "trusted",
+    "scrollback": "trusted",
+    "worktree_include": "trusted",
+}
+"""What a workspace's file may set: always, only towards stricter, or once it is trusted. The rest never."""
+
+_STRICTNESS = ("auto", "ask", "never")
+
+
+class Loaded(NamedTuple):
+    """The settings, and one line for each setting of the workspace that was not used."""
+
+    config: Config
+    problems: tuple[str, ...]
+
+
+def user_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where the user's ``config.toml``, ``profiles/`` and ``themes/`` lie."""
+    return Path(environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser().absolute() / "quarterdeck"
+
+
+def workspace_folder(workspace: Path) -> Path:
+    """Where a workspace's ``config.toml`` and ``profiles/`` lie."""
+    return workspace / ".quarterdeck"
+
+
+def load(
+    user: Path | None = None,
+    workspace: Path | None = None,
+    *,
+    trusted: bool = False,
+    flags: Mapping[str, Any] | None = None,
+) -> Loaded:
+    """The settings from the folders ``user`` and ``workspace``, the process's environment and ``flags``.
+
+    Each folder and its ``config.toml`` may be missing. Raises :class:`Invalid` that names the file or variable, the key
+    and the nearest known one; what an untrusted workspace has wrong is a problem in the result, never an error.
+    """
+    users = read(user / "config.toml") if user else {}
+    _check_environment(os.environ)
+    _check(flags or {}, "flags")
+    base = {**users}
+    problems: list[str] = []
+    if workspace:
+        theirs, problems = _from_workspace(workspace / "config.toml", users, trusted)
+        base |= theirs
+    token = _layers.set((base,))
+    try:
+        return Loaded(Config(**flags or {}), tuple(problems))
+    finally:
+        _layers.reset(token)
+
+
+def read(file: Path) -> dict[str, Any]:
+    """The checked settings in one file, empty where there is none. Raises :class:`Invalid`."""
+    try:
+        # A workspace may hold anything under this name: never wait on a pipe, never read without end.
+        handle = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(handle, "rb") as opened:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise Invalid(f"{file}: not a regular file", file=str(file))
+            data = opened.read(FILE_LIMIT + 1)
+        if len(data) > FILE_LIMIT:
+            raise Invalid(f"{file}: too large for a configuration", file=str(file))
+        table = tomllib.loads(data.decode("utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        raise Invalid(f"{file}: {error.strerror or error}", hint="correct its permissions", file=str(file)) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Invalid(f"{file}: not a TOML file: {safe(str(error))}", file=str(file)) from error
+    return _check(table, str(file))
+
+
+def would_set(folder: Path, users: Config) -> list[str]:
+    """What a workspace's file would change once trusted, one line each. Raises :class:`Invalid` for a bad file."""
+    lines = []
+    theirs, _ = _from_workspace(folder / "config.toml", users.model_dump(), trusted=True)
+    for key, value in theirs.items():
+        now = getattr(users, key)
+        new = _types[key].validate_python(value)
+        if new != now and WORKSPACE_MAY[key] == "trusted":
+            lines.append(f"setting {key}: {safe(str(now), 80)} becomes {safe(str(new), 200)}")
+    return lines
+
+
+def _from_workspace(file: Path, users: Mapping[str, Any], trusted: bool) -> tuple[dict[str, Any], list[str]]:
+    try:
+        table = read(file)
+    except Invalid as error:
+        if trusted:
+            raise
+        return {}, [f"{error.message} ({error.hint})" if error.hint else error.message]
+    used: dict[str, Any] = {}
+    problems: list[str] = []
+    for key, value in table.items():
+        may = WORKSPACE_MAY.get(key)
+        if may is None:
+            problems.append(f"{file}: {key} is not for a workspace to set: not used")
+        elif may == "trusted" and not trusted:
+            problems.append(f"{file}: {key} is not used until the workspace is trusted")
+        elif may == "tighten" and _STRICTNESS.index(value) < _STRICTNESS.index(
+            users.get(key, Config.model_fields[key].default)
+        ):
+            problems.append(f"{file}: {key} may only be made stricter by a workspace: not used")
+        else:
+            used[key] = value
+    return used, problems
+
+
+def _check(table: Mapping[str, Any], origin: str, spell: str = "{}") -> dict[str, Any]:
+    for key, value in table.items():
+        check = _types.get(key)
+        if check is None:
+            raise Invalid(
+                f"{origin}: unknown key {safe(key)}",
+                hint=nearest(key, _types) or "known keys: " + ", ".join(_types),
+                file=origin,
+                key=key,
+            )
+        try:
+            check.validate_python(value)
+        except ValidationError as error:
+            first = error.errors()[0]
+            what = first["msg"].removeprefix("Value error, ")
+            raise Invalid(f"{origin}: {spell.format(key)}: {what}", file=origin, key=key) from error
+        except Invalid as error:
+            raise Invalid(f"{origin}: {spell.format(key)}: {error.message}", hint=error.hint, key=key) from error
+    return dict(table)
+
+
+def _check_environment(environ: Mapping[str, str]) -> None:
+    """Check each variable that sets something; one that is nearly the name of one is a mistake."""
+    for name, value in environ.items():
+        if not name.startswith(PREFIX) or not value:
+            continue
+        key = name.removeprefix(PREFIX).lower()
+        if key in _types:
+            _check({key: value}, f"the environment variable {name}")
+        elif key not in _OTHER_VARIABLES and (hint := nearest(key, _types)):
+            meant = PREFIX + hint.removeprefix("did you mean ").removesuffix("?").upper()
+            raise Invalid(f"unknown variable {name} in the environment", hint=f"did you mean {meant}?", key=name)
+
+
+_OTHER_VARIABLES = frozenset({"home", "agent", "session", "worktree", "repository", "branch"})
+"""Variables that are no settings: the state folder, and what agents and set-up commands are told."""
