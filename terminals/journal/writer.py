@@ -74,8 +74,6 @@ class Writer:
         else:
             self._open(found.end)
         self._note(form.LIFE)
-        if last is not None:
-            self._note(form.RESIZE, cols, lines)
 
     @property
     def recording(self) -> bool:
@@ -133,7 +131,7 @@ class Writer:
         """Notice files deleted behind our back, or a disk that is writable again, and begin a new segment."""
         if self._gap is not None:
             self._reopen()
-        elif os.fstat(self._idx).st_nlink == 0 or os.fstat(self._log).st_nlink == 0:
+        elif self._idx >= 0 and (os.fstat(self._idx).st_nlink == 0 or os.fstat(self._log).st_nlink == 0):
             self._sizes.pop(self._start, None)
             self._shut()
             self._gap = self.offset
@@ -309,10 +307,11 @@ class Writer:
         return True
 
     def _retain(self) -> None:
-        if self.total <= self.limit:
+        limit = self.limit - self._segment  # the current segment may still grow
+        if self.total <= limit:
             return
-        self._drop(lambda end: end <= self._keep_from, self.limit)
-        hard = self.limit * (ATTACHED_LIMIT if self.attached else 1)
+        self._drop(lambda end: end <= self._keep_from, limit)
+        hard = limit * (ATTACHED_LIMIT if self.attached else 1)
         if self.total > hard:
             self._drop(lambda _end: True, hard)
 

@@ -1,0 +1,591 @@
+"""The holder's loop: terminal to journal, socket to terminal, and the end of both.
+
+One thread, no wake-up without an event: every deadline below belongs to something under way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import socket
+import struct
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from terminals.holder import files, wire
+from terminals.holder.client import Client
+from terminals.holder.ledger import Ledger
+from terminals.holder.replies import Replies
+from terminals.journal.writer import Writer
+
+if TYPE_CHECKING:
+    from terminals.holder.program import Program
+
+AHEAD = 8 << 20
+"""Bytes the journal may be ahead of an orchestrator before the terminal is no longer read."""
+STALL = 2.0
+"""Seconds a terminal is not read for an orchestrator's sake; then it counts as gone until it catches up."""
+COALESCE = 256 << 10
+"""Bytes read before they are recorded as one append."""
+INPUT_LIMIT = 4 << 20
+HELLO_WITHIN = 5.0
+STRANGERS = 16
+"""Connections without HELLO at one time."""
+SYNC_AFTER = 1.0
+LINGER_LIMIT = 300.0
+
+_RESIZE_LIMITS = (500, 300)
+
+
+class Keeper:
+    """Serves one terminal until its program and its output have ended.
+
+    ``source`` is what is read: the program's PTY, or with ``program`` None the descriptor a pane's output comes from;
+    then nothing can be typed and no exit is known. ``facts`` is the content of holder.json.
+    """
+
+    def __init__(
+        self,
+        *,
+        folder: str,
+        socket_path: str,
+        listener: socket.socket,
+        source: int,
+        program: Program | None,
+        journal: Writer,
+        replies: Replies,
+        facts: dict[str, Any],
+        lease: float | None = None,
+        linger: float = 10.0,
+    ) -> None:
+        self._folder, self._socket_path, self._listener = folder, socket_path, listener
+        self._source, self._program, self._journal, self._replies = source, program, journal, replies
+        self._facts, self._lease, self._linger = facts, lease, linger
+        self._selector = selectors.DefaultSelector()
+        self._clients: list[Client] = []
+        self._main: Client | None = None
+        self._ledger = Ledger()
+        self._input: deque[memoryview] = deque()
+        self._queued = 0
+        self._news = False
+        self._paused_until: float | None = None
+        self._stalled = False
+        self._unattached_since: float | None = time.monotonic()
+        self._ending: list[tuple[float, int]] = []
+        self._closing = False
+        self._exit: dict[str, Any] | None = None
+        self._exit_retry: float | None = None
+        self._linger_until: float | None = None
+        self._linger_end = 0.0
+        self._source_open = True
+        self._events = 0
+        self._retry_record: float | None = None
+        self._over = False
+
+    # the loop
+
+    def run(self) -> None:
+        """Serve until the end. Only a bug raises, and then it is written to holder.error and serving goes on."""
+        wake, self._wake_write = os.pipe()
+        os.set_blocking(wake, False)
+        os.set_blocking(self._wake_write, False)
+        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self._listener.setblocking(False)
+        self._selector.register(wake, selectors.EVENT_READ, lambda _events: self._reap(wake))
+        self._selector.register(self._listener, selectors.EVENT_READ, lambda _events: self._accept())
+        self._watch_source()
+        self._guarded(self._reap, wake)
+        while not self._over:
+            self._guarded(self._turn)
+
+    def _guarded(self, step: Callable[..., None], *args: Any) -> None:
+        try:
+            step(*args)
+        except Exception:  # noqa: BLE001  the program must outlive any mistake of ours
+            with contextlib.suppress(OSError), open(f"{self._folder}/holder.error", "a", encoding="utf-8") as log:
+                log.write(traceback.format_exc())
+            time.sleep(0.05)
+
+    def _turn(self) -> None:
+        due = min(self._deadlines(), default=None)
+        timeout = None if due is None else max(0.0, due - time.monotonic())
+        ready = self._selector.select(timeout)
+        # Output first: whoever asks "if nothing was printed since" must hear of it.
+        ready.sort(key=lambda item: item[0].fd != self._source)
+        for key, events in ready:
+            self._guarded(key.data, events)
+        self._on_time()
+        self._tell()
+        self._sweep()
+
+    def _deadlines(self) -> Iterator[float]:
+        if self._journal.dirty_ns:
+            yield self._journal.dirty_ns / 1e9 + SYNC_AFTER
+        if self._lease_due is not None:
+            yield self._lease_due
+        for client in self._clients:
+            if client.hello_by is not None:
+                yield client.hello_by
+        for due in (self._paused_until, self._exit_retry, self._linger_until, self._retry_record):
+            if due is not None:
+                yield due
+        if self._ending:
+            yield self._ending[0][0]
+
+    def _on_time(self) -> None:
+        now = time.monotonic()
+        dirty = self._journal.dirty_ns
+        if dirty and now >= dirty / 1e9 + SYNC_AFTER:
+            self._journal.check()
+            self._journal.sync()
+        if self._journal.recording:
+            self._retry_record = None
+        elif self._retry_record is None:
+            self._retry_record = now + 1.0
+        elif now >= self._retry_record:
+            self._journal.check()
+            self._news = True
+            self._retry_record = now + 1.0
+        if self._paused_until is not None and now >= self._paused_until:
+            self._stalled = True
+            self._resume()
+        for client in self._clients:
+            if client.hello_by is not None and now >= client.hello_by:
+                client.dead = True
+        if self._lease_due is not None and now >= self._lease_due:
+            self._close(3.0)
+        while self._ending and now >= self._ending[0][0]:
+            _, number = self._ending.pop(0)
+            if number and self._program is not None:
+                self._program.end(number)
+            elif not number:
+                self._finish()
+                return
+        if any(due is not None and now >= due for due in (self._linger_until, self._exit_retry)):
+            self._finish()
+
+    @property
+    def _lease_due(self) -> float | None:
+        if self._lease is None or self._unattached_since is None or self._closing:
+            return None
+        return self._unattached_since + self._lease
+
+    # the terminal
+
+    def _watch_source(self) -> None:
+        """Listen to the terminal for what is wanted of it now."""
+        wanted = 0
+        if self._source_open and self._paused_until is None:
+            wanted |= selectors.EVENT_READ
+        if self._source_open and self._input:
+            wanted |= selectors.EVENT_WRITE
+        if wanted == self._events:
+            return
+        if not self._events:
+            self._selector.register(self._source, wanted, self._on_source)
+        elif not wanted:
+            self._selector.unregister(self._source)
+        else:
+            self._selector.modify(self._source, wanted, self._on_source)
+        self._events = wanted
+
+    def _on_source(self, events: int) -> None:
+        if events & selectors.EVENT_READ and self._source_open and self._paused_until is None:
+            self._read()
+        if events & selectors.EVENT_WRITE and self._source_open:
+            self._type()
+
+    def _read(self) -> None:
+        """Record what the terminal printed, as one append of up to 256 KB."""
+        pieces: list[bytes] = []
+        size = 0
+        ended = False
+        piece = 8192 if self._program is not None else 65536
+        while size < COALESCE:
+            try:
+                data = os.read(self._source, piece)
+            except BlockingIOError:
+                break
+            except OSError:
+                ended = True
+                break
+            if not data:
+                ended = True
+                break
+            pieces.append(data)
+            size += len(data)
+        if pieces:
+            self._record(b"".join(pieces))
+        if ended:
+            self._end_of_output()
+
+    def _record(self, data: bytes) -> None:
+        begin = self._journal.offset
+        recorded = self._journal.append(data)
+        main = self._follower()
+        if not recorded and main is not None and not self._stalled:
+            main.send(wire.frame(wire.DATA, wire.U64.pack(begin) + data))
+        answer = self._replies.scan(begin, data, answer=main is None)
+        if answer:
+            self._queue(answer)
+        self._news = True
+        if self._linger_until is not None and not self._closing:
+            self._linger_until = min(time.monotonic() + self._linger, self._linger_end)
+        if main is not None and not self._stalled and self._journal.offset - main.acknowledged > AHEAD:
+            self._paused_until = time.monotonic() + STALL
+            self._watch_source()
+
+    def _end_of_output(self) -> None:
+        if self._program is not None and self._exit is None and self._program.hold_open():
+            return  # everybody closed the terminal, but the program lives and may open it again
+        self._source_open = False
+        self._drop_input()
+        self._watch_source()
+        if self._program is None or self._exit is not None:
+            self._finish()
+
+    def _type(self) -> None:
+        """Hand queued input to the terminal, as much as it takes."""
+        try:
+            while self._input:
+                count = os.write(self._source, self._input[0][:65536])
+                self._queued -= count
+                rest = self._input[0][count:]
+                if rest:
+                    self._input[0] = rest
+                else:
+                    self._input.popleft()
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._drop_input()
+        self._watch_source()
+
+    def _queue(self, data: bytes) -> bool:
+        if not data:
+            return True
+        if self._queued + len(data) > INPUT_LIMIT:
+            return False
+        self._input.append(memoryview(data))
+        self._queued += len(data)
+        self._type()
+        return True
+
+    def _drop_input(self) -> None:
+        self._input.clear()
+        self._queued = 0
+
+    def _resume(self) -> None:
+        self._paused_until = None
+        self._watch_source()
+
+    # the program
+
+    def _reap(self, wake: int) -> None:
+        """Collect ended children: the program, and orphans that came to us."""
+        with contextlib.suppress(BlockingIOError):
+            while os.read(wake, 512):
+                pass
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if pid == 0:
+                break
+            if self._program is not None and pid == self._program.pid:
+                self._exited(os.waitstatus_to_exitcode(status))
+        if self._closing and self._exit is not None and self._program is not None and not self._program.left():
+            # What still holds the terminal open is not ours to end: do not wait long for it.
+            self._ending = []
+            self._linger_until = min(self._linger_until or self._linger_end, time.monotonic() + 0.3)
+
+    def _exited(self, code: int) -> None:
+        self._exit = {
+            "code": code,
+            "offset": self._journal.offset,
+            "end": -1,
+            "wall_ns": time.time_ns(),
+            "boot": self._facts["boot"],
+        }
+        if self._main is not None:
+            self._main.send(wire.json_frame(wire.EXITED, self._exit))
+        now = time.monotonic()
+        self._linger_end = now + LINGER_LIMIT
+        self._linger_until = now + self._linger
+        assert self._program is not None
+        self._program.let_close()
+        if not self._source_open:
+            self._finish()
+
+    def _close(self, grace: float) -> None:
+        """Hang up now, TERM after half the grace, KILL after it, and end in any case soon after that."""
+        now = time.monotonic()
+        if self._program is None:
+            self._paused_until = None
+            self._read()
+            self._finish()
+            return
+        self._closing = True
+        self._ending = [(now + grace / 2, signal.SIGTERM), (now + grace, signal.SIGKILL), (now + grace + 2.0, 0)]
+        self._paused_until = None
+        self._watch_source()
+        self._program.end(signal.SIGHUP)
+
+    def _finish(self) -> None:
+        """The last byte is in: close the journal, write exit.json, say so, and end."""
+        if self._over:
+            return
+        self._source_open = False
+        self._drop_input()
+        self._paused_until = None
+        self._watch_source()
+        self._linger_until = None
+        self._ending = []
+        self._journal.close()
+        end = self._journal.offset
+        record = self._exit or {"code": None, "offset": end, "wall_ns": time.time_ns(), "boot": self._facts["boot"]}
+        record["end"] = end
+        if self._program is not None and os.path.isdir(self._folder):
+            try:
+                files.write_json(f"{self._folder}/{files.EXIT}", record, durable=True)
+            except OSError:
+                self._exit_retry = time.monotonic() + 1.0
+                return
+        if self._main is not None:
+            self._main.send(wire.json_frame(wire.ENDED, record))
+            self._main.drain(1.0)
+        self._over = True
+        for client in self._clients:
+            client.close()
+        with contextlib.suppress(OSError):
+            os.unlink(self._socket_path)
+
+    # clients
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except OSError:
+            return
+        if sum(client.hello_by is not None for client in self._clients) >= STRANGERS:
+            connection.close()
+            return
+        client = Client(connection, time.monotonic() + HELLO_WITHIN)
+        self._clients.append(client)
+        self._selector.register(connection, selectors.EVENT_READ, lambda events: self._on_client(client, events))
+
+    def _on_client(self, client: Client, events: int) -> None:
+        if events & selectors.EVENT_WRITE:
+            client.flush()
+        if events & selectors.EVENT_READ and client.wants_read:
+            self._hear(client)
+
+    def _hear(self, client: Client) -> None:
+        try:
+            for kind, payload in client.frames():
+                self._handle(client, kind, payload)
+                if client.dead:
+                    return
+        except (wire.Malformed, ValueError, KeyError, TypeError, struct.error):
+            client.dead = True
+
+    def _sweep(self) -> None:
+        """Forget dead connections; listen to the others for what they can take."""
+        for client in list(self._clients):
+            if client.dead:
+                self._drop(client)
+                continue
+            wanted = (selectors.EVENT_READ if client.wants_read else 0) | (
+                selectors.EVENT_WRITE if client.unsent else 0
+            )
+            key = self._selector.get_key(client.socket)
+            if key.events != wanted:
+                self._selector.modify(client.socket, wanted, key.data)
+
+    def _drop(self, client: Client) -> None:
+        self._clients.remove(client)
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(client.socket)
+        client.close()
+        if client is self._main:
+            self._main = None
+            if client.attached:
+                self._unattached_since = time.monotonic()
+                self._journal.attach(False)
+            self._stalled = False
+            self._resume()
+
+    def _follower(self) -> Client | None:
+        return self._main if self._main is not None and self._main.attached else None
+
+    def _tell(self) -> None:
+        """Tell how far the journal reaches, unless the last time was not answered yet."""
+        main = self._follower()
+        if main is not None and self._news and not main.told:
+            self._news = False
+            main.told = True
+            main.send(wire.frame(wire.OFFSET, wire.U64.pack(self._journal.offset)))
+
+    def _handle(self, client: Client, kind: int, payload: bytes) -> None:
+        if client.hello_by is not None:
+            if kind != wire.HELLO:
+                raise wire.Malformed("no HELLO")
+            self._greet(client, wire.parse_json(payload))
+            return
+        if client is not self._main or kind not in self._HANDLERS:
+            raise wire.Malformed(f"type {kind}")
+        self._HANDLERS[kind](self, client, payload)
+
+    def _greet(self, client: Client, hello: dict[str, Any]) -> None:
+        if not isinstance(hello["version"], int) or hello["version"] < 1:
+            raise wire.Malformed("version")
+        client.hello_by = None
+        if (old := self._main) is not None:
+            for _ in range(1024):  # what it sent before it lost its place still counts
+                if old.dead or not old.readable():
+                    break
+                self._hear(old)
+            old.send(wire.json_frame(wire.BYE, {"reason": "replaced"}))
+            self._drop(old)
+        self._main = client
+        client.send(wire.json_frame(wire.STATE, self.state()))
+
+    def state(self) -> dict[str, Any]:
+        """What STATE carries: holder.json's facts and how things stand now."""
+        return {
+            **self._facts,
+            "offset": self._journal.offset,
+            "recording": self._journal.recording,
+            "cols": self._journal.cols,
+            "lines": self._journal.lines,
+            "exit": self._exit,
+            "replied_upto": self._replies.replied_upto,
+            "answered": self._replies.answered,
+            "newest_write": self._ledger.newest,
+        }
+
+    def _on_attach(self, client: Client, payload: bytes) -> None:
+        (offset,) = wire.U64.unpack(payload)
+        self._journal.check()
+        if self._source_open and self._paused_until is None:
+            self._read()  # what is there now was printed while nobody followed: the table answers it
+        client.attached, client.told, client.acknowledged = True, False, offset
+        self._stalled = self._news = False
+        self._unattached_since = None
+        self._journal.attach(True)
+        client.send(wire.json_frame(wire.STATE, self.state()))
+
+    def _on_ack(self, client: Client, payload: bytes) -> None:
+        (offset,) = wire.U64.unpack(payload)
+        client.told = False
+        client.acknowledged = max(client.acknowledged, min(offset, self._journal.offset))
+        if self._journal.offset - client.acknowledged <= AHEAD:
+            self._stalled = False
+            if self._paused_until is not None:
+                self._resume()
+
+    def _on_keep(self, _client: Client, payload: bytes) -> None:
+        (offset,) = wire.U64.unpack(payload)
+        self._journal.keep_from(min(offset, self._journal.offset))
+
+    def _on_write(self, client: Client, payload: bytes) -> None:
+        write_id, if_offset = wire.WRITE_HEAD.unpack_from(payload)
+        known = self._ledger.outcome(write_id)
+        status, offset = known or (self._write(payload[wire.WRITE_HEAD.size :], if_offset), self._journal.offset)
+        if known is None:
+            self._ledger.record(write_id, status, offset)
+        client.send(wire.frame(wire.WROTE, wire.WROTE_BODY.pack(write_id, status, offset)))
+
+    def _write(self, data: bytes, if_offset: int) -> int:
+        if self._program is None or self._exit is not None or not self._source_open:
+            return wire.CLOSED
+        if if_offset != wire.ANY:
+            if self._paused_until is not None:
+                return wire.REFUSED  # more was printed than is recorded
+            self._read()
+            if self._journal.offset != if_offset:
+                return wire.REFUSED
+        if not self._source_open:
+            return wire.CLOSED
+        return wire.WRITTEN if self._queue(data) else wire.FULL
+
+    def _on_reply(self, _client: Client, payload: bytes) -> None:
+        (upto,) = wire.U64.unpack_from(payload)
+        if upto <= self._journal.offset and self._program is not None and self._replies.accept(upto):
+            self._queue(payload[wire.U64.size :])
+
+    def _on_resize(self, client: Client, payload: bytes) -> None:
+        request, cols, lines = wire.RESIZE_BODY.unpack(payload)
+        cols, lines = (max(1, min(value, most)) for value, most in zip((cols, lines), _RESIZE_LIMITS, strict=True))
+        answer: dict[str, Any] = {"cols": cols, "lines": lines}
+        if (cols, lines) != (self._journal.cols, self._journal.lines):
+            if self._source_open and self._paused_until is None:
+                self._read()  # what was printed before belongs to the old size
+            if not self._journal.resize(cols, lines):
+                client.send(wire.frame(wire.RESIZED, wire.RESIZED_BODY.pack(self._journal.offset, cols, lines)))
+            self._news = True
+            if self._program is not None and self._source_open:
+                try:
+                    self._program.resize(cols, lines)
+                except OSError as error:
+                    answer["error"] = error.strerror or str(error)
+        client.send(wire.frame(wire.DONE, wire.U32.pack(request) + json.dumps(answer).encode()))
+
+    def _on_signal(self, client: Client, payload: bytes) -> None:
+        request, number = wire.SIGNAL_BODY.unpack(payload)
+        answer: dict[str, Any] = {}
+        try:
+            if self._program is None or self._exit is not None:
+                answer["error"] = "the program has ended"
+            elif number not in signal.valid_signals():
+                answer["error"] = f"there is no signal {number}"
+            else:
+                self._program.signal(number)
+        except OSError as error:
+            answer["error"] = error.strerror or str(error)
+        client.send(wire.frame(wire.DONE, wire.U32.pack(request) + json.dumps(answer).encode()))
+
+    def _on_close(self, _client: Client, payload: bytes) -> None:
+        (grace,) = wire.U32.unpack(payload)
+        if not self._closing:
+            self._close(grace / 1000)
+
+    def _on_describe(self, client: Client, payload: bytes) -> None:
+        (request,) = wire.U32.unpack(payload)
+        program = self._program
+        answer = {
+            **self.state(),
+            "foreground": program.foreground if program is not None else 0,
+            "processes": program.left() if program is not None else [],
+            "input_queued": self._queued,
+            "acknowledged": client.acknowledged,
+            "reading": self._source_open and self._paused_until is None,
+            "stalled": self._stalled,
+            "journal_bytes": self._journal.total,
+            "strangers": sum(other.hello_by is not None for other in self._clients),
+        }
+        client.send(wire.frame(wire.DONE, wire.U32.pack(request) + json.dumps(answer).encode()))
+
+    def _on_bye(self, client: Client, _payload: bytes) -> None:
+        client.dead = True
+
+    _HANDLERS: dict[int, Callable[[Keeper, Client, bytes], None]] = {  # noqa: RUF012
+        wire.ATTACH: _on_attach,
+        wire.ACK: _on_ack,
+        wire.KEEP: _on_keep,
+        wire.WRITE: _on_write,
+        wire.REPLY: _on_reply,
+        wire.RESIZE: _on_resize,
+        wire.SIGNAL: _on_signal,
+        wire.CLOSE: _on_close,
+        wire.DESCRIBE: _on_describe,
+        wire.BYE: _on_bye,
+    }

@@ -1,0 +1,141 @@
+"""The orchestrator's handle on the preloaded parent: start it, ask it to fork, start it again when it died."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from quarterdeck.errors import Broken, Unreachable
+from terminals.holder import wire
+
+ANSWER_WITHIN = 15.0
+_TRIES = 3
+_KEPT_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "HOME", "TMPDIR")
+
+
+class Preloaded:
+    """One parent process per orchestrator, started when first needed; holders outlive it and us."""
+
+    def __init__(self, run: Path) -> None:
+        self.socket = run / "parent.sock"
+        """Where requests go; 0600. A pane's pipe command hands its stdin over here."""
+        self._process: asyncio.subprocess.Process | None = None
+        self._control: socket.socket | None = None
+        self._starting = asyncio.Lock()
+
+    @property
+    def pid(self) -> int | None:
+        """The living parent's process id."""
+        return self._process.pid if self._process is not None and self._control is not None else None
+
+    async def ready(self) -> None:
+        """Have a living parent. Raises Broken when it cannot be started."""
+        async with self._starting:
+            if self._control is None:
+                await self._bury()
+                await self._start()
+
+    async def request(self, kind: int, request: dict[str, Any]) -> dict[str, Any]:
+        """What the new holder answers to a SPAWN. Raises Unreachable when none answers; then none lives."""
+        asked = wire.json_frame(kind, request)
+        for _ in range(_TRIES):
+            await self.ready()
+            try:
+                async with asyncio.timeout(ANSWER_WITHIN):
+                    answer = await self._ask(asked)
+            except TimeoutError:
+                break
+            except OSError:
+                answer = None
+            if answer is not None:
+                return answer
+            self._dead()  # nobody held our connection any more: nothing was started, ask again
+        raise Unreachable("the process that starts terminals does not answer; nothing was started")
+
+    async def aclose(self) -> None:
+        """End the parent; holders live on."""
+        async with self._starting:
+            self._dead()
+            await self._bury()
+            with contextlib.suppress(OSError):
+                self.socket.unlink()
+
+    async def _ask(self, asked: bytes) -> dict[str, Any] | None:
+        reader, writer = await asyncio.open_unix_connection(os.fspath(self.socket))
+        try:
+            writer.write(asked)
+            await writer.drain()
+            decoder = wire.Decoder()
+            while data := await reader.read(65536):
+                for kind, payload in decoder.feed(data):
+                    if kind == wire.RESULT:
+                        return wire.parse_json(payload)
+            return None
+        except wire.Malformed as error:
+            raise ConnectionError(str(error)) from error
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+    async def _start(self) -> None:
+        found = importlib.util.find_spec("ptyprocess")
+        if found is None or found.origin is None:
+            raise Broken("ptyprocess is not installed", hint="install quarterdeck again")
+        main = Path(__file__).parent / "holder" / "__main__.py"
+        ours, control = socket.socketpair()
+        try:
+            with control, self._listen() as listener:
+                self._process = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    *("-P", "-E", "-S", "-X", "utf8", os.fspath(main)),
+                    *(str(control.fileno()), str(listener.fileno()), os.fspath(Path(found.origin).parent.parent)),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.DEVNULL,
+                    stderr=asyncio.subprocess.DEVNULL,
+                    env={name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ},
+                    pass_fds=(control.fileno(), listener.fileno()),
+                    start_new_session=True,
+                )
+        except OSError as error:
+            ours.close()
+            raise Broken(
+                f"cannot start the process that starts terminals: {error.strerror or error}", path=str(self.socket)
+            ) from error
+        ours.setblocking(False)
+        self._control = ours
+        asyncio.get_running_loop().add_reader(ours, self._dead)
+
+    def _listen(self) -> socket.socket:
+        """A socket under its final name at once, so that requests may queue before the parent is up."""
+        fresh = self.socket.with_name(f".parent-{os.getpid()}")
+        with contextlib.suppress(FileNotFoundError):
+            fresh.unlink()
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            listener.bind(os.fspath(fresh))
+            fresh.chmod(0o600)
+            listener.listen(128)
+            fresh.rename(self.socket)
+        except OSError:
+            listener.close()
+            raise
+        return listener
+
+    def _dead(self) -> None:
+        """The control socket reached its end, or is given up: this parent takes no more requests."""
+        control, self._control = self._control, None
+        if control is not None:
+            asyncio.get_running_loop().remove_reader(control)
+            control.close()
+
+    async def _bury(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            await process.wait()
