@@ -22,25 +22,7 @@ from quarterdeck.paths import Paths
 START_PATIENCE = 60.0
 """Seconds a starting orchestrator may take: it re-adopts every agent before it serves."""
 _POLL = 0.02
-_KEPT = frozenset(
-    [
-        "HOME",
-        "PATH",
-        "USER",
-        "LOGNAME",
-        "SHELL",
-        "LANG",
-        "LANGUAGE",
-        "TZ",
-        "TMPDIR",
-        "LD_LIBRARY_PATH",
-        "DYLD_LIBRARY_PATH",
-        "SSL_CERT_FILE",
-        "DBUS_SESSION_BUS_ADDRESS",
-        "SYSTEMD_EXEC_PID",
-    ]
-)
-_KEPT_PREFIXES = ("XDG_", "LC_", "QUARTERDECK_")
+_OF_AN_AGENT = frozenset({"QUARTERDECK_AGENT", "QUARTERDECK_SESSION"})
 
 
 class Stopped(Unreachable):
@@ -115,7 +97,7 @@ def ensure(
     handle = os.open(paths.run / "start.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         while True:
-            if _listens(address):
+            if listens(address):
                 return
             if not undo_stop and stopped(paths):
                 raise Stopped
@@ -124,7 +106,7 @@ def ensure(
                 ours = True
             except BlockingIOError:  # somebody is starting it; were that one halted, we go on without
                 ours = time.monotonic() > eager
-            if ours and not _listens(address):
+            if ours and not listens(address):
                 _start(paths, deadline, give_up)
             if time.monotonic() >= deadline or (give_up is not None and give_up()):
                 raise silent(owner(paths), patience)
@@ -133,7 +115,8 @@ def ensure(
         os.close(handle)
 
 
-def _listens(address: str) -> bool:
+def listens(address: str) -> bool:
+    """Whether a living process has the socket open; it may still be too busy to answer."""
     try:
         link = connect(address, 1.0)
     except TimeoutError:
@@ -145,8 +128,14 @@ def _listens(address: str) -> bool:
 
 
 def environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """What an orchestrator inherits from the client that starts it: places and language, none of its secrets."""
-    return {name: value for name, value in environ.items() if name in _KEPT or name.startswith(_KEPT_PREFIXES)}
+    """What an orchestrator inherits from the client that starts it, without the marks of the client's terminal.
+
+    Secrets stay in: an agent that is started again by itself finds its own there, where its policy says so.
+    """
+    from sessions.environment import stripped
+
+    ours = {name: value for name, value in environ.items() if name.startswith("QUARTERDECK_")}
+    return {name: value for name, value in {**stripped(environ), **ours}.items() if name not in _OF_AN_AGENT}
 
 
 def command(paths: Paths) -> list[str]:

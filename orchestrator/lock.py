@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from quarterdeck import __version__
@@ -42,8 +43,12 @@ class Lock:
         self._handle = handle
 
     @classmethod
-    def take(cls, paths: Paths, *, patience: float = 0.0) -> Lock | None:
-        """The lock, or None when another process keeps it longer than ``patience`` seconds.
+    def take(
+        cls, paths: Paths, *, patience: float = 0.0, while_waiting: Callable[[], bool] | None = None
+    ) -> Lock | None:
+        """The lock, or None when another process keeps it for ``patience`` seconds.
+
+        ``while_waiting`` ends the wait early by returning True (the other one serves and is not about to end).
 
         A predecessor that is about to end, and the short looks of :func:`owner`, make waiting worth while.
         """
@@ -54,7 +59,7 @@ class Lock:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                if time.monotonic() >= deadline:
+                if time.monotonic() >= deadline or (while_waiting is not None and while_waiting()):
                     os.close(handle)
                     return None
                 time.sleep(_POLL)

@@ -1,0 +1,140 @@
+"""The application: routes, errors as JSON, bounded bodies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import unquote
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from orchestrator.access import SLASH
+from orchestrator.engine import Engine
+from orchestrator.models import Problem
+from orchestrator.routes import agents, control, events, screens, sessions, sockets, terminals
+from quarterdeck import __version__
+from quarterdeck.errors import Invalid, NotFound, QuarterdeckError
+
+BODY_LIMIT = 8 << 20
+"""Bytes of one request's body."""
+DESCRIPTION = """\
+What the orchestrator of one state folder does for its clients, over its Unix socket (`run/api.sock`, 0600).
+
+Errors are JSON with `error`, `message`, `hint` and `fields`. A caller that runs inside an agent may only read what is
+that agent's own. Agents are named by id, by the start of an id, by name, or as `session%2Fname`. Live screens and keys
+go over the WebSocket `/v1/socket` (MessagePack, see `docs/api.md`).
+"""
+_Message = MutableMapping[str, Any]
+_Receive = Callable[[], Awaitable[_Message]]
+_Send = Callable[[_Message], Awaitable[None]]
+
+
+class Json(JSONResponse):
+    """JSON in ASCII: text an agent chose may hold what UTF-8 cannot."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, default=str).encode("ascii")
+
+
+class Edge:
+    """What happens to a request before the routes: an encoded slash stays one segment, a body has a bound."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self.app = app
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: _Receive, send: _Send) -> None:
+        """See ASGI 3."""
+        if scope["type"] == "http":
+            raw = bytes(scope["raw_path"]).replace(b"%2f", SLASH.encode()).replace(b"%2F", b"%252F")
+            scope["path"] = unquote(raw.decode("latin-1"))
+            receive = _bounded(receive)
+        await self.app(scope, receive, send)
+
+
+def _bounded(receive: _Receive) -> _Receive:
+    taken = 0
+
+    async def bounded() -> _Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > BODY_LIMIT:
+            raise Invalid(f"a request's body may have {BODY_LIMIT >> 20} MB")
+        return message
+
+    return bounded
+
+
+def build(engine: Engine) -> Edge:
+    """The application that serves ``engine``."""
+    app = describe()
+    app.state.engine = engine
+    return Edge(app)
+
+
+def describe() -> FastAPI:
+    """The application without an engine: enough for its OpenAPI document."""
+    app = FastAPI(
+        title="Quarterdeck",
+        version=__version__,
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        default_response_class=Json,
+        separate_input_output_schemas=False,
+        generate_unique_id_function=_operation,
+        responses={"default": {"model": Problem, "description": "What went wrong."}},
+    )
+    for module in (sessions, agents, screens, terminals, events, control, sockets):
+        app.include_router(module.router)
+    app.add_exception_handler(QuarterdeckError, _quarterdeck_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _internal_error)
+    return app
+
+
+def _operation(route: APIRoute) -> str:
+    return route.name
+
+
+def openapi_text() -> str:
+    """The OpenAPI document as it is checked in."""
+    return json.dumps(describe().openapi(), indent=2) + "\n"
+
+
+def _answer(error: QuarterdeckError, status: int = 0) -> Json:
+    return Json(error.as_json(), status_code=status or error.http_status)
+
+
+async def _quarterdeck_error(request: Request, error: Exception) -> Json:
+    assert isinstance(error, QuarterdeckError)
+    return _answer(error)
+
+
+async def _validation_error(request: Request, error: Exception) -> Json:
+    assert isinstance(error, RequestValidationError)
+    told = [
+        {"where": ".".join(str(part) for part in one.get("loc", ())[1:]), "what": str(one.get("msg", ""))}
+        for one in error.errors()[:20]
+    ]
+    text = "; ".join(f"{one['where']}: {one['what']}" if one["where"] else one["what"] for one in told)
+    return _answer(Invalid(f"the request makes no sense: {text}"[:2000], errors=told))
+
+
+async def _http_error(request: Request, error: Exception) -> Json:
+    assert isinstance(error, HTTPException)
+    kind = NotFound if error.status_code == 404 else Invalid
+    what = f"{request.method} {request.url.path[:200]}"
+    return _answer(kind(f"{error.detail}: {what}", hint="see /openapi.json"), error.status_code)
+
+
+async def _internal_error(request: Request, error: Exception) -> Json:
+    # the server logs it with its traceback
+    return _answer(QuarterdeckError("an internal error; nothing else was harmed", hint="see the orchestrator's log"))

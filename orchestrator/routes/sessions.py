@@ -1,0 +1,52 @@
+"""Sessions: list, create, change, remove."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Depends
+
+from orchestrator.access import Change, PersonOnly, Ref, TheCaller, TheEngine, own_only, plain
+from orchestrator.engine import Engine
+from orchestrator.models import NewSession, SessionChange, SessionView
+from sessions.model import Session
+
+router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
+
+
+def _view(engine: Engine, session: Session) -> SessionView:
+    return SessionView.of(session, len(engine.deck.agents(session.id)))
+
+
+@router.get("")
+async def list_sessions(engine: TheEngine, caller: TheCaller) -> list[SessionView]:
+    """All sessions, oldest first. A caller inside an agent sees that agent's own."""
+    own = {agent.session for agent in own_only(caller, engine.deck.agents())}
+    return [_view(engine, s) for s in engine.deck.sessions() if not caller.agent or s.id in own]
+
+
+@router.post("", status_code=201, dependencies=[Depends(Change("session.create"))])
+async def create_session(body: NewSession, engine: TheEngine) -> SessionView:
+    """Create an empty session."""
+    return _view(engine, await engine.deck.create_session(body.name, body.workspace))
+
+
+@router.get("/{ref}", dependencies=[PersonOnly])
+async def show_session(ref: Ref, engine: TheEngine) -> SessionView:
+    """One session, by its id or name."""
+    return _view(engine, engine.deck.session(plain(ref)))
+
+
+@router.patch("/{ref}", dependencies=[Depends(Change("session.change"))])
+async def change_session(ref: Ref, body: SessionChange, engine: TheEngine) -> SessionView:
+    """Rename a session, or remember its layout."""
+    session = engine.deck.session(plain(ref))
+    if body.name is not None:
+        session = await engine.deck.rename_session(session.id, body.name)
+    if body.layout is not None:
+        session = await engine.deck.set_layout(session.id, body.layout)
+    return _view(engine, session)
+
+
+@router.delete("/{ref}", status_code=204, dependencies=[Depends(Change("session.remove"))])
+async def remove_session(ref: Ref, engine: TheEngine) -> None:
+    """Forget an empty session."""
+    await engine.deck.remove_session(engine.deck.session(plain(ref)).id)
