@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from cli.overview import workspace
-from cli.scope import Scope, agent_argument, agent_path, complete_agents, json_option
+from cli.scope import Scope, agent_argument, agent_path, client_environment, complete_agents, json_option
 from quarterdeck.errors import Invalid, Refused
 
 _COMMAND = "cli.agents.command"
@@ -89,7 +89,7 @@ def new(
             "lines": lines,
             "worktree": worktree is not None,
             "branch": worktree or "",
-            "environ": dict(os.environ),
+            "environ": client_environment(),
             "restore": restore,
         },
     )

@@ -121,6 +121,8 @@ def quarterdeck(context: click.Context, home: Path | None, session: str | None) 
     """
     output = context.obj if isinstance(context.obj, Output) else Output()
     context.obj = Scope(home, output)
+    if session and context.invoked_subcommand:
+        raise Invalid("--session belongs after the verb", hint=f"quarterdeck {context.invoked_subcommand} --help")
     if context.invoked_subcommand is None:
         from cli.overview import front
 
@@ -145,6 +147,9 @@ def run() -> int:
         return _finish(INTERRUPTED)
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "quarterdeck"
+        if isinstance(error, click.exceptions.NoArgsIsHelpError):
+            out.error(Invalid(f"{path} needs a verb", hint=f"{path} --help lists them"))
+            return Invalid.exit_code
         out.error(Invalid(error.format_message(), hint=f"{path} --help shows how it is used"))
         return Invalid.exit_code
     except click.ClickException as error:

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 
@@ -75,8 +76,8 @@ def state_cells(agent: dict[str, Any], out: Output) -> tuple[Cell, Cell]:
     return Cell(glyph if out.unicode else ascii_glyph, colour), Cell(word, colour)
 
 
-def print_agents(out: Output, agents: list[dict[str, Any]], names: dict[str, str]) -> None:
-    """The table of ``agents``; ``names`` are the sessions' names by id."""
+def print_agents(out: Output, agents: list[dict[str, Any]]) -> None:
+    """The table of ``agents``, as the API describes them."""
     now = time.time_ns()
     rows = []
     for agent in agents:
@@ -85,7 +86,7 @@ def print_agents(out: Output, agents: list[dict[str, Any]], names: dict[str, str
             (
                 glyph,
                 str(agent["name"]),
-                names.get(agent["session"], agent["session"]),
+                str(agent["session_name"]),
                 str(agent["profile"]),
                 word,
                 age(agent["since_ns"], now),
@@ -98,11 +99,6 @@ def print_agents(out: Output, agents: list[dict[str, Any]], names: dict[str, str
     out.table(_COLUMNS, rows)
 
 
-def session_names(scope: Scope) -> dict[str, str]:
-    """The sessions' names by id."""
-    return {session["id"]: session["name"] for session in scope.get("/v1/sessions")}
-
-
 @click.command()
 @click.option("--all", "everything", is_flag=True, help="Also those in the trash.")
 @click.option("--session", metavar="NAME", help="Only the agents of this session.")
@@ -111,21 +107,15 @@ def session_names(scope: Scope) -> dict[str, str]:
 def ls(scope: Scope, everything: bool, session: str | None) -> None:
     """List the agents of all sessions."""
     out = scope.out
-    agents: list[dict[str, Any]] = scope.get("/v1/agents")
+    only = f"?session={quote(session, safe='')}" if session else ""
+    agents: list[dict[str, Any]] = scope.get("/v1/agents" + only)
     if everything:
-        agents = agents + scope.get("/v1/trash")
-    names = session_names(scope)
-    if session is not None:
-        wanted = {key for key, name in names.items() if session in (key, name)}
-        if not wanted:
-            from quarterdeck.errors import NotFound
-
-            raise NotFound(f"no session {session!r}", hint="quarterdeck session ls", session=session)
-        agents = [agent for agent in agents if agent["session"] in wanted]
+        removed = scope.get("/v1/trash")
+        agents += [one for one in removed if not session or session in (one["session"], one["session_name"])]
     if out.json:
-        out.data([agent | {"session_name": names.get(agent["session"], "")} for agent in agents])
+        out.data(agents)
     elif agents:
-        print_agents(out, agents, names)
+        print_agents(out, agents)
     else:
         out.note("no agents yet; start one: quarterdeck new shell")
 

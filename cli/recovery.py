@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import click
 
 from cli.output import DIM, GREEN, RED, YELLOW, Cell, Column
 from cli.overview import size
-from cli.scope import Scope, complete_agents, json_option
+from cli.scope import Scope, client_environment, complete_agents, json_option
 from quarterdeck.errors import Invalid, Refused
 
 _ACTIONS = {
@@ -42,7 +41,7 @@ def restore(scope: Scope, agents: tuple[str, ...], everything: bool) -> None:
         raise Invalid("restore takes names or --all, not both")
     asked = bool(agents) or everything
     if asked:
-        body = {"agents": list(agents) or None, "environ": dict(os.environ)}
+        body = {"agents": list(agents) or None, "environ": client_environment()}
         report: dict[str, Any] = scope.post("/v1/restore", body)
     else:
         report = scope.get("/v1/restore")

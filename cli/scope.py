@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,6 +68,15 @@ class Scope:
 def agent_path(ref: str, verb: str = "") -> str:
     """The API path of the agent ``ref`` names: an id, a unique start of one, a name, or ``session/name``."""
     return f"/v1/agents/{quote(ref, safe='')}" + (f"/{verb}" if verb else "")
+
+
+def client_environment() -> dict[str, str]:
+    """This process's environment, for an agent to run in. A value that is no UTF-8 cannot be sent and is left out."""
+    return {name: value for name, value in os.environ.items() if _sendable(name) and _sendable(value)}
+
+
+def _sendable(text: str) -> bool:
+    return text.isascii() or text == text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _set_json(context: click.Context, _: click.Parameter, value: bool) -> None:

@@ -29,12 +29,15 @@ def show(scope: Scope, agent: str, ansi: bool, history: bool) -> None:
         scope.out.write(text if not text or text.endswith("\n") else text + "\n")
 
 
-def _draw(row: Any) -> str:
+def _draw(row: dict[str, Any]) -> str:
     from cli.paint import draw
     from quarterdeck.rows import Row, Run, Style
 
-    runs, wrapped = row
-    return draw(Row(tuple(Run(text, cells, Style(*style), link) for text, cells, style, link in runs), wrapped), 10_000)
+    runs = tuple(
+        Run(run["text"], run["cells"], Style(run["fg"], run["bg"], run["attrs"], run["underline_color"]), run["link"])
+        for run in row["runs"]
+    )
+    return draw(Row(runs, row["wrapped"]), sum(run.cells for run in runs))
 
 
 @click.command()

@@ -41,14 +41,13 @@ def list_sessions(scope: Scope) -> None:
         scope.out.note("no sessions yet; the first agent makes one: quarterdeck new shell")
         return
     agents, now = scope.get("/v1/agents"), time.time_ns()
-    total = Counter(agent["session"] for agent in agents)
     running = Counter(agent["session"] for agent in agents if agent["status"] in ("starting", "running"))
     scope.out.table(
         _COLUMNS,
         [
             (
                 found["name"],
-                str(total[found["id"]]),
+                str(found["agents"]),
                 str(running[found["id"]]),
                 age(found["created_ns"], now),
                 near_home(found["workspace"]),

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import click
 
 from cli.output import Column
-from cli.overview import age, near_home, session_names
+from cli.overview import age, near_home
 from cli.scope import Scope, json_option
 from quarterdeck.errors import Invalid, Refused
 
@@ -35,14 +35,14 @@ def trash(scope: Scope) -> None:
     if not removed:
         scope.out.note("the trash is empty")
         return
-    names, now = session_names(scope), time.time_ns()
+    now = time.time_ns()
     scope.out.table(
         _COLUMNS,
         [
             (
                 agent["id"],
                 agent["name"],
-                names.get(agent["session"], ""),
+                agent["session_name"],
                 agent["profile"],
                 age(agent["removed_ns"], now),
                 near_home(agent["worktree"]["path"]) if agent.get("worktree") else "",
