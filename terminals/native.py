@@ -11,7 +11,6 @@ from typing import Any
 
 from quarterdeck.errors import Broken, Invalid, NotFound, QuarterdeckError, Refused
 from quarterdeck.keys import KeyPress
-from quarterdeck.paths import boot_id
 from quarterdeck.process import members
 from terminals import scope
 from terminals.adapter import Spawn, Written, clamp
@@ -54,7 +53,7 @@ class NativeAdapter:
         await self.aclose()
 
     async def spawn(self, spec: Spawn) -> NativeTerminal:
-        """Start a program. Raises NotFound (command, cwd), Broken, Invalid, Refused or Unreachable; then nothing runs."""
+        """Start a program. Raises NotFound (command, cwd), Broken, Invalid, Refused, Unreachable; then nothing runs."""
         if not spec.argv or not spec.argv[0]:
             raise Invalid("there is no command to start")
         cols, lines = clamp(spec.cols, spec.lines)
@@ -71,8 +70,8 @@ class NativeAdapter:
                 "lines": lines,
                 "replies": [(query.hex(), answer.hex()) for query, answer in spec.replies],
                 "journal_limit": spec.journal_limit,
+                "preamble": spec.preamble.hex(),
                 "lease": spec.lease,
-                "boot": boot_id(),
                 "nonce": secrets.token_hex(8),
             },
         )

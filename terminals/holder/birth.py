@@ -81,7 +81,7 @@ def _build(
 ) -> tuple[Keeper, dict[str, Any]]:
     folder, path = str(request["folder"]), str(request["socket"])
     cols, lines = int(request["cols"]), int(request["lines"])
-    boot = str(request["boot"])
+    boot = _boot_id()
     lock = _try("folder", folder, lambda: files.take_lock(f"{folder}/{files.LOCK}"))
     if lock is None:
         raise _Failed("lock", 0, folder)
@@ -90,6 +90,8 @@ def _build(
     undo.callback(_forget_path, path)
     journal = _try("journal", f"{folder}/{files.JOURNAL}", lambda: _journal(request, folder, cols, lines, boot))
     undo.callback(journal.discard)
+    if preamble := bytes.fromhex(str(request.get("preamble", ""))):
+        journal.append(preamble)
     program = None
     if source is None:
         # Not at the top: a hand-over that records by itself has no site-packages to find ptyprocess in.
@@ -163,6 +165,14 @@ def _listen(path: str) -> socket.socket:
         listener.close()
         raise
     return listener
+
+
+def _boot_id() -> str:
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
 
 
 def _forget_path(path: str) -> None:

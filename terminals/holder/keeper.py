@@ -359,14 +359,14 @@ class Keeper:
             except OSError:
                 self._exit_retry = time.monotonic() + 1.0
                 return
+        self._over = True
+        with contextlib.suppress(OSError):
+            os.unlink(self._socket_path)
         if self._main is not None:
             self._main.send(wire.json_frame(wire.ENDED, record))
             self._main.drain(1.0)
-        self._over = True
         for client in self._clients:
             client.close()
-        with contextlib.suppress(OSError):
-            os.unlink(self._socket_path)
 
     # clients
 
