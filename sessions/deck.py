@@ -1,0 +1,542 @@
+"""All sessions and agents of one state folder, live: the one owner of their state.
+
+A :class:`Deck` is opened by the orchestrator (or by a headless run) and does what clients ask. What it holds in memory
+is what the store and the journals say; after any crash :meth:`Deck.open` finds the same again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from profiles.catalogue import DATA
+from quarterdeck.clock import Clock
+from quarterdeck.errors import Invalid, NotFound, NotPermitted, QuarterdeckError, Refused
+from quarterdeck.paths import Paths, private_folder
+from quarterdeck.text import safe
+from sessions import agentfile, environment, restore, worktree
+from sessions.checkpoint import Checkpointer
+from sessions.events import Subscription
+from sessions.launch import Launcher, Limits
+from sessions.model import Agent, Event, Restore, Session, Status, new_id
+from sessions.names import check_name, free_name
+from sessions.recovery import Recovery, left_over
+from sessions.restore import RestoreReport
+from sessions.roster import Roster, alive
+from sessions.store import Store
+from sessions.supervised import Supervised
+from sessions.trash import Trash
+from sessions.trust import Workspaces
+from terminals.adapter import Adapter, Exit, clamp
+from terminals.live import Feeder, LiveTerminal
+from terminals.screen import Report
+
+log = logging.getLogger(__name__)
+
+UPKEEP_SECONDS = 3600.0
+GRACE = 3.0
+"""Seconds a program gets between the hang-up and KILL where a client does not say."""
+KEPT_REPORTS = frozenset({"notify", "bell", "status", "progress"})
+"""Program reports that become events; titles and folders are read from the screen itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewAgent:
+    """What a client asks for. Empty strings mean: choose for me. ``environ`` is the client's environment."""
+
+    profile: str
+    workspace: str
+    name: str = ""
+    session: str = ""
+    cwd: str = ""
+    argv: tuple[str, ...] = ()
+    adapter: str = "native"
+    cols: int = 80
+    lines: int = 24
+    worktree: bool = False
+    branch: str = ""
+    environ: Mapping[str, str] = field(default_factory=dict)
+    restore: Restore | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adopt:
+    """A pane of the user's own tmux to take over; ``socket`` is its server's, empty for the default one."""
+
+    pane: str
+    socket: str = ""
+    name: str = ""
+    session: str = ""
+    workspace: str = ""
+    replace: bool = False
+
+
+class Deck:
+    """See the module. Made by :meth:`open` only."""
+
+    def __init__(self, roster: Roster, launcher: Launcher, workspaces: Workspaces, tasks: asyncio.TaskGroup) -> None:
+        self.paths = roster.paths
+        self.store = roster.store
+        self.workspaces = workspaces
+        self._roster = roster
+        self._launcher = launcher
+        self._tasks = tasks
+        self._trash = Trash(roster, launcher, self)
+        self._recovery = Recovery(roster, launcher, workspaces, self)
+        self.checkpoints = Checkpointer(roster.store, roster.agents.get, roster.save_late)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        paths: Paths,
+        adapters: Mapping[str, Adapter],
+        clock: Clock,
+        limits: Limits = Limits(),  # noqa: B008  frozen
+        *,
+        user: Path | None = None,
+        profile_folders: Iterable[Path] = (DATA,),
+    ) -> AsyncIterator[Deck]:
+        """The deck of ``paths``, with everything that can be found running found again.
+
+        ``user`` is the folder of the user's settings and profiles, ``profile_folders`` those of ours and of plugins.
+        Leaving the context takes a last checkpoint and lets go of the terminals; their programs run on. Raises
+        :class:`Broken` when the state folder cannot be used.
+        """
+        paths.prepare()
+        async with Store.open(paths, clock) as store, Feeder() as feeder:
+            launcher = Launcher(paths, adapters, feeder, limits)
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    workspaces = Workspaces(await store.trusts(), user=user, built_in=profile_folders)
+                    deck = cls(Roster(paths, store, clock), launcher, workspaces, tasks)
+                    await deck._recovery.find_all()
+                    deck._later(deck._recovery.resume_waiting())
+                    keepers = [tasks.create_task(deck.checkpoints.run()), tasks.create_task(deck._maintain())]
+                    try:
+                        yield deck
+                    finally:
+                        for keeper in keepers:
+                            keeper.cancel()
+                        await deck._close()
+            finally:
+                await launcher.close_all()
+
+    # -- looking up
+
+    @property
+    def report(self) -> RestoreReport:
+        """What the start found and did."""
+        return self._recovery.report
+
+    def sessions(self) -> list[Session]:
+        """All sessions, oldest first."""
+        return sorted(self._roster.sessions.values(), key=lambda s: (s.created_ns, s.id))
+
+    def agents(self, session: str = "") -> list[Agent]:
+        """All agents (of the session with this id), oldest first."""
+        return self._roster.of(session)
+
+    def session(self, ref: str) -> Session:
+        """The session with this id or name. Raises :class:`NotFound`."""
+        return self._roster.session(ref)
+
+    def agent(self, ref: str) -> Agent:
+        """The agent named by its id, the start of its id, its name, or session/name.
+
+        Raises :class:`NotFound`, or :class:`Invalid` when several fit.
+        """
+        return self._roster.find(ref).agent
+
+    def live(self, ref: str) -> LiveTerminal:
+        """The agent's live screen. Raises :class:`Refused` in the moment in which it has none."""
+        supervised = self._roster.find(ref)
+        if supervised.live is None:
+            raise Refused(f"{supervised.agent.name} has no screen at this moment", hint="try again")
+        return supervised.live
+
+    def watch(self, ref: str, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call ``callback`` on the loop whenever the agent's screen may have changed; returns how to stop."""
+        return self._roster.find(ref).watch(callback)
+
+    def subscribe(self) -> Subscription:
+        """Follow the events from now on; earlier ones by :meth:`events`."""
+        return self._roster.hub.subscribe()
+
+    async def events(self, after: int, limit: int = 1000) -> list[Event]:
+        """Stored events after a cursor, oldest first. Raises :class:`Gone` when the cursor is too old."""
+        return await self.store.events(after, limit)
+
+    # -- sessions
+
+    async def create_session(self, name: str, workspace: str) -> Session:
+        """A new, empty session. Raises :class:`Refused` when the name is taken."""
+        self._check_session_name(name)
+        session = Session(
+            id=new_id(), name=name, workspace=folder_of(workspace), created_ns=self._roster.clock.wall_ns()
+        )
+        await self._roster.record("session.created", session=session, durable=True, name=name)
+        self._roster.sessions[session.id] = session
+        return session
+
+    async def rename_session(self, ref: str, name: str) -> Session:
+        """Give a session another name."""
+        session = self.session(ref)
+        if name != session.name:
+            self._check_session_name(name)
+        return await self._change_session(replace(session, name=name), "session.renamed", name=name)
+
+    async def set_layout(self, ref: str, layout: str) -> Session:
+        """Remember how a session's panels are laid out."""
+        return await self._change_session(replace(self.session(ref), layout=layout), "session.layout", layout=layout)
+
+    async def remove_session(self, ref: str) -> None:
+        """Forget an empty session. Raises :class:`Refused` while agents are in it."""
+        session = self.session(ref)
+        await self.store.remove_session(session.id)
+        del self._roster.sessions[session.id]
+        self._roster.hub.publish(
+            await self.store.append("session.removed", session=session.id, data={"name": session.name})
+        )
+
+    def _check_session_name(self, name: str) -> None:
+        check_name(name)
+        if any(s.name == name for s in self._roster.sessions.values()):
+            raise Refused(f"there is a session {name!r} already", hint="choose another name")
+
+    async def _change_session(self, session: Session, kind: str, **data: Any) -> Session:
+        await self._roster.record(kind, session=session, **data)
+        self._roster.sessions[session.id] = session
+        return session
+
+    async def _session_for(self, ref: str, workspace: str) -> Session:
+        """The session named, made where it is missing; without a name the workspace's first one."""
+        folder = folder_of(workspace)
+        for session in self.sessions():
+            if (ref in (session.id, session.name)) if ref else (session.workspace == folder):
+                return session
+        return await self.create_session(
+            ref or free_name(Path(folder).name or "root", {s.name for s in self._roster.sessions.values()}), folder
+        )
+
+    # -- agents: begin
+
+    async def create(self, ask: NewAgent) -> Agent:
+        """Start an agent. When it cannot be started nothing is left of it, and the error says why."""
+        workspace = folder_of(ask.workspace)
+        profile = self.workspaces.find(ask.profile, workspace)
+        self._launcher.adapter(ask.adapter)
+        cwd = Path(folder_of(str(Path(workspace, ask.cwd).expanduser())))
+        session = await self._session_for(ask.session, workspace)
+        name = self._name_for(session, ask.name, profile.name)
+        agent_id = new_id()
+        environ, kept = environment.prepare(ask.environ, profile.environ, agent=agent_id, session=session.name)
+        resume_id = profile.new_resume_id(ask.argv)
+        tree = None
+        if ask.worktree or ask.branch:
+            tree = await worktree.create(
+                self.paths.worktrees / agent_id,
+                cwd,
+                branch=ask.branch,
+                name=name,
+                settings=self.workspaces.worktrees(workspace),
+                environ=environ,
+            )
+            cwd = await worktree.inside(tree, cwd)
+        cols, lines = clamp(ask.cols, ask.lines)
+        now = self._roster.clock.wall_ns()
+        agent = Agent(
+            id=agent_id,
+            name=name,
+            session=session.id,
+            profile=profile.name,
+            adapter=ask.adapter,
+            argv=profile.start(ask.argv, resume_id, environ),
+            cwd=str(cwd),
+            cols=cols,
+            lines=lines,
+            since_ns=now,
+            created_ns=now,
+            restore=ask.restore or self.workspaces.restore(workspace),
+            resume_id=resume_id,
+            worktree=tree,
+            environ=kept,
+        )
+        return await self._begin(agent, session, environ)
+
+    async def _begin(self, agent: Agent, session: Session, environ: Mapping[str, str]) -> Agent:
+        """Record the agent, then start it; the record comes first, so that a crash between the two finds it."""
+        supervised = Supervised(agent, self.paths.agent(agent.id), self)
+        self._roster.agents[agent.id] = supervised
+        try:
+            private_folder(supervised.folder)
+            agentfile.write(supervised.folder, agent, session)
+            await self._roster.record(
+                "agent.created",
+                agent=agent,
+                durable=True,
+                name=agent.name,
+                profile=agent.profile,
+                adapter=agent.adapter,
+            )
+            async with supervised.lock:
+                terminal = await self._launcher.start(agent, agent.argv, environ)
+                await self._launcher.open(supervised, terminal, None)
+        except BaseException:
+            self._roster.agents.pop(agent.id, None)
+            await self._unmake(supervised)
+            raise
+        if supervised.agent.status is Status.STARTING:
+            await self._roster.set_status(supervised, Status.RUNNING, "")
+        return supervised.agent
+
+    async def _unmake(self, supervised: Supervised) -> None:
+        """Take back an agent that could not be started."""
+        await asyncio.to_thread(shutil.rmtree, supervised.folder, ignore_errors=True)
+        if supervised.agent.worktree:
+            await worktree.remove(supervised.agent.worktree, force=True)
+        await self._trash.forget(supervised.agent)
+
+    def _name_for(self, session: Session, wanted: str, profile: str) -> str:
+        taken = self._roster.names(session.id)
+        if not wanted:
+            return free_name(profile, taken)
+        check_name(wanted)
+        if wanted in taken:
+            raise Refused(f"session {session.name!r} has an agent {wanted!r} already", hint="choose another --name")
+        return wanted
+
+    async def adopt(self, ask: Adopt) -> Agent:
+        """Take over a pane of the user's own tmux. Raises :class:`Refused` when something reads its output already."""
+        agent_id = new_id()
+        folder = self.paths.agent(agent_id)
+        private_folder(folder)
+        try:
+            terminal = await self._launcher.adopt(agent_id, ask.pane, socket=ask.socket, take_pipe=ask.replace)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        try:
+            facts = terminal.state.facts
+            cwd = str(facts.get("cwd") or ask.workspace or Path.home())
+            session = await self._session_for(ask.session, ask.workspace or cwd)
+            now = self._roster.clock.wall_ns()
+            agent = Agent(
+                id=agent_id,
+                name=self._name_for(session, ask.name, str(facts.get("command") or "pane")),
+                session=session.id,
+                profile="custom",
+                adapter=terminal.adapter,
+                argv=(),
+                cwd=cwd,
+                cols=terminal.state.cols,
+                lines=terminal.state.lines,
+                since_ns=now,
+                created_ns=now,
+                restore=Restore.NEVER,
+                adopted=True,
+            )
+            agentfile.write(folder, agent, session)
+            await self._roster.record("agent.created", agent=agent, durable=True, name=agent.name, adopted=True)
+        except BaseException:
+            await terminal.release()
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        supervised = Supervised(agent, folder, self)
+        self._roster.agents[agent_id] = supervised
+        await self._launcher.open(supervised, terminal, None)
+        await self._roster.set_status(supervised, Status.RUNNING, "adopted")
+        return supervised.agent
+
+    async def restore(
+        self, refs: Sequence[str] | None = None, environ: Mapping[str, str] | None = None
+    ) -> RestoreReport:
+        """Start agents again whose program is gone; all lost and interrupted ones when ``refs`` is None.
+
+        ``environ`` is the environment of the client that asks: secrets that were not kept come from it.
+        """
+        if refs is None:
+            everyone = self._roster.agents.values()
+            chosen = [s for s in everyone if s.agent.status in (Status.LOST, Status.INTERRUPTED)]
+        else:
+            chosen = [self._roster.find(ref) for ref in refs]
+        return await self._recovery.resume_all(chosen, environ)
+
+    # -- agents: end
+
+    async def end(self, ref: str, grace: float = GRACE) -> Agent:
+        """End the agent's program; the agent stays listed with its screen and history."""
+        supervised = self._roster.find(ref)
+        async with supervised.lock:
+            await self._end(supervised, grace)
+        return supervised.agent
+
+    async def _end(self, supervised: Supervised, grace: float) -> None:
+        if supervised.agent.adopted:
+            raise Refused(
+                f"{supervised.agent.name} is a pane of your own tmux",
+                hint=f"quarterdeck release {supervised.agent.name}",
+            )
+        if supervised.live and supervised.agent.status.alive:
+            await supervised.live.end(grace)
+
+    async def release(self, ref: str) -> None:
+        """Give an adopted pane back to its owner, unharmed, and put what was seen of it into the trash."""
+        supervised = self._roster.find(ref)
+        if not supervised.agent.adopted:
+            raise Refused(f"{supervised.agent.name} was not adopted", hint="quarterdeck kill or rm ends it")
+        async with supervised.lock:
+            if supervised.live and supervised.agent.status.alive:
+                await supervised.live.release()
+            self.checkpoints.forget(supervised.agent.id)
+            await self._trash.put(supervised)
+
+    async def remove(self, ref: str, *, force: bool = False) -> Agent:
+        """Put an agent into the trash, where it stays for seven days. Its worktree is not touched.
+
+        Raises :class:`Refused` while its program runs, unless ``force``: then the program is ended first.
+        """
+        supervised = self._roster.find(ref)
+        async with supervised.lock:
+            if supervised.agent.status.alive:
+                if not force and not supervised.agent.adopted:
+                    raise Refused(f"{supervised.agent.name} is still running", hint="end it first, or say --force")
+                await self._end(supervised, GRACE)
+            await self.checkpoints.save()
+            self.checkpoints.forget(supervised.agent.id)
+            return await self._trash.put(supervised)
+
+    async def trash(self) -> list[Agent]:
+        """Removed agents that can still be brought back, newest first."""
+        return await self._trash.agents()
+
+    async def untrash(self, ref: str) -> Agent:
+        """Bring a removed agent back as it was; it does not run."""
+        return await self._trash.bring_back(ref)
+
+    async def purge(self, ref: str, *, force: bool = False) -> None:
+        """Delete a removed agent for good; see :meth:`sessions.trash.Trash.purge`."""
+        await self._trash.purge(ref, force=force)
+
+    async def end_all(self) -> None:
+        """End every program this deck started; adopted panes are given back."""
+        running = alive(self._roster.agents.values())
+        await asyncio.gather(*((self.release if s.agent.adopted else self.end)(s.agent.id) for s in running))
+
+    # -- agents: change
+
+    async def rename(self, ref: str, name: str) -> Agent:
+        """Give an agent another name."""
+        supervised = self._roster.find(ref)
+        session = self._roster.sessions[supervised.agent.session]
+        if name != supervised.agent.name:
+            self._name_for(session, name, "")
+        return await self._change(supervised, "agent.renamed", name=name)
+
+    async def set_restore(self, ref: str, policy: Restore) -> Agent:
+        """Say what happens to an agent whose terminal is gone after a crash."""
+        return await self._change(self._roster.find(ref), "agent.policy", restore=policy)
+
+    async def resize(self, ref: str, cols: int, lines: int) -> Agent:
+        """Set a terminal's size in cells; clamped."""
+        supervised, live = self._roster.find(ref), self.live(ref)
+        cols, lines = clamp(cols, lines)
+        if (cols, lines) == live.size:
+            return supervised.agent
+        await live.resize(cols, lines)
+        return await self._change(supervised, "agent.resized", cols=cols, lines=lines)
+
+    async def _change(self, supervised: Supervised, kind: str, **changes: Any) -> Agent:
+        supervised.agent = replace(supervised.agent, **changes)
+        await self._roster.record(kind, agent=supervised.agent, **changes)
+        return supervised.agent
+
+    # -- what terminals tell (sessions.supervised.Keeper)
+
+    def screen_changed(self, agent_id: str) -> None:
+        """The agent's screen is to be saved with the next checkpoint."""
+        self.checkpoints.touch(agent_id)
+
+    def agent_reported(self, agent_id: str, report: Report) -> None:
+        """What a program says of itself becomes an event."""
+        if report.kind in KEPT_REPORTS:
+            data = {key: safe(value) if isinstance(value, str) else value for key, value in report.data.items()}
+            self._later(self._note(agent_id, "agent.report", {"report": report.kind, **data}))
+
+    def agent_exited(self, agent_id: str, how: Exit) -> None:
+        """The program ended; told once more when its last byte is known, which changes nothing here."""
+        supervised = self._roster.agents.get(agent_id)
+        if supervised and supervised.agent.status.alive:
+            reason = restore.exit_reason(how.code)
+            self._later(self._roster.set_status(supervised, Status.EXITED, reason, exit_code=how.code))
+
+    def agent_lost(self, agent_id: str, reason: str) -> None:
+        """Its terminal vanished."""
+        if supervised := self._roster.agents.get(agent_id):
+            self._later(self._after_loss(supervised, reason))
+
+    def journal_gap(self, agent_id: str, start: int, end: int, reason: str) -> None:
+        """Bytes are missing; the event says which."""
+        self._later(self._note(agent_id, "agent.gap", {"start": start, "end": end, "reason": reason}))
+
+    async def _note(self, agent_id: str, kind: str, data: Mapping[str, object]) -> None:
+        if supervised := self._roster.agents.get(agent_id):
+            event = await self.store.append(kind, session=supervised.agent.session, agent=agent_id, data=data)
+            self._roster.hub.publish(event)
+
+    async def _after_loss(self, supervised: Supervised, reason: str) -> None:
+        """End what a vanished terminal left behind, then resume the agent if its policy says so."""
+        left = await self._launcher.end_remains(supervised.agent)
+        await self._roster.set_status(supervised, Status.LOST, reason + left_over(left))
+        if supervised.agent.restore is Restore.AUTO and not left:
+            await self._recovery.resume(supervised)
+
+    # -- upkeep and the end
+
+    def _later(self, work: Coroutine[Any, Any, object]) -> None:
+        """Run ``work`` soon, owned by the deck. A failure is logged: one agent's trouble must not end the others."""
+
+        async def run() -> None:
+            try:
+                await work
+            except QuarterdeckError as error:
+                log.error("%s", error.message)
+            except Exception:
+                log.exception("an internal error was survived")
+
+        self._tasks.create_task(run())
+
+    async def _maintain(self) -> None:
+        """Upkeep of the store and the trash, soon after the start and then every hour."""
+        while True:
+            try:
+                await self.store.maintain()
+                await self._trash.empty_old()
+            except QuarterdeckError as error:
+                log.error("upkeep failed: %s", error.message)
+            await asyncio.sleep(UPKEEP_SECONDS)
+
+    async def _close(self) -> None:
+        """A last checkpoint with history; the programs run on."""
+        self.checkpoints.touch_all(self._roster.agents)
+        await self.checkpoints.save(history=True)
+        await asyncio.gather(*(s.live.aclose() for s in self._roster.agents.values() if s.live))
+
+
+def folder_of(path: str) -> str:
+    """An absolute path to a folder that exists, resolved. Raises :class:`NotFound` and its like."""
+    folder = Path(path).expanduser()
+    if not folder.is_absolute():
+        raise Invalid(f"a workspace must be an absolute path, not {safe(path)!r}")
+    try:
+        if folder.is_dir():
+            return str(folder.resolve())
+    except OSError as error:
+        raise NotPermitted(f"cannot look at {safe(path)}: {error.strerror}") from error
+    raise NotFound(f"the folder {safe(path)} does not exist", hint="make it, or name another one", path=path)

@@ -1,0 +1,131 @@
+"""From an agent's record to a running terminal, and from what runs back to a record."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from quarterdeck.errors import Invalid, QuarterdeckError, Unreachable
+from quarterdeck.paths import Paths
+from sessions.model import Agent
+from sessions.supervised import Supervised
+from terminals.adapter import Adapter, Exit, Spawn, Terminal
+from terminals.channel import exit_of
+from terminals.live import Feeder, LiveTerminal
+from terminals.remains import end_remains
+from terminals.screen import stateless_replies
+from terminals.snapshot import Snapshot
+from terminals.tmux import TmuxAdapter
+
+NEW_LIFE = (
+    b"\x1b[?1049l\x1b[!p\x1b[?1000;1002;1003;1004;1006;2004;2026l\x1b[<99u\x1b[>4m\x1b[?25h\x1b[r\x1b[m"
+    b"\x1b]8;;\x1b\\\x1b[999;1H\r\n\x1b[2m--- started again ---\x1b[m\r\n"
+)
+"""Leaves the alternate screen and the modes of the life before; its text stays above the line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Bounds every agent gets: bytes of journal kept unattended, rows of live history, a lease for headless runs."""
+
+    journal: int = 64 << 20
+    history_lines: int = 2000
+    lease: float | None = None
+
+
+class Launcher:
+    """Starts, finds and opens terminals through the adapters; the one place that knows both sides."""
+
+    def __init__(self, paths: Paths, adapters: Mapping[str, Adapter], feeder: Feeder, limits: Limits) -> None:
+        self._paths = paths
+        self._adapters = adapters
+        self._feeder = feeder
+        self._limits = limits
+
+    def adapter(self, name: str) -> Adapter:
+        """The adapter called ``name``. Raises :class:`Invalid` when there is none."""
+        if adapter := self._adapters.get(name):
+            return adapter
+        raise Invalid(f"unknown adapter {name!r}", hint="adapters: " + ", ".join(sorted(self._adapters)))
+
+    async def start(
+        self, agent: Agent, argv: tuple[str, ...], environ: Mapping[str, str], *, again: bool = False
+    ) -> Terminal:
+        """Run ``argv`` for ``agent`` in a new terminal; ``again`` when its journal holds an earlier life.
+
+        Raises NotFound, Broken or Unreachable; then nothing runs.
+        """
+        return await self.adapter(agent.adapter).spawn(
+            Spawn(
+                agent=agent.id,
+                folder=self._paths.agent(agent.id),
+                socket=self._paths.holder_socket(agent.id),
+                argv=argv,
+                cwd=Path(agent.cwd),
+                environ=environ,
+                cols=agent.cols,
+                lines=agent.lines,
+                replies=stateless_replies(),
+                journal_limit=self._limits.journal,
+                preamble=NEW_LIFE if again else b"",
+                lease=self._limits.lease,
+            )
+        )
+
+    async def find(self, agent: Agent) -> Terminal | None:
+        """The agent's terminal if it still lives, else None."""
+        try:
+            adapter = self.adapter(agent.adapter)
+            return await adapter.find(agent.id, self._paths.agent(agent.id), self._paths.holder_socket(agent.id))
+        except Unreachable:
+            return None
+
+    async def adopt(self, agent_id: str, pane: str, *, socket: str, take_pipe: bool) -> Terminal:
+        """Take over a pane of the user's own tmux; see :meth:`terminals.tmux.TmuxAdapter.adopt`."""
+        adapter = self.adapter("tmux")
+        assert isinstance(adapter, TmuxAdapter)
+        return await adapter.adopt(
+            agent_id,
+            self._paths.agent(agent_id),
+            self._paths.holder_socket(agent_id),
+            pane=pane,
+            server=socket,
+            take_pipe=take_pipe,
+        )
+
+    def exit_record(self, agent: Agent) -> Exit | None:
+        """How the agent's program ended, as its holder wrote it down."""
+        return exit_of(self._paths.agent(agent.id))
+
+    async def end_remains(self, agent: Agent) -> list[int]:
+        """End what is left of the process session of a terminal that vanished; pids that could not be ended."""
+        return [who.pid for who in await end_remains(self._paths.agent(agent.id))]
+
+    async def open(self, supervised: Supervised, terminal: Terminal | None, snapshot: Snapshot | None) -> LiveTerminal:
+        """Draw the agent's screen from its snapshot and journal, and follow ``terminal`` if there is one."""
+        agent = supervised.agent
+        folder = self._paths.agent(agent.id)
+        live = await LiveTerminal.open(
+            folder,
+            feeder=self._feeder,
+            listener=supervised,
+            cols=agent.cols,
+            lines=agent.lines,
+            terminal=terminal,
+            snapshot=snapshot,
+            history_lines=self._limits.history_lines,
+        )
+        supervised.live = live
+        cols, lines = live.size
+        pid = terminal.state.child.pid if terminal and terminal.state.child else agent.pid
+        supervised.agent = replace(agent, cols=cols, lines=lines, pid=pid)
+        return live
+
+    async def close_all(self) -> None:
+        """Release every adapter; a failing one does not keep the others open."""
+        results = await asyncio.gather(*(a.aclose() for a in self._adapters.values()), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException) and not isinstance(result, QuarterdeckError):
+                raise result
