@@ -34,9 +34,12 @@ def doctor(scope: Scope, mend: bool) -> None:
     Works without an orchestrator and never starts one. Exit code 1 when there is a problem.
     """
     mended = mending.mend(scope.paths) if mend else []
-    findings = machine.findings()
+    findings, report = machine.findings(), None
     if not any(found.name == "packages" and found.level == "problem" for found in findings):
-        findings += [*state.findings(scope.paths), *_orchestrator(scope)]
+        findings += state.findings(scope.paths)
+        if state.owner_of(scope.paths):
+            told, report = _orchestrator(scope)
+            findings += told
     if scope.out.json:
         scope.out.data(
             {
@@ -45,6 +48,7 @@ def doctor(scope: Scope, mend: bool) -> None:
                 "healthy": not any(found.level == "problem" for found in findings),
                 "mended": mended,
                 "checks": [found._asdict() for found in findings],
+                "orchestrator": report,
             }
         )
     else:
@@ -64,16 +68,13 @@ def _print(out: Output, found: Finding) -> None:
         out.write(f"{'':<26}{out.painted('mend:', DIM)} {safe(found.mend, 400)}\n")
 
 
-def _orchestrator(scope: Scope) -> list[Finding]:
+def _orchestrator(scope: Scope) -> tuple[list[Finding], dict[str, Any] | None]:
     """What the running orchestrator says about itself; it is asked briefly and never started."""
     from orchestrator.client import Client
 
-    if state.owner_of(scope.paths) is None:
-        return []
     client = Client(scope.paths, start=False, patience=2.0)
     try:
-        health: dict[str, Any] = client.request("GET", "/v1/health")
         report: dict[str, Any] = client.request("GET", "/v1/doctor")
     except QuarterdeckError as error:
-        return [Finding("orchestrator", "problem", error.message, error.hint)]
-    return state.of_orchestrator(health, report)
+        return [Finding("orchestrator", "problem", error.message, error.hint)], None
+    return state.of_orchestrator(report), report

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 FEW_BYTES, TOO_FEW_BYTES = 1 << 30, 64 << 20
 """Free space below which doctor warns, and below which it calls it a problem."""
 _TRASH_DAYS = 8
+_SEEN_HERE = ("tmux", "are free where", "lingering")
+"""Words of the orchestrator's problems that are checked here too."""
 
 
 def owner_of(paths: Paths) -> Owner | None:
@@ -258,10 +260,20 @@ def _crashes(paths: Paths) -> list[Finding]:
     ]
 
 
-def of_orchestrator(health: dict[str, Any], report: dict[str, Any]) -> list[Finding]:
-    """The running orchestrator's own findings."""
-    levels: dict[str, Level] = {"ok": "ok", "note": "note", "warning": "warning", "problem": "problem"}
+def of_orchestrator(report: dict[str, Any]) -> list[Finding]:
+    """The running orchestrator's own findings, without those that were made here already."""
+    process = report["process"]
+    alive = sum(agent["status"] in ("starting", "running") for agent in report["agents"])
+    text = (
+        f"up for {age(time.time_ns() - int(process['up_s'] * 1e9), time.time_ns())}, "
+        f"{size(process['memory_max_kb'] * 1024)} at most, {process['files_open']} files open, "
+        f"{len(report['agents'])} agents ({alive} running), {process['clients']} clients"
+    )
     return [
-        Finding(str(check["name"]), levels.get(check["level"], "note"), str(check["text"]), str(check.get("mend", "")))
-        for check in report.get("checks", [])
+        Finding("orchestrator", "ok", text),
+        *(
+            Finding("orchestrator", "warning", trouble["problem"], trouble["mend"])
+            for trouble in report["problems"]
+            if not any(words in trouble["problem"] for words in _SEEN_HERE)
+        ),
     ]
