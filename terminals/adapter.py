@@ -143,6 +143,9 @@ class Terminal(Protocol):
     async def release(self) -> None:
         """Let go of it. An adopted pane is given back unharmed; anything else goes on unattached."""
 
+    async def detach(self) -> None:
+        """Stop following. The program goes on, and an adopted pane stays adopted; :meth:`Adapter.find` finds it."""
+
     def acknowledge(self, offset: int) -> None:
         """Everything before ``offset`` was read."""
 

@@ -136,6 +136,10 @@ class Channel:
         self._hang_up()
         self._abandon("the connection was released")
 
+    async def detach(self) -> None:
+        """Stop following: the program goes on, unattached, and is found again by its socket."""
+        await Channel.release(self)
+
     def acknowledge(self, offset: int) -> None:
         """Everything before ``offset`` was read."""
         self._acknowledged = max(self._acknowledged, offset)

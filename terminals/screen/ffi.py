@@ -70,6 +70,8 @@ class Sink:
         self.reports: list[Report] = []
         self.cols = self.lines = 0
         self.held = False
+        self.holds = 0
+        """How many synchronized updates have begun."""
         self.hold: Callable[[], None] | None = None
         """Called when synchronized output begins, to keep the picture before it."""
         self.unknown: Callable[[bytes, bool, Sink], None] | None = None
@@ -194,8 +196,10 @@ def _on_version(terminal: Any, user: Any) -> Any:
 @_callback("GhosttyTerminalRenderHoldFn")
 def _on_hold(terminal: Any, user: Any, held: bool) -> None:
     sink: Sink = ffi.from_handle(user)
-    if held and not sink.held and sink.hold is not None:
-        sink.hold()
+    if held and not sink.held:
+        sink.holds += 1
+        if sink.hold is not None:
+            sink.hold()
     sink.held = held
 
 

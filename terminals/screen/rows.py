@@ -50,7 +50,7 @@ if (_TAG["lsb"], _CONTENT["lsb"], _STYLE["lsb"], _STYLE["width"], _WIDE["lsb"]) 
 ):
     raise ImportError("this pyghostty packs its cells in another way than terminals.screen.rows reads")
 
-_SHOWN = 0x23FF_FFFF_FFFF  # content, style, wide and link; neither protection nor prompt marks
+_SHOWN = 0x2FFF_FFFF_FFFF  # content, style, wide and link; neither protection nor prompt marks
 _ODD = 0x3  # a content tag other than a code point
 _KEY = 0x8_FFFF  # style id and link, after the shift by 26
 _CODE = 0x1F_FFFF

@@ -94,6 +94,11 @@ class Screen:
         return self._sink.held
 
     @property
+    def holds(self) -> int:
+        """How many synchronized updates have begun: tells one hold from the next."""
+        return self._sink.holds
+
+    @property
     def ground(self) -> bool:
         """Whether the parser is outside every sequence and character."""
         return self._emulator.ground()

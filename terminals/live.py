@@ -1,0 +1,300 @@
+"""One living terminal: its screen, and everything a person or a program does to it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+from quarterdeck.errors import Refused, Unreachable
+from quarterdeck.keys import KeyPress
+from quarterdeck.rows import Modes, Row, View
+from terminals.adapter import Terminal, Written, clamp
+from terminals.fold import Feeder, Fold, Listener
+from terminals.replay import Base, Guard, base, history_files, history_path
+from terminals.screen import EMULATOR, HISTORY_LINES, Screen
+from terminals.snapshot import Snapshot
+
+__all__ = ["Feeder", "Listener", "LiveTerminal"]
+
+LOCK_LIMIT = 0.5
+"""Seconds a key waits for another writer of the same terminal."""
+
+SETTLE = 0.05
+"""Seconds between a pasted prompt and its Enter, unless the profile says otherwise."""
+
+HISTORIES_KEPT = 2
+REDRAW_PAUSE = 0.05
+"""Seconds between the two sizes that make a program repaint; shorter, it may see only the second."""
+
+
+class LiveTerminal(Fold):
+    """A terminal in use. Made by :meth:`open`; :meth:`aclose` detaches and never harms the program.
+
+    One writer at a time: whoever comes while another one types waits for at most ``LOCK_LIMIT``.
+    """
+
+    def __init__(self, folder: Path, start: Base, *, feeder: Feeder, listener: Listener, terminal: Terminal | None,
+                 reported_upto: int) -> None:  # fmt: skip
+        super().__init__(
+            folder, start, feeder=feeder, listener=listener, terminal=terminal, reported_upto=reported_upto
+        )
+        self._input = asyncio.Lock()
+
+    @classmethod
+    async def open(
+        cls,
+        folder: Path,
+        *,
+        feeder: Feeder,
+        listener: Listener,
+        cols: int,
+        lines: int,
+        terminal: Terminal | None,
+        snapshot: Snapshot | None = None,
+        history_lines: int = HISTORY_LINES,
+        reported_upto: int | None = None,
+    ) -> LiveTerminal:
+        """Rebuild the screen and follow the terminal from there; returns when it has caught up.
+
+        With ``terminal`` None the program is gone and its screen stays readable. Reports in output before
+        ``reported_upto`` (the snapshot's offset unless given) are not told again.
+        """
+        cols, lines = clamp(cols, lines)
+        start = base(folder, cols, lines, history_lines, snapshot)
+        if reported_upto is None:
+            reported_upto = snapshot.offset if snapshot else 0
+        self = cls(folder, start, feeder=feeder, listener=listener, terminal=terminal, reported_upto=reported_upto)
+        try:
+            if terminal is not None:
+                await terminal.attach(self, self._fed)
+            self._guard = Guard(folder)
+            await self._drain()
+            self._guard.done()
+            self._guard = None
+            await self._caught_up()
+        except BaseException:
+            await self.aclose()
+            raise
+        if terminal is not None:
+            self._spawn(self._follow())
+        if not self._whole:
+            self._spawn(self._rebuild(cols, lines, history_lines))
+        return self
+
+    async def _caught_up(self) -> None:
+        """What waits until all output was read: the size a program asked to be told of, and a repaint."""
+        if self.terminal is None or self.exit is not None:
+            return
+        report, self._size_report = self._size_report, b""
+        if report and self.terminal.answers_queries:
+            self._spawn(self._report_size(report))
+        if self._redraw:
+            self._redraw = False
+            self._spawn(self._repaint())
+
+    async def _report_size(self, report: bytes) -> None:
+        with contextlib.suppress(Unreachable):
+            await self.write(report)
+
+    async def _repaint(self) -> None:
+        """Make the program draw its screen anew by another size for a moment."""
+        cols, lines = self.size
+        with contextlib.suppress(Unreachable):
+            await self.resize(*((cols - 1, lines) if cols > 1 else (cols + 1, lines)))
+            await asyncio.sleep(REDRAW_PAUSE)
+            await self.resize(cols, lines)
+
+    # --- what is seen
+
+    @property
+    def offset(self) -> int:
+        """The journal offset the screen stands at."""
+        return self._fed
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Columns and lines."""
+        return self._screen.size
+
+    @property
+    def title(self) -> str:
+        """The title as the program set it: bounded, not safe to show."""
+        return self._title
+
+    async def modes(self) -> Modes:
+        """The modes a client must know."""
+        async with self._lane:
+            return self._screen.modes
+
+    async def view(self, since: int = 0) -> View:
+        """What changed on the screen after version ``since``."""
+        async with self._lane:
+            return self._screen.view(since, self._fed, through_hold=self._hold_over)
+
+    async def history(self, first: int, count: int) -> tuple[tuple[Row, ...], int]:
+        """``count`` rows of history from ``first`` (0 the oldest), and how many there are."""
+        async with self._lane:
+            return self._screen.history(first, count)
+
+    async def text(self, *, history: bool = False) -> str:
+        """The screen as plain text; with ``history`` everything kept."""
+        async with self._lane:
+            return self._screen.text(history=history)
+
+    async def ansi(self, *, history: bool = False) -> str:
+        """The screen as lines with colours, safe for a person's terminal."""
+        async with self._lane:
+            return self._screen.ansi(history=history)
+
+    async def snapshot(self) -> Snapshot | None:
+        """The screen frozen where it stands; None inside a sequence too long to be kept."""
+        async with self._lane:
+            return self._screen.snapshot(self._fed)
+
+    async def save_history(self, path: Path | None = None) -> Path | None:
+        """Write the screen with its history to a file, off the loop; None where that cannot be done now.
+
+        Only the last two files are kept. A screen whose own history is not back yet writes none.
+        """
+        if not self._whole:
+            return None
+        async with self._lane:
+            target = path or history_path(self.folder, self._fed)
+            target.parent.mkdir(mode=0o700, exist_ok=True)
+            if not await self._feeder.run(self._screen.save_history, target, self._fed):
+                return None
+        if path is None:
+            for _, old in history_files(self.folder)[HISTORIES_KEPT:]:
+                old.unlink(missing_ok=True)
+        return target
+
+    # --- what is typed
+
+    async def press(self, key: KeyPress, *, if_offset: int | None = None) -> Written:
+        """Type one key, encoded for the present modes; refused when output came after ``if_offset``."""
+        return await self._typed(lambda screen: screen.key(key), key, if_offset)
+
+    async def paste(self, text: str) -> Written:
+        """Paste text: bracketed where the program asked for it."""
+        return await self._typed(lambda screen: screen.paste(text))
+
+    async def mouse(self, action: str, x: int, y: int, button: int = 0, mods: int = 0) -> Written:
+        """A mouse event; nothing is written when the program does not listen."""
+        return await self._typed(lambda screen: screen.mouse(action, x, y, button, mods))
+
+    async def focus(self, focused: bool) -> Written:
+        """A focus change; nothing is written when the program does not listen."""
+        return await self._typed(lambda screen: screen.focus(focused))
+
+    async def raw(self, data: bytes) -> Written:
+        """Bytes as they are."""
+        return await self._typed(lambda _: data)
+
+    async def write(self, data: bytes, *, write_id: int | None = None, if_offset: int | None = None) -> Written:
+        """Type ``data`` exactly once per ``write_id``, refused when output came after ``if_offset``."""
+        async with self._turn() as mine:
+            if not mine:
+                return self._busy()
+            return await self._living().write(data, write_id=write_id, if_offset=if_offset)
+
+    async def say(
+        self, text: str, *, enter: bool = True, settle: float = SETTLE, if_offset: int | None = None
+    ) -> Written:
+        """Paste a text, let the program take it in, and press Enter: one unit, nobody types in between."""
+        async with self._turn() as mine:
+            if not mine:
+                return self._busy()
+            terminal = self._living()
+            async with self._lane:
+                pasted = self._screen.paste(text)
+            written = Written("written", self._fed)
+            if pasted:
+                written = await terminal.write(pasted, if_offset=if_offset)
+            if not enter or written.status != "written":
+                return written
+            if pasted:
+                await asyncio.sleep(settle)
+            return await self._key(KeyPress("enter"), if_offset=None if pasted else if_offset)
+
+    async def _typed(
+        self, encode: Callable[[Screen], bytes], key: KeyPress | None = None, if_offset: int | None = None
+    ) -> Written:
+        async with self._turn() as mine:
+            if not mine:
+                return self._busy()
+            if key is not None:
+                return await self._key(key, if_offset=if_offset)
+            terminal = self._living()
+            async with self._lane:
+                data = encode(self._screen)
+            return await terminal.write(data) if data else Written("written", self._fed)
+
+    async def _key(self, key: KeyPress, *, if_offset: int | None = None) -> Written:
+        """One key while it is this writer's turn."""
+        terminal = self._living()
+        if terminal.encodes_keys and if_offset is None:
+            return await terminal.press(key)
+        async with self._lane:
+            data = self._screen.key(key)
+        return await terminal.write(data, if_offset=if_offset) if data else Written("written", self._fed)
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[bool]:
+        """This writer's turn, in order of asking; False when another one does not finish."""
+        try:
+            async with asyncio.timeout(LOCK_LIMIT):
+                await self._input.acquire()
+        except TimeoutError:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            self._input.release()
+
+    def _busy(self) -> Written:
+        """Somebody else's write does not get through, so neither would this one."""
+        return Written("full", self._fed)
+
+    def _living(self) -> Terminal:
+        if self.terminal is None:
+            raise Refused("its program is not running", hint="restore the agent to type into it")
+        return self.terminal
+
+    # --- what is done to it
+
+    async def resize(self, cols: int, lines: int) -> None:
+        """Set the size, clamped. The screen follows when the journal says so; without a program, at once."""
+        cols, lines = clamp(cols, lines)
+        if self.terminal is not None and self.exit is None:
+            await self.terminal.resize(cols, lines)
+            return
+        async with self._lane:
+            self._screen.resize(cols, lines)
+        self._changed()
+
+    async def signal(self, number: int) -> None:
+        """Signal the foreground process group."""
+        await self._living().signal(number)
+
+    async def end(self, grace: float = 3.0) -> None:
+        """End the program; waits for its exit."""
+        await self._living().close(grace)
+
+    async def release(self) -> None:
+        """Let go of the terminal: an adopted pane is given back, anything else goes on unattached."""
+        await self._living().release()
+
+    def keep_from(self, offset: int) -> None:
+        """A durable snapshot stands at ``offset``."""
+        if self.terminal is not None:
+            self.terminal.keep_from(offset)
+
+    async def describe(self) -> dict[str, Any]:
+        """Facts for people about terminal and screen."""
+        facts = await self.terminal.describe() if self.terminal is not None else {}
+        cols, lines = self.size
+        return {**facts, "cols": cols, "lines": lines, "offset": self._fed, "emulator": EMULATOR}

@@ -1,0 +1,324 @@
+"""LiveTerminal over real holders, real PTYs and real journals."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from quarterdeck.keys import parse
+from terminals import journal
+from terminals.adapter import Exit, Spawn
+from terminals.live import Feeder, LiveTerminal
+from terminals.native import NativeAdapter, NativeTerminal
+from terminals.replay import history_files
+from terminals.screen import Report, Screen, stateless_replies
+
+DEADLINE = 15
+
+
+class Heard:
+    """A listener that remembers, and wakes whoever waits."""
+
+    def __init__(self) -> None:
+        self.changes = 0
+        self.reports: list[tuple[int, Report]] = []
+        self.exits: list[Exit] = []
+        self.losses: list[str] = []
+        self.gaps: list[tuple[int, int, str]] = []
+        self.woken = asyncio.Event()
+
+    def changed(self) -> None:
+        self.changes += 1
+        self.woken.set()
+
+    def reported(self, offset: int, report: Report) -> None:
+        self.reports.append((offset, report))
+        self.woken.set()
+
+    def exited(self, how: Exit) -> None:
+        self.exits.append(how)
+        self.woken.set()
+
+    def lost(self, reason: str) -> None:
+        self.losses.append(reason)
+        self.woken.set()
+
+    def gap(self, start: int, end: int, reason: str) -> None:
+        self.gaps.append((start, end, reason))
+        self.woken.set()
+
+    async def until(self, check: Callable[[], Any]) -> Any:
+        """Wait until ``check`` (maybe a coroutine function) is true."""
+        async with asyncio.timeout(DEADLINE):
+            while True:
+                self.woken.clear()
+                found = check()
+                if asyncio.iscoroutine(found):
+                    found = await found
+                if found:
+                    return found
+                try:
+                    async with asyncio.timeout(0.2):
+                        await self.woken.wait()
+                except TimeoutError:
+                    continue
+
+
+class Deck:
+    """Terminals of one test."""
+
+    def __init__(self, root: Path, adapter: NativeAdapter, feeder: Feeder) -> None:
+        self.root, self.adapter, self.feeder = root, adapter, feeder
+        self.open: list[LiveTerminal] = []
+
+    def folder(self, name: str = "a1") -> Path:
+        folder = self.root / name
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def socket(self, name: str = "a1") -> Path:
+        return self.root / f"h-{name}.sock"
+
+    async def spawn(self, *argv: str, name: str = "a1", **spec: Any) -> NativeTerminal:
+        environ = {"PATH": os.environ["PATH"], "TERM": "xterm-256color", "PS1": "$ ", "LC_ALL": "C.UTF-8"}
+        return await self.adapter.spawn(
+            Spawn(
+                agent=name, folder=self.folder(name), socket=self.socket(name), argv=argv, cwd=Path("/"),
+                environ=environ, replies=stateless_replies(), **spec,
+            )
+        )  # fmt: skip
+
+    async def live(self, terminal: NativeTerminal | None, name: str = "a1", **more: Any) -> tuple[LiveTerminal, Heard]:
+        heard = Heard()
+        live = await LiveTerminal.open(
+            self.folder(name), feeder=self.feeder, listener=heard, cols=80, lines=24, terminal=terminal, **more
+        )
+        self.open.append(live)
+        return live, heard
+
+    async def find(self, name: str = "a1") -> NativeTerminal:
+        return await self.adapter.find(name, self.folder(name), self.socket(name))
+
+
+@pytest.fixture
+async def deck() -> AsyncIterator[Deck]:
+    root = Path(tempfile.mkdtemp(prefix="qd", dir="/tmp"))
+    try:
+        async with Feeder() as feeder, NativeAdapter(root) as adapter:
+            deck = Deck(root, adapter, feeder)
+            try:
+                yield deck
+            finally:
+                for live in deck.open:
+                    if live.terminal is not None and live.exit is None and not live._closed:
+                        await live.end(0.1)
+                    await live.aclose()
+    finally:
+        shutil.rmtree(root)
+
+
+def fresh(folder: Path, upto: int, cols: int = 80, lines: int = 24) -> Screen:
+    """The same bytes and sizes fed to a new emulator."""
+    screen = Screen(cols, lines)
+    with journal.Reader(folder / "journal") as reader:
+        while items := reader.read(1 << 20):
+            for item in items:
+                if isinstance(item, journal.Bytes):
+                    screen.feed(item.data[: max(0, upto - item.offset)])
+                elif isinstance(item, journal.Resize):
+                    screen.resize(item.cols, item.lines)
+    return screen
+
+
+async def test_what_is_typed_is_seen(deck: Deck) -> None:
+    live, heard = await deck.live(await deck.spawn("sh", "-i"))
+    await heard.until(lambda: live.offset)
+    for key in "echo on-$((20+3))":
+        assert (await live.press(parse("space") if key == " " else parse(key))).status == "written"
+    await live.press(parse("enter"))
+
+    async def there() -> bool:
+        return "on-23" in await live.text()
+
+    await heard.until(there)
+    view = await live.view()
+    assert view.full
+    assert any("on-23" in row.text for _, row in view.rows)
+    assert view.offset == live.offset
+    later = await live.view(view.version)
+    assert later.rows == ()
+    assert not later.full
+
+
+async def test_resizes_come_through_the_journal(deck: Deck) -> None:
+    live, heard = await deck.live(await deck.spawn("sh", "-c", "trap 'stty size' WINCH; while :; do sleep 0.05; done"))
+    await live.resize(100, 30)
+
+    async def told() -> bool:
+        return "30 100" in await live.text()
+
+    await heard.until(told)
+    assert live.size == (100, 30)
+    await live.resize(10_000, 0)
+    await heard.until(lambda: live.size == (500, 1))
+
+
+async def test_say_is_one_unit_with_its_enter(deck: Deck) -> None:
+    script = "import sys,tty; tty.setraw(0); sys.stdout.write('\\x1b[?2004hready'); sys.stdout.flush()\n"
+    script += "import os\nwhile True: sys.stdout.write(repr(os.read(0, 99))); sys.stdout.flush()"
+    live, heard = await deck.live(await deck.spawn(sys.executable, "-c", script))
+
+    async def ready() -> bool:
+        return "ready" in await live.text()
+
+    await heard.until(ready)
+    said, pressed = await asyncio.gather(live.say("two\nlines"), live.press(parse("x")))
+    assert said.status == pressed.status == "written"
+
+    async def typed() -> str | None:
+        text = (await live.text()).replace("\n", "")
+        return text if text.endswith("b'x'") else None
+
+    text = await heard.until(typed)
+    assert text == "readyb'\\x1b[200~two\\nlines\\x1b[201~'b'\\r'b'x'"
+    stale = await live.say("never", if_offset=live.offset - 1)
+    assert stale.status == "refused"
+
+
+async def test_a_query_is_answered_once_in_order(deck: Deck) -> None:
+    script = (
+        "import os,sys,tty; tty.setraw(0); os.write(1, b'\\x1b]7501;?\\x07\\x1b[6n\\x1b[c')\n"
+        "got=b''\nwhile not got.endswith(b'c'): got+=os.read(0,99)\n"
+        "os.write(1, repr(got).encode())\nos.read(0,1)"
+    )
+    live, heard = await deck.live(await deck.spawn(sys.executable, "-c", script))
+
+    async def answered() -> bool:
+        return "22c" in await live.text()
+
+    await heard.until(answered)
+    assert "b'\\x1b]7501;?\\x1b\\\\\\x1b[1;1R\\x1b[?62;22c'" in (await live.text()).replace("\n", "")
+    # another orchestrator finds the terminal: the same bytes are replayed, nothing is answered again
+    await live.aclose()
+    again, _ = await deck.live(await deck.find())
+    described = await again.terminal.describe()
+    assert again.offset == live.offset
+    assert (await again.text()) == (await again.text())
+    assert described
+    assert again.terminal.state.replied_upto > 0
+    await again.press(parse("q"))
+
+
+async def test_restore_from_a_snapshot_equals_a_fresh_emulator(deck: Deck) -> None:
+    script = "i=0; while [ $i -lt 4000 ]; do printf '\\033[3%dmline %d\\033[0m\\n' $((i%8)) $i; i=$((i+1)); done; cat"
+    terminal = await deck.spawn("sh", "-c", script)
+    live, heard = await deck.live(terminal)
+    await heard.until(lambda: live.offset > 20_000)
+    snapshot = await live.snapshot()
+    assert snapshot is not None
+
+    async def finished() -> bool:
+        return "line 3999" in await live.text()
+
+    await heard.until(finished)
+    await live.resize(90, 20)
+    await heard.until(lambda: live.size == (90, 20))
+    offset = live.offset
+    await live.aclose()
+
+    restored, heard = await deck.live(await deck.find(), snapshot=snapshot)
+    assert restored.offset == offset
+    expected = fresh(deck.folder(), offset)
+    assert await restored.text() == expected.text()
+    await heard.until(lambda: restored._whole)
+    assert await restored.text(history=True) == expected.text(history=True)
+    assert await restored.ansi(history=True) == expected.ansi(history=True)
+
+
+async def test_history_is_restored_from_its_file(deck: Deck) -> None:
+    text = "x" * 100
+    terminal = await deck.spawn("sh", "-c", f"seq -f '{text} %g' 8000; cat")
+    live, heard = await deck.live(terminal)
+
+    async def finished() -> bool:
+        return " 8000" in await live.text()
+
+    await heard.until(finished)
+    snapshot = await live.snapshot()
+    path = await live.save_history()
+    assert path is not None
+    assert history_files(deck.folder()) == [(live.offset, path)]
+    await live.raw(b"after\n")
+
+    async def echoed() -> bool:
+        return (await live.text()).count("after") == 2
+
+    await heard.until(echoed)
+    expected = await live.text(history=True)
+    await live.aclose()
+    again, _ = await deck.live(await deck.find(), snapshot=snapshot)
+    assert again._whole
+    assert await again.text(history=True) == expected
+    path.write_bytes(path.read_bytes()[:-5])
+    await again.aclose()
+    again, heard = await deck.live(await deck.find(), snapshot=snapshot)
+    assert "after" in await again.text()
+    await heard.until(lambda: again._whole)
+    assert await again.text(history=True) == expected
+
+
+async def test_a_dead_program_stays_readable(deck: Deck) -> None:
+    live, heard = await deck.live(await deck.spawn("sh", "-c", "read x; echo last words; exit 7"))
+    await live.raw(b"\n")
+    await heard.until(lambda: heard.exits)
+    assert heard.exits[0].code == 7
+    await heard.until(lambda: "exit.json" in os.listdir(deck.folder()))
+    await live.aclose()
+    dead, _ = await deck.live(None)
+    assert "last words" in await dead.text()
+    await dead.resize(20, 5)
+    assert dead.size == (20, 5)
+    with pytest.raises(Exception, match="not running"):
+        await dead.press(parse("x"))
+
+
+async def test_reports_reach_the_listener(deck: Deck) -> None:
+    script = r"printf '\033]0;t1\007\007\033]9;4;1;40\033\\\033]7501;state=working:app=x\007'; cat"
+    live, heard = await deck.live(await deck.spawn("sh", "-c", script))
+    await heard.until(lambda: len(heard.reports) >= 4)
+    assert [report.kind for _, report in heard.reports] == ["title", "bell", "progress", "status"]
+    assert live.title == "t1"
+    offset = live.offset
+    await live.aclose()
+    _, again = await deck.live(await deck.find(), reported_upto=offset)
+    assert again.reports == []
+
+
+async def test_a_synchronized_update_is_not_seen_half_done_but_not_hidden_for_ever(deck: Deck) -> None:
+    live, heard = await deck.live(await deck.spawn("sh", "-c", r"printf 'old\033[?2026hnew'; cat"))
+    await heard.until(lambda: live.offset >= 14)
+    shown = "".join(row.text for _, row in (await live.view()).rows)
+    assert shown in ("old", "oldnew")  # the second only where the machine was busy for longer than the limit
+
+    async def through() -> bool:
+        return "oldnew" in "".join(row.text for _, row in (await live.view()).rows)
+
+    await heard.until(through)
+
+
+async def test_a_flood_is_fed_off_the_loop_and_ends_right(deck: Deck) -> None:
+    live, heard = await deck.live(await deck.spawn("sh", "-c", "seq 1 400000; cat"))
+
+    async def finished() -> bool:
+        return "\n400000" in await live.text()
+
+    await heard.until(finished)
+    assert await live.text(history=True) == fresh(deck.folder(), live.offset).text(history=True)
