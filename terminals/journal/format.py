@@ -57,9 +57,10 @@ CLOSED = 9
 RECOVERED = 1
 """Flag of ``BYTES``: found behind the last record by a repair."""
 
-DELETED, UNWRITTEN, CORRUPT, LOST = 1, 2, 3, 4
-REASONS = {DELETED: "deleted", UNWRITTEN: "unwritten", CORRUPT: "corrupt", LOST: "lost"}
-"""Why bytes are missing: retention, no room (or no folder) to write them, damage on disk, a power cut."""
+DELETED, UNWRITTEN, CORRUPT, LOST, UNSEEN = 1, 2, 3, 4, 5
+REASONS = {DELETED: "deleted", UNWRITTEN: "unwritten", CORRUPT: "corrupt", LOST: "lost", UNSEEN: "unseen"}
+"""Why bytes are missing: retention, no room (or no folder) to write them, damage on disk, a power cut, printed while
+nobody recorded (their number is not known, one stands for them all)."""
 
 
 class Record(NamedTuple):

@@ -70,18 +70,14 @@ class Reader:
         self._sealed = False
 
     def read(self, limit: int = _LOG_CHUNK, *, merge: bool = False) -> list[Item]:
-        """What comes next, at most ``limit`` bytes of output; empty at the end.
+        """What comes next, at most ``limit`` bytes of output, and the sizes recorded right behind; empty at the end.
 
         With ``merge`` neighbouring bytes come as one item with the time of the first; without it each item is (part
         of) one append.
         """
         items: list[Item] = []
         room = limit
-        while room > 0:
-            found = self._rest or self._advance(bool(items))
-            self._rest = None
-            if found is None:
-                break
+        while found := self._take(room, bool(items)):
             if isinstance(found, Bytes):
                 if len(found.data) > room:
                     self._rest = Bytes(found.offset + room, found.data[room:], found.wall_ns)
@@ -118,6 +114,26 @@ class Reader:
     def __del__(self) -> None:
         with contextlib.suppress(OSError):
             self.close()
+
+    def _take(self, room: int, have_items: bool) -> Item | None:
+        rest = self._rest
+        if room > 0:
+            self._rest = None
+            return rest or self._advance(have_items)
+        return None if rest else self._resize_here()
+
+    def _resize_here(self) -> Item | None:
+        """The next item if it is a size recorded at exactly ``position`` in a segment that is open already."""
+        passed_by = (form.ATTACH, form.LIFE, form.DROPPED)
+        while self._start >= 0 and (self._next < len(self._batch) or self._fill()):
+            record = self._batch[self._next]
+            size_here = record and record.kind == form.RESIZE and record.offset == self.position
+            if record is None or not (size_here or record.kind in passed_by):
+                return None
+            self._next += 1
+            if item := self._item(record):
+                return item
+        return None
 
     def _move(self, offset: int) -> None:
         if offset != self.position:

@@ -114,6 +114,15 @@ class Writer:
             return self._reopen()
         return self._note(form.RESIZE, cols, lines)
 
+    def skip(self, count: int, reason: int = form.UNSEEN) -> None:
+        """Leave out ``count`` bytes that cannot be recorded any more: readers get them as a gap. Raises OSError."""
+        begin = self.offset
+        self._note(form.SEALED)
+        self._unsynced += [handle for handle in (self._log, self._idx) if handle >= 0]
+        self._log = self._idx = -1
+        self.offset += count
+        self._open(self.offset, begin, reason)
+
     def attach(self, attached: bool) -> None:
         """Record that an orchestrator follows, or no longer does; while none does, retention is by the limit alone."""
         if attached != self.attached:
