@@ -41,14 +41,17 @@ class Preloaded:
                 await self._bury()
                 await self._start()
 
-    async def request(self, kind: int, request: dict[str, Any]) -> dict[str, Any]:
-        """What the new holder answers to a SPAWN. Raises Unreachable when none answers; then none lives."""
+    async def request(self, kind: int, request: dict[str, Any], handle: int | None = None) -> dict[str, Any]:
+        """What the new holder answers to a SPAWN, or to an ADOPT of ``handle``, which stays the caller's to close.
+
+        Raises Unreachable when none answers; then none lives.
+        """
         asked = wire.json_frame(kind, request)
         for _ in range(_TRIES):
             await self.ready()
             try:
                 async with asyncio.timeout(ANSWER_WITHIN):
-                    answer = await self._ask(asked)
+                    answer = await self._ask(asked, handle)
             except TimeoutError:
                 break
             except OSError:
@@ -66,10 +69,18 @@ class Preloaded:
             with contextlib.suppress(OSError):
                 self.socket.unlink()
 
-    async def _ask(self, asked: bytes) -> dict[str, Any] | None:
-        reader, writer = await asyncio.open_unix_connection(os.fspath(self.socket))
+    async def _ask(self, asked: bytes, handle: int | None) -> dict[str, Any] | None:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            writer.write(asked)
+            connection.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(connection, os.fspath(self.socket))
+            begun = socket.send_fds(connection, [asked[:1]], [handle]) if handle is not None else 0
+        except BaseException:
+            connection.close()
+            raise
+        reader, writer = await asyncio.open_unix_connection(sock=connection)
+        try:
+            writer.write(asked[begun:])
             await writer.drain()
             decoder = wire.Decoder()
             while data := await reader.read(65536):

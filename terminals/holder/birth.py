@@ -90,6 +90,8 @@ def _build(
     undo.callback(_forget_path, path)
     journal = _try("journal", f"{folder}/{files.JOURNAL}", lambda: _journal(request, folder, cols, lines, boot))
     undo.callback(journal.discard)
+    if request.get("unseen"):
+        _try("journal", f"{folder}/{files.JOURNAL}", lambda: journal.skip(1))
     if preamble := bytes.fromhex(str(request.get("preamble", ""))):
         journal.append(preamble)
     program = None
@@ -113,7 +115,7 @@ def _build(
         "nonce": request.get("nonce", ""),
         "pid": os.getpid(),
         "started": own.started if own else 0,
-        "child": [program.pid, program.started] if program else None,
+        "child": [program.pid, program.started] if program else request.get("child"),
         "boot": boot,
         "socket": path,
         "born_ns": time.time_ns(),
