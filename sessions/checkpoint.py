@@ -108,9 +108,7 @@ class Checkpointer:
         if agent is None or agent.live is None:
             return
         try:
-            offset = await agent.live.save_history()
+            if await agent.live.save_history():
+                self._history[name] = agent.live.offset
         except (QuarterdeckError, OSError) as error:
             log.warning("history of %s was not saved: %s", name, error)
-            return
-        if offset is not None:
-            self._history[name] = offset

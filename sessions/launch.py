@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from quarterdeck.errors import Invalid, QuarterdeckError, Unreachable
 from quarterdeck.paths import Paths
@@ -17,11 +18,10 @@ from terminals.live import Feeder, LiveTerminal
 from terminals.remains import end_remains
 from terminals.screen import stateless_replies
 from terminals.snapshot import Snapshot
-from terminals.tmux import TmuxAdapter
 
 NEW_LIFE = (
     b"\x1b[?1049l\x1b[!p\x1b[?1000;1002;1003;1004;1006;2004;2026l\x1b[<99u\x1b[>4m\x1b[?25h\x1b[r\x1b[m"
-    b"\x1b]8;;\x1b\\\x1b[999;1H\r\n\x1b[2m--- started again ---\x1b[m\r\n"
+    b"\x1b]8;;\x1b\\\r\n\x1b[J\x1b[2m--- started again ---\x1b[m\r\n"
 )
 """Leaves the alternate screen and the modes of the life before; its text stays above the line."""
 
@@ -33,6 +33,19 @@ class Limits:
     journal: int = 64 << 20
     history_lines: int = 2000
     lease: float | None = None
+
+
+@runtime_checkable
+class Adopting(Protocol):
+    """An adapter that can take over a terminal somebody else made."""
+
+    async def adopt(
+        self, agent: str, folder: Path, socket: Path, *, pane: str, server: str, take_pipe: bool
+    ) -> Terminal:
+        """Follow ``pane`` of the tmux server at socket ``server`` ("" for the default one) from here on.
+
+        Raises NotFound for no such pane, Refused where something reads its output already unless ``take_pipe``.
+        """
 
 
 class Launcher:
@@ -83,17 +96,12 @@ class Launcher:
             return None
 
     async def adopt(self, agent_id: str, pane: str, *, socket: str, take_pipe: bool) -> Terminal:
-        """Take over a pane of the user's own tmux; see :meth:`terminals.tmux.TmuxAdapter.adopt`."""
+        """Take over a pane of the user's own tmux."""
         adapter = self.adapter("tmux")
-        assert isinstance(adapter, TmuxAdapter)
-        return await adapter.adopt(
-            agent_id,
-            self._paths.agent(agent_id),
-            self._paths.holder_socket(agent_id),
-            pane=pane,
-            server=socket,
-            take_pipe=take_pipe,
-        )
+        if not isinstance(adapter, Adopting):
+            raise Invalid(f"adapter {adapter.name!r} cannot adopt")
+        folder, own = self._paths.agent(agent_id), self._paths.holder_socket(agent_id)
+        return await adapter.adopt(agent_id, folder, own, pane=pane, server=socket, take_pipe=take_pipe)
 
     def exit_record(self, agent: Agent) -> Exit | None:
         """How the agent's program ended, as its holder wrote it down."""
