@@ -1,0 +1,204 @@
+"""A scripted orchestrator in the same process, for pictures and for what no real one does on demand.
+
+It speaks the port the TUI declares, with the real emulator behind each agent, and keeps what was sent to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import deque
+from typing import Any
+
+from quarterdeck.errors import NotFound, QuarterdeckError
+from quarterdeck.keys import KeyPress
+from terminals.screen import Screen
+from tui.port import LinkState, frames
+
+
+def agent(ident: str, session: str, **over: Any) -> dict[str, Any]:
+    """An agent as the API lists it."""
+    return {
+        "id": ident, "name": ident, "session": session, "session_name": session, "profile": "shell",
+        "adapter": "native", "argv": ["bash"], "cwd": "/home/ada/src/shop", "cols": 80, "lines": 24,
+        "status": "running", "reason": "", "since_ns": 0, "exit_code": None, "pid": 7, "title": "",
+        "restore": "ask", "resume_id": "", "worktree": None, "adopted": False, "created_ns": 0, "removed_ns": 0,
+    } | over  # fmt: skip
+
+
+class Peer:
+    """``up`` False keeps it from ever answering. ``typed`` holds what each agent was sent, encoded for its screen."""
+
+    def __init__(self, *, up: bool = True) -> None:
+        self.state = LinkState("connecting")
+        self.sent: list[frames.Request] = []
+        self.asked: list[tuple[str, str, Any]] = []
+        self.typed: dict[str, bytes] = {}
+        self.sessions: list[dict[str, Any]] = []
+        self.agents: dict[str, dict[str, Any]] = {}
+        self.screens: dict[str, Screen] = {}
+        self.report: dict[str, Any] = {"wall_ns": 0, "rebooted": False, "worth_telling": False, "outcomes": []}
+        self.refuse: QuarterdeckError | None = None
+        self.revived = 0
+        self._up = up
+        self._fixed: set[str] = set()
+        self._watched: dict[str, int] = {}
+        self._messages: deque[frames.Message | LinkState] = deque()
+        self._ready = asyncio.Event()
+        self._cursor = 0
+
+    # building the fleet
+
+    def session(self, name: str, workspace: str = "/home/ada/src/shop", layout: str = "") -> None:
+        """One more session, its id being its name."""
+        self.sessions.append(
+            {"id": name, "name": name, "workspace": workspace, "layout": layout, "created_ns": 0, "agents": 0}
+        )
+
+    def add(self, ident: str, session: str, output: str | bytes = b"", *, fixed: bool = False, **over: Any) -> None:
+        """One more agent that has printed ``output``; ``fixed`` keeps its size whatever the client wants."""
+        self.agents[ident] = agent(ident, session, **over)
+        self.screens[ident] = Screen(self.agents[ident]["cols"], self.agents[ident]["lines"])
+        if fixed:
+            self._fixed.add(ident)
+        self.feed(ident, output)
+
+    def feed(self, ident: str, output: str | bytes) -> None:
+        """The agent prints."""
+        data = output.replace("\n", "\r\n").encode() if isinstance(output, str) else output
+        self.screens[ident].feed(data)
+        self._frame(ident)
+
+    def change(self, ident: str, **over: Any) -> None:
+        """The agent's record changes, with an event."""
+        self.agents[ident].update(over)
+        self.happen("agent.status", ident)
+
+    def remove(self, ident: str) -> None:
+        """The agent is removed, with an event."""
+        del self.agents[ident]
+        self.happen("agent.removed", ident)
+
+    # the port
+
+    async def __aenter__(self) -> Peer:
+        self._put(LinkState("connecting"))
+        if self._up:
+            self.phase("up")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for screen in self.screens.values():
+            screen.close()
+
+    def __aiter__(self) -> Peer:
+        return self
+
+    async def __anext__(self) -> frames.Message | LinkState:
+        while not self._messages:
+            self._ready.clear()
+            await self._ready.wait()
+        return self._messages.popleft()
+
+    def send(self, request: frames.Request) -> bool:
+        self.sent.append(request)
+        match request:
+            case frames.Watch(ident, _):
+                self._watched[ident] = 0
+                self._frame(ident)
+            case frames.Unwatch(ident):
+                self._watched.pop(ident, None)
+            case frames.Size(ident, cols, lines):
+                if ident not in self._fixed:
+                    self.screens[ident].resize(cols, lines)
+                    self._frame(ident)
+            case frames.Press(ident, name, mods, text):
+                self._type(ident, self.screens[ident].key(KeyPress(name, mods, text)))
+            case frames.Paste(ident, text):
+                self._type(ident, self.screens[ident].paste(text))
+            case frames.Mouse(ident, action, x, y, button, mods):
+                self._type(ident, self.screens[ident].mouse(action, x, y, button, mods))
+            case frames.Fetch(ident, number, first, count):
+                rows, history = self.screens[ident].history(first, count)
+                self._put(frames.Fetched(ident, number, first, history, tuple(rows)))
+            case _:
+                pass
+        return self.state.phase == "up"
+
+    def revive(self) -> None:
+        self.revived += 1
+
+    async def request(self, method: str, path: str, body: Any = None) -> Any:
+        self.asked.append((method, path, body))
+        if self.refuse is not None:
+            error, self.refuse = self.refuse, None
+            raise error
+        place = path.partition("?")[0]
+        match method, place:
+            case "GET", "/v1/sessions":
+                return self.sessions
+            case "GET", "/v1/agents":
+                return list(self.agents.values())
+            case "GET", "/v1/restore":
+                return self.report
+            case "GET", "/v1/profiles":
+                return [
+                    {"name": "claude", "title": "Claude Code"},
+                    {"name": "shell", "title": "your shell"},
+                    {"name": "custom", "title": "any command"},
+                ]
+            case "POST", "/v1/agents":
+                self.add(body["name"] or body["profile"], self.sessions[0]["id"], profile=body["profile"])
+                return self.agents[body["name"] or body["profile"]]
+            case "POST", "/v1/restore":
+                return self.report
+        if found := re.fullmatch(r"/v1/agents/(\w[\w-]*)(/\w+)?", place):
+            return self._agent(method, found[1], found[2] or "", body)
+        if method == "PATCH" and place.startswith("/v1/sessions/"):
+            session = next(s for s in self.sessions if s["id"] == place.rpartition("/")[2])
+            session.update(body)
+            return session
+        raise NotFound(f"{method} {path}")
+
+    def _agent(self, method: str, ident: str, verb: str, body: Any) -> Any:
+        if ident not in self.agents:
+            raise NotFound(f"no agent {ident}")
+        if method == "PATCH":
+            self.agents[ident].update(body)
+        elif method == "DELETE":
+            found = self.agents[ident]
+            self.remove(ident)
+            return found
+        elif verb == "/restore":
+            self.change(ident, status="running", reason="")
+            return {"outcomes": [{"agent": ident, "name": ident, "action": "resumed"}]}
+        return self.agents[ident]
+
+    # what it tells
+
+    def phase(self, phase: Any, reason: str = "", hint: str = "") -> None:
+        """The connection changes."""
+        self.state = LinkState(phase, reason, hint)
+        self._put(self.state)
+
+    def happen(self, kind: str, ident: str = "") -> None:
+        """An event."""
+        self._cursor += 1
+        self._put(frames.Happened(self._cursor, kind, 0, "", ident, {}))
+
+    def trouble(self, ident: str, code: str, message: str, hint: str = "") -> None:
+        """An input that failed."""
+        self._put(frames.Trouble(ident, code, message, hint))
+
+    def _type(self, ident: str, data: bytes) -> None:
+        self.typed[ident] = self.typed.get(ident, b"") + data
+
+    def _frame(self, ident: str) -> None:
+        if ident in self._watched:
+            view = self.screens[ident].view(self._watched[ident])
+            self._watched[ident] = view.version
+            self._put(frames.Frame(ident, view))
+
+    def _put(self, message: frames.Message | LinkState) -> None:
+        self._messages.append(message)
+        self._ready.set()

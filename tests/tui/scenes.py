@@ -1,0 +1,248 @@
+"""Every named screen of the TUI, with fixed names, times and contents: for snapshots, pictures and the docs."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from textual.pilot import Pilot
+
+from quarterdeck.clock import ManualClock
+from tui.app import QuarterdeckApp
+from tui.options import Options
+
+
+def sibling(name: str) -> ModuleType:
+    """A module beside this one, whatever the test runner's import mode."""
+    found = sys.modules.get(f"tui_tests_{name}")
+    if found is None:
+        spec = importlib.util.spec_from_file_location(f"tui_tests_{name}", Path(__file__).with_name(f"{name}.py"))
+        assert spec is not None
+        assert spec.loader is not None
+        found = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = found
+        spec.loader.exec_module(found)
+    return found
+
+
+Peer: Any = sibling("peer").Peer
+NOW = int(datetime(2026, 3, 4, 14, 2, 41).timestamp()) * 10**9  # noqa: DTZ001  a clock on the wall
+S = 10**9
+
+CLAUDE = (
+    "\x1b[1;38;5;173m✳\x1b[0m \x1b[1mClaude Code\x1b[0m\n"
+    "\x1b[2m  /home/ada/src/shop\x1b[0m\n\n"
+    "\x1b[48;5;237m\x1b[38;5;250m > move the session store to the new schema                    \x1b[0m\n\n"
+    "\x1b[38;5;114m⏺\x1b[0m I will look at the models first.\n\n"
+    "\x1b[38;5;114m⏺\x1b[0m \x1b[1mRead\x1b[0m(shop/store/models.py)\n"
+    "  \x1b[2m⎿  Read 214 lines\x1b[0m\n\n"
+    "\x1b[38;5;114m⏺\x1b[0m \x1b[1mUpdate\x1b[0m(shop/store/models.py)\n"
+    "  \x1b[2m⎿  Updated with 3 additions and 1 removal\x1b[0m\n"
+    "      \x1b[2m41\x1b[0m   class Cart(Base):\n"
+    "      \x1b[2m42\x1b[0m \x1b[48;2;60;24;28m\x1b[38;2;240;160;160m-     owner = Column(String)      \x1b[0m\n"
+    "      \x1b[2m42\x1b[0m \x1b[48;2;20;56;34m\x1b[38;2;160;230;170m+     owner: Mapped[UserId]       \x1b[0m\n"
+    "      \x1b[2m43\x1b[0m \x1b[48;2;20;56;34m\x1b[38;2;160;230;170m+     opened: Mapped[datetime]    \x1b[0m\n\n"
+    "\x1b[38;5;173m✻ Thinking…\x1b[0m \x1b[2m(12s · esc to interrupt)\x1b[0m\n\n"
+    "\x1b[38;5;244m────────────────────────────────────────────────────────────\x1b[0m\n"
+    "> \x1b[7m \x1b[0m"
+)
+PYTEST = (
+    "\x1b[1m======================= test session starts ========================\x1b[0m\n"
+    "platform linux -- Python 3.11.2, pytest-8.4.2\n"
+    "rootdir: /home/ada/src/shop\n"
+    "collected 212 items\n\n"
+    "tests/search/test_index.py \x1b[32m....................\x1b[0m\x1b[32m              [  9%]\x1b[0m\n"
+    "tests/search/test_query.py \x1b[32m..........\x1b[33ms\x1b[32m.......\x1b[0m\x1b[32m                [ 17%]\x1b[0m\n"
+    "tests/cart/test_owner.py \x1b[32m......\x1b[31mF\x1b[32m....\x1b[0m\x1b[31m                         [ 22%]\x1b[0m\n"
+    "tests/cart/test_total.py \x1b[32m...........\x1b[0m"
+)
+SHELL = (
+    "\x1b[1;32mada@deck\x1b[0m:\x1b[1;34m~/src/shop\x1b[0m$ git log --oneline -4\n"
+    "\x1b[33m4f0c2a1\x1b[m (\x1b[1;36mHEAD -> \x1b[1;32mmain\x1b[m) Carts keep their owner\n"
+    "\x1b[33mb9e77d0\x1b[m Search finds plurals\n"
+    "\x1b[33m1c3a5f2\x1b[m One schema for sessions\n"
+    "\x1b[33m90d1e44\x1b[m Prices in minor units\n"
+    "\x1b[1;32mada@deck\x1b[0m:\x1b[1;34m~/src/shop\x1b[0m$ "
+)
+VIM = (
+    "\x1b[?1049h\x1b[H\x1b[38;5;244m  1 \x1b[0m\x1b[35mfrom\x1b[0m shop.store \x1b[35mimport\x1b[0m Cart\n"
+    "\x1b[38;5;244m  2 \x1b[0m\n"
+    "\x1b[38;5;244m  3 \x1b[0m\x1b[35mdef\x1b[0m \x1b[34mtotal\x1b[0m(cart: Cart) -> \x1b[33mint\x1b[0m:\n"
+    '\x1b[38;5;244m  4 \x1b[0m    \x1b[3m\x1b[32m"""Minor units, 日本円 as they are."""\x1b[0m\n'
+    "\x1b[38;5;244m  5 \x1b[0m    \x1b[35mreturn\x1b[0m \x1b[4:3m\x1b[58:5:203msumm\x1b[0m(line.price \x1b[35mfor\x1b[0m line"
+    " \x1b[35min\x1b[0m cart)\n\x1b[34m~\n~\n~\n\x1b[0m\x1b[7m total.py [+]                  5,12   All \x1b[0m\x1b[5;12H"
+)
+LOG = "".join(
+    f"\x1b[2m14:0{n % 10}:{n % 60:02d}\x1b[0m \x1b[{31 + n % 6}m{('GET', 'PUT', 'POST')[n % 3]:<4}\x1b[0m /api/cart/{n * 37}"
+    f" \x1b[{'32m200' if n % 7 else '31m500'}\x1b[0m {n * 13 % 90} ms\n"
+    for n in range(240)
+)
+
+
+def fleet() -> Any:
+    """Two sessions with agents in every state there is."""
+    peer = Peer()
+    peer.session("shop")
+    peer.session("blog", "/home/ada/src/blog")
+    tree = {"path": "/t", "branch": "feat/auth", "repository": "/r", "base": "0"}
+    peer.add("api-auth", "shop", CLAUDE, profile="claude", worktree=tree, argv=["claude"], since_ns=NOW - 192 * S)
+    peer.add("tests", "shop", PYTEST, profile="custom", argv=["pytest", "-q"], since_ns=NOW - 41 * S)
+    peer.add("shell", "shop", SHELL, since_ns=NOW - 7300 * S)
+    peer.add("editor", "shop", VIM, profile="custom", argv=["vim", "total.py"], adapter="tmux", since_ns=NOW - 1260 * S)
+    peer.add("web", "shop", LOG, profile="custom", argv=["make", "serve"], since_ns=NOW - 90000 * S)
+    peer.add(
+        "migrate",
+        "shop",
+        "\x1b[31mERROR\x1b[0m no such table: carts\n",
+        status="failed",
+        profile="custom",
+        exit_code=3,
+        reason="exit status 3",
+        since_ns=NOW - 125 * S,
+    )
+    peer.add(
+        "docs",
+        "shop",
+        "built 41 pages\n",
+        status="exited",
+        profile="custom",
+        exit_code=0,
+        reason="exit status 0",
+        since_ns=NOW - 3700 * S,
+    )
+    peer.add("seo", "blog", SHELL, profile="claude", since_ns=NOW - 540 * S)
+    peer.add("import", "blog", "", status="lost", reason="its terminal was killed", since_ns=NOW - 61 * S)
+    peer.add("images", "blog", "", status="interrupted", reason="the machine was restarted", since_ns=NOW - 260 * S)
+    peer.add("zsh", "blog", "", status="starting", adapter="tmux", since_ns=NOW - 3 * S)
+    return peer  # fmt: skip
+
+
+def app_for(peer: Any, **options: Any) -> QuarterdeckApp:
+    """The client on a scripted orchestrator, at a fixed time."""
+    return QuarterdeckApp(
+        peer,
+        workspace="/home/ada/src/shop",
+        options=Options(**({"theme": "dark"} | options)),
+        clock=ManualClock(NOW),
+    )
+
+
+LEADER = "ctrl+right_square_bracket"
+
+
+async def settle(pilot: Pilot[int]) -> None:
+    """Let everything that is under way happen."""
+    for _ in range(6):
+        await pilot.pause()
+
+
+def keys(*names: str) -> Callable[[Pilot[int], Any], Awaitable[None]]:
+    """Press these, letting each take effect."""
+
+    async def press(pilot: Pilot[int], _: Any) -> None:
+        for name in names:
+            await pilot.press(name)
+            await settle(pilot)
+
+    return press
+
+
+async def nothing(pilot: Pilot[int], peer: Any) -> None:
+    """The screen as it comes up."""
+
+
+async def spawn(pilot: Pilot[int], peer: Any) -> None:
+    """The dialog to start an agent, half filled in."""
+    await keys(LEADER, "n")(pilot, peer)
+    await keys("right", "tab", *"api-tests")(pilot, peer)
+
+
+async def scrollback(pilot: Pilot[int], peer: Any) -> None:
+    """Looking back in the server's log."""
+    await keys(LEADER, "5", LEADER, "pageup", "pageup")(pilot, peer)
+
+
+async def disconnected(pilot: Pilot[int], peer: Any) -> None:
+    """Nobody answers; the last screens stay."""
+    peer.phase("lost", "the orchestrator ended; the agents go on")
+    await settle(pilot)
+
+
+async def report(pilot: Pilot[int], peer: Any) -> None:
+    """What a restore found."""
+    peer.report = {
+        "wall_ns": NOW, "rebooted": True, "worth_telling": True,
+        "outcomes": [
+            {"agent": "api-auth", "name": "api-auth", "action": "resumed", "detail": "conversation continued"},
+            {"agent": "shell", "name": "shell", "action": "adopted", "detail": ""},
+            {"agent": "web", "name": "web", "action": "adopted", "detail": "", "missing": 81920},
+            {"agent": "import", "name": "import", "action": "waiting", "detail": "its terminal was killed"},
+            {"agent": "images", "name": "images", "action": "waiting", "detail": "the machine was restarted"},
+            {"agent": "migrate", "name": "migrate", "action": "failed", "detail": "command not found: alembic"},
+            {"agent": "docs", "name": "docs", "action": "kept", "detail": "exit status 0"},
+        ],
+    }  # fmt: skip
+    await keys(LEADER, "p", *"report", "enter")(pilot, peer)
+    await settle(pilot)
+
+
+async def error(pilot: Pilot[int], peer: Any) -> None:
+    """An action that failed."""
+    from quarterdeck.errors import Broken
+
+    peer.refuse = Broken("the disk is full: new agents cannot be recorded", hint="free some space, then try again")
+    await keys(LEADER, "n")(pilot, peer)
+    await settle(pilot)
+
+
+def empty() -> Any:
+    """A workspace without agents."""
+    return Peer()
+
+
+def silent() -> Any:
+    """An orchestrator that does not answer."""
+    return Peer(up=False)
+
+
+Scene = tuple[Callable[[], Any], Callable[[Pilot[int], Any], Awaitable[None]], dict[str, Any]]
+SCENES: dict[str, Scene] = {
+    "grid": (fleet, nothing, {}),
+    "zoom": (fleet, keys(LEADER, "z"), {}),
+    "leader": (fleet, keys(LEADER), {}),
+    "new-agent": (fleet, spawn, {}),
+    "rename": (fleet, keys(LEADER, "r"), {}),
+    "close": (fleet, keys(LEADER, "x"), {}),
+    "help": (fleet, keys(LEADER, "question_mark"), {}),
+    "palette": (fleet, keys(LEADER, "p", *"re"), {}),
+    "sessions": (fleet, keys(LEADER, "s"), {}),
+    "ended": (fleet, keys(LEADER, "6"), {}),
+    "scrollback": (fleet, scrollback, {}),
+    "disconnected": (fleet, disconnected, {}),
+    "restore-report": (fleet, report, {}),
+    "error": (fleet, error, {}),
+    "empty": (empty, nothing, {}),
+    "connecting": (silent, nothing, {}),
+    "light": (fleet, nothing, {"theme": "light"}),
+    "ascii": (fleet, nothing, {"plain_glyphs": True}),
+    "no-color": (fleet, nothing, {"color": False}),
+}
+SIZES = {"small": (80, 24), "large": (250, 60)}
+TINY = (50, 12)
+
+
+async def picture(name: str, size: tuple[int, int], title: str = "quarterdeck") -> str:
+    """The scene as SVG."""
+    build, act, options = SCENES[name]
+    peer = build()
+    app = app_for(peer, **options)
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        await act(pilot, peer)
+        await settle(pilot)
+        return app.export_screenshot(title=title)

@@ -1,0 +1,329 @@
+"""What a person asks for, carried out through the orchestrator's API; each ``do_...`` is a command of the table."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from quarterdeck.errors import NotFound, QuarterdeckError
+from quarterdeck.text import cut_left, safe
+from themes import load
+from tui.bars import Hint
+from tui.commands import COMMANDS
+from tui.dialogs import Dialog, NewAgentDialog, rename_dialog
+from tui.fleet import AgentInfo
+from tui.lists import Finder, Item, help_page, report_page
+from tui.states import look, word
+from tui.tiles import MODES, Layout
+
+if TYPE_CHECKING:
+    from tui.app import QuarterdeckApp
+
+LAYOUT_SETTLES = 0.5
+"""Seconds after the last change before a layout is stored."""
+_MODE_WORDS = {"auto": "tiled as a grid", "columns": "columns", "rows": "rows", "one": "one at a time"}
+
+
+class Actions:
+    """The app's verbs."""
+
+    def __init__(self, app: QuarterdeckApp) -> None:
+        self._app = app
+        self._layout_timer: asyncio.TimerHandle | None = None
+
+    def run(self, work: Awaitable[Any], doing: str) -> None:
+        """Do it beside everything else; what goes wrong is shown, with what is safe and one thing to do."""
+
+        async def carry_out() -> None:
+            try:
+                await work
+            except QuarterdeckError as error:
+                self.complain(doing, error)
+
+        self._app.run_worker(carry_out(), exit_on_error=True)
+
+    def complain(self, doing: str, error: QuarterdeckError) -> None:
+        """An error a person reads: what happened, that the agents run on where that is in doubt, what to do."""
+        text = safe(error.message, 300)
+        if error.code in ("unreachable", "broken") and "agents" not in text:
+            text += "\nThe agents run on."
+        if error.hint:
+            text += f"\n{safe(error.hint, 200)}"
+        self._app.notify(text, title=f"could not {doing}", severity="error", timeout=10, markup=False)
+
+    async def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        return await self._app.link.request(method, path, body)
+
+    def _focused(self) -> AgentInfo | None:
+        return self._app.fleet.agents.get(self._app.focused_agent)
+
+    # panels
+
+    def do_next(self) -> None:
+        """Focus the next agent of the session."""
+        self._step(1)
+
+    def do_previous(self) -> None:
+        """Focus the one before."""
+        self._step(-1)
+
+    def _step(self, steps: int) -> None:
+        members = self._app.members
+        if members:
+            at = members.index(self._app.focused_agent) if self._app.focused_agent in members else 0
+            self._app.focus_agent(members[(at + steps) % len(members)])
+
+    def do_waiting(self) -> None:
+        """Focus the next agent that waits for a person."""
+        agent = self._app.fleet.next_waiting(self._app.focused_agent)
+        if agent is None:
+            self._app.say("nobody waits for you")
+        else:
+            self._app.focus_agent(agent)
+
+    def do_zoom(self) -> None:
+        """One panel alone, or all again."""
+        arrangement = self._app.arrangement
+        self._app.arrange(arrangement._replace(zoom=not arrangement.zoom))
+
+    def do_layout(self) -> None:
+        """The next way to tile."""
+        mode = MODES[(MODES.index(self._app.arrangement.mode) + 1) % len(MODES)]
+        self._app.arrange(Layout(mode, False, self._app.focused_agent))
+        self._app.say(_MODE_WORDS[mode])
+
+    def do_scroll(self) -> None:
+        """Look a page up."""
+        panel = self._app.focused_panel()
+        if panel is None:
+            return
+        if not panel.surface.history.count:
+            self._app.say("nothing has scrolled away")
+            return
+        self._app.look_back(panel, max(1, panel.room[1] - 1))
+
+    def keep_layout(self) -> None:
+        """Store the arrangement with the session, once it has settled."""
+        if self._layout_timer is not None:
+            self._layout_timer.cancel()
+        session, layout = self._app.session_id, self._app.arrangement._replace(focus=self._app.focused_agent)
+        self._app.arrangement = layout
+        if session:
+            loop = asyncio.get_running_loop()
+            self._layout_timer = loop.call_later(LAYOUT_SETTLES, self._store_layout, session, layout.dumps())
+
+    def _store_layout(self, session: str, layout: str) -> None:
+        self._layout_timer = None
+        if self._app.connected and self._app.is_running:
+            self.run(self._ask("PATCH", f"/v1/sessions/{quote(session)}", {"layout": layout}), "remember the layout")
+
+    # agents
+
+    def do_new(self) -> None:
+        """Ask what to start."""
+
+        async def open_dialog() -> None:
+            profiles = await self._ask("GET", "/v1/profiles")
+            listed = profiles.get("profiles", []) if isinstance(profiles, dict) else profiles
+            choices = [(safe(str(p["name"]), 40), safe(str(p.get("title", "")), 40)) for p in listed]
+            session = self._app.session
+            self._app.push_screen(NewAgentDialog(choices, session.name if session else "", self._create))
+
+        self.run(open_dialog(), "list the profiles")
+
+    async def _create(self, body: dict[str, Any]) -> None:
+        session = self._app.session
+        workspace = session.workspace if session and body["session"] in ("", session.name) else self._app.workspace
+        cols, lines = self._size_of_next()
+        made = await self._ask(
+            "POST",
+            "/v1/agents",
+            body | {"workspace": workspace, "environ": dict(os.environ), "cols": cols, "lines": lines},
+        )
+        if str(made["session"]) not in self._app.fleet.sessions:
+            self._app.fleet.replace(await self._ask("GET", "/v1/sessions"), await self._ask("GET", "/v1/agents"))
+        self._app.fleet.put_agent(made)
+        self._app.focus_agent(str(made["id"]))
+
+    def _size_of_next(self) -> tuple[int, int]:
+        """The size of a panel as it is now, so that a program need not redraw at once."""
+        panel = self._app.focused_panel()
+        if panel is not None and panel.room[0] > 0:
+            return panel.room
+        return max(20, self._app.size.width - 36), max(5, self._app.size.height - 3)
+
+    def do_close(self) -> None:
+        """Put the focused agent into the trash, after a question where its program runs."""
+        agent = self._focused()
+        if agent is None:
+            return
+        if agent.adopted and agent.alive:
+            self._ask_to_give_back(agent)
+        elif agent.alive:
+            self._ask_to_end(agent)
+        else:
+            self.run(self._remove(agent), f"close {agent.name}")
+
+    async def _remove(self, agent: AgentInfo) -> None:
+        try:
+            await self._ask("DELETE", f"/v1/agents/{agent.id}?force={'true' if agent.alive else 'false'}")
+        except NotFound:
+            self._app.fleet.drop_agent(agent.id)
+            self._app.sync()
+            return
+        self._app.say(f"{agent.name} is in the trash for seven days")
+
+    def _ask_to_end(self, agent: AgentInfo) -> None:
+        async def end(_: dict[str, str]) -> None:
+            await self._remove(agent)
+
+        about = f"It runs {safe(agent.command, 60) or agent.profile}. Closing ends the program.\n"
+        about += "Its screen and history stay in the trash for seven days"
+        about += f"; its worktree on {agent.branch} stays." if agent.branch else "."
+        self._app.push_screen(Dialog(f"close {agent.name}?", about, do=end, label="end it and close"))
+
+    def _ask_to_give_back(self, agent: AgentInfo) -> None:
+        async def release(_: dict[str, str]) -> None:
+            await self._ask("POST", f"/v1/agents/{agent.id}/release")
+
+        about = "Its pane belongs to your own tmux. The program runs on there."
+        self._app.push_screen(Dialog(f"give {agent.name} back?", about, do=release, label="give it back"))
+
+    def do_rename(self) -> None:
+        """Another name for the focused agent."""
+        agent = self._focused()
+        if agent is not None:
+
+            async def rename(name: str) -> None:
+                self._app.fleet.put_agent(await self._ask("PATCH", f"/v1/agents/{agent.id}", {"name": name}))
+                self._app.sync()
+
+            self._app.push_screen(rename_dialog("agent", agent.name, rename))
+
+    def do_again(self) -> None:
+        """Start the focused agent again in its place."""
+        agent = self._focused()
+        if agent is None:
+            return
+        if agent.alive:
+            self._app.say(f"{agent.name} is running")
+            return
+
+        async def start() -> None:
+            report = await self._ask("POST", f"/v1/agents/{agent.id}/restore", {"environ": dict(os.environ)})
+            failed = [o for o in report.get("outcomes", ()) if o.get("action") == "failed"]
+            if failed:
+                self._app.notify(
+                    safe(str(failed[0].get("detail", "")), 300) + "\nIts screen and history stay.",
+                    title=f"could not start {agent.name} again",
+                    severity="error",
+                    timeout=10,
+                    markup=False,
+                )
+
+        self.run(start(), f"start {agent.name} again")
+
+    # sessions
+
+    def do_rename_session(self) -> None:
+        """Another name for the open session."""
+        session = self._app.session
+        if session is not None:
+
+            async def rename(name: str) -> None:
+                await self._ask("PATCH", f"/v1/sessions/{session.id}", {"name": name})
+
+            self._app.push_screen(rename_dialog("session", session.name, rename))
+
+    def do_sessions(self) -> None:
+        """Choose a session."""
+        items = []
+        for session in self._app.fleet.sessions.values():
+            agents = self._app.fleet.of_session(session.id)
+            running = sum(agent.alive for agent in agents)
+            about = (
+                f"{len(agents)} agents, {running} running  {cut_left(self._app.home_relative(session.workspace), 40)}"
+            )
+            here = "here" if session.id == self._app.session_id else ""
+            items.append(Item("", "text", session.name, about, here, self._opener(session.id)))
+        self._app.push_screen(Finder(items, "a session's name", "open"))
+
+    def _opener(self, session: str) -> Callable[[], None]:
+        return lambda: self._app.open_session(session)
+
+    # everything else
+
+    def do_palette(self) -> None:
+        """Agents and actions, found by name."""
+        items = []
+        for agent in self._app.fleet.agents.values():
+            state = look(agent.status)
+            glyph = state.ascii if self._app.plain_glyphs else state.glyph
+            session = self._app.fleet.sessions.get(agent.session)
+            about = f"{word(agent.status, agent.exit_code)}  {session.name if session else ''}"
+            items.append(Item(glyph, state.color, agent.name, about, "", self._goer(agent.id)))
+        lead = self._app.leader_words
+        for command in COMMANDS:
+            if command.id != "palette" and self._app.fits(command.needs):
+                keys = f"{lead} {command.key}" if command.key else ""
+                items.append(Item("", "muted", command.label, command.about, keys, self._runner(command.id)))
+        self._app.push_screen(Finder(items, "an agent or an action", "go"))
+
+    def _goer(self, agent: str) -> Callable[[], None]:
+        return lambda: self._app.focus_agent(agent)
+
+    def _runner(self, command: str) -> Callable[[], None]:
+        return lambda: self._app.run_command(command)
+
+    def do_help(self) -> None:
+        """All keys."""
+        self._app.push_screen(help_page(self._app.leader_words))
+
+    def do_detach(self) -> None:
+        """Leave."""
+        self._app.leave()
+
+    def do_theme(self) -> None:
+        """Dark or light."""
+        try:
+            self._app.wear(load("light" if self._app.dark else "dark", self._app.options.theme_folders))
+        except QuarterdeckError as error:
+            self.complain("change the theme", error)
+
+    def do_reconnect(self) -> None:
+        """Start the orchestrator again and connect."""
+        self._app.link.revive()
+
+    def do_report(self) -> None:
+        """The last start's report."""
+        self.run(self._report(always=True), "read the restore report")
+
+    def report_if_worth(self) -> None:
+        """Show the report by itself where a start found something that did not simply run on."""
+        self.run(self._report(always=False), "read the restore report")
+
+    async def _report(self, *, always: bool) -> None:
+        report = await self._ask("GET", "/v1/restore")
+        waiting = [o["agent"] for o in report.get("outcomes", ()) if o.get("action") == "waiting"]
+        waiting = [a for a in waiting if (info := self._app.fleet.agents.get(a)) is not None and not info.alive]
+        if not always and not (report.get("worth_telling") and (waiting or self._fresh(report))):
+            return
+        more = []
+        if waiting:
+
+            async def start_all() -> None:
+                await self._ask("POST", "/v1/restore", {"agents": waiting, "environ": dict(os.environ)})
+
+            def go() -> None:
+                self._app.pop_screen()
+                self.run(start_all(), "start them again")
+
+            more.append(Hint("a", f"start {len(waiting)} again", go))
+        self._app.push_screen(report_page(report, self._app.plain_glyphs, more))
+
+    def _fresh(self, report: dict[str, Any]) -> bool:
+        """Whether the start was a moment ago: an old report is no news to a client that opens later."""
+        return self._app.now() - int(report.get("wall_ns", 0)) < 120 * 10**9

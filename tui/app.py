@@ -1,0 +1,695 @@
+"""The TUI's application: keys to agents, frames to panels, what is shown kept in step with the fleet."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import ClassVar
+
+from rich.color import ColorSystem
+from textual import events
+from textual.app import App
+from textual.binding import BindingType
+from textual.geometry import Offset
+from textual.theme import Theme as TextualTheme
+
+from orchestrator.client import Link as RealLink
+from quarterdeck.clock import Clock, SystemClock
+from quarterdeck.errors import Invalid, NotFound, QuarterdeckError
+from quarterdeck.keys import SHIFT, KeyPress
+from quarterdeck.paths import Paths
+from quarterdeck.rows import View
+from quarterdeck.text import safe
+from themes import ROLES, Theme
+from tui.actions import Actions
+from tui.bars import Hint
+from tui.commands import COMMANDS, find
+from tui.driver import Pressed, Terminal, usable
+from tui.fleet import Fleet, SessionInfo
+from tui.ink import Palette
+from tui.links import opened, showable
+from tui.names import key_press, words
+from tui.options import Options
+from tui.panel import Panel
+from tui.port import Link, LinkState, frames
+from tui.screen import LEAST_HEIGHT, LEAST_WIDTH, DeckScreen, Plan, plan
+from tui.states import PLAIN_GLYPHS, Glyphs
+from tui.surface import Surface
+from tui.ticker import Ticker
+from tui.tiles import Layout
+
+RATE, FOCUSED_RATE = 30, 120
+"""Frames a second asked for: of a visible panel, of the focused one."""
+SURFACES = 64
+"""Screens kept of agents that are not shown, so that coming back to one is immediate."""
+_SYSTEMS = {"truecolor": ColorSystem.TRUECOLOR, "256": ColorSystem.EIGHT_BIT, "standard": ColorSystem.STANDARD}
+
+
+class QuarterdeckApp(App[int], inherit_bindings=False):
+    """One client. It shows ``workspace``'s session (or the one named) and forgets everything when it ends."""
+
+    CSS_PATH = "app.tcss"
+    ENABLE_COMMAND_PALETTE = False
+    AUTO_FOCUS = ""
+    BINDINGS: ClassVar[list[BindingType]] = []
+    ESCAPE_TO_MINIMIZE = False
+
+    def __init__(
+        self,
+        link: Link,
+        *,
+        workspace: str,
+        session: str | None = None,
+        options: Options | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.options = options or Options.of()
+        self._worn = self.options.load_theme()
+        super().__init__(driver_class=Terminal)
+        self.animation_level = "none"
+        self.link = link
+        self.workspace = workspace
+        self.clock = clock or SystemClock()
+        self.fleet = Fleet()
+        self.actions = Actions(self)
+        self.deck_screen = DeckScreen()
+        self.session_id = ""
+        self.focused_agent = ""
+        self.arrangement = Layout()
+        self.state = LinkState("connecting")
+        self.listed = False
+        self.pending = False
+        self.frames_taken = 0
+        self._wanted_session = session
+        self._surfaces: dict[str, Surface] = {}
+        self._watched: dict[str, int] = {}
+        self._sizes: dict[str, tuple[int, int]] = {}
+        self._hint = ""
+        self._note = ""
+        self._note_timer: asyncio.TimerHandle | None = None
+        self._stale: set[str] = set()
+        self._stale_all = False
+        self._reload = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._ticker = Ticker(self.clock, self._tick)
+        self._mix()
+
+    # what widgets ask
+
+    @property
+    def glyphs(self) -> Glyphs:
+        """The signs to draw with."""
+        return PLAIN_GLYPHS if self.plain_glyphs else Glyphs()
+
+    @property
+    def plain_glyphs(self) -> bool:
+        """Whether only ASCII signs are drawn."""
+        return self.options.plain_glyphs
+
+    @property
+    def leader_words(self) -> str:
+        """The leader key as people write it."""
+        return words(self.options.leader)
+
+    @property
+    def connected(self) -> bool:
+        """Whether the orchestrator answers."""
+        return self.state.phase == "up"
+
+    @property
+    def own_cursor(self) -> bool:
+        """Whether the outer terminal's own cursor stands in the focused panel."""
+        return isinstance(self._driver, Terminal)
+
+    @property
+    def session(self) -> SessionInfo | None:
+        """The open session."""
+        return self.fleet.sessions.get(self.session_id)
+
+    @property
+    def members(self) -> list[str]:
+        """The agents of the open session."""
+        return [agent.id for agent in self.fleet.of_session(self.session_id)]
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The agents with a panel."""
+        return self.deck_screen.plan.shown
+
+    def now(self) -> int:
+        """Wall-clock nanoseconds."""
+        return self.clock.wall_ns()
+
+    def digit(self, agent: str) -> str:
+        """The digit that jumps to an agent, shown while the leader waits for its key."""
+        members = self.members[:9]
+        return str(members.index(agent) + 1) if self.pending and agent in members else ""
+
+    def home_relative(self, path: str) -> str:
+        """A path with ``~`` for the home folder."""
+        home = str(Path.home())
+        return "~" + path[len(home) :] if path == home or path.startswith(home + "/") else path
+
+    def page_words(self) -> str:
+        """Which part of the session is shown."""
+        members, shown = self.members, self.shown
+        first = members.index(shown[0]) + 1 if shown and shown[0] in members else 0
+        return (
+            f"{first} to {first + len(shown) - 1} of {len(members)}" if len(shown) > 1 else f"{first} of {len(members)}"
+        )
+
+    def surface(self, agent: str) -> Surface:
+        """What is known of an agent's screen."""
+        if not agent:
+            return Surface()
+        found = self._surfaces.pop(agent, None) or Surface()
+        self._surfaces[agent] = found
+        while len(self._surfaces) > SURFACES:
+            self._surfaces.pop(next(name for name in self._surfaces if name not in self._watched))
+        return found
+
+    # life
+
+    def get_default_screen(self) -> DeckScreen:
+        """The screen under all dialogs."""
+        return self.deck_screen
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """The stylesheet's names for our colours."""
+        colors = self._worn.colors
+        return {name: f"#{getattr(colors, name):06x}" for name in ("warm", "raised", "muted")}
+
+    def _mix(self) -> None:
+        """The inks for the theme worn and the outer terminal at hand."""
+        system: ColorSystem | None = ColorSystem.TRUECOLOR
+        if not self.options.color:
+            system = None
+        elif not self.is_headless:
+            system = _SYSTEMS.get(self.console.color_system or "")
+        self.palette = Palette(self._worn, system)
+        self.faded = Palette(self._worn, system, faded=True)
+
+    def _dress(self) -> None:
+        """Hand the theme to Textual, for the dialogs."""
+        colors = {role: f"#{getattr(self._worn.colors, role):06x}" for role in ROLES}
+        theme = TextualTheme(
+            name=f"quarterdeck-{self._worn.name}",
+            primary=colors["accent"],
+            background=colors["background"],
+            surface=colors["surface"],
+            panel=colors["raised"],
+            foreground=colors["text"],
+            warning=colors["warm"],
+            error=colors["warm"],
+            success=colors["calm"],
+            dark=self._worn.dark,
+            variables={
+                "warm": colors["warm"],
+                "raised": colors["raised"],
+                "muted": colors["muted"],
+                "text": colors["text"],
+                "text-muted": colors["muted"],
+                "input-cursor-background": colors["text"],
+                "input-cursor-foreground": colors["background"],
+                "input-selection-background": colors["line"],
+            },
+        )
+        self.register_theme(theme)
+        self.theme = theme.name
+
+    def wear(self, theme: Theme) -> None:
+        """Change the theme while running."""
+        self._worn = theme
+        self._mix()
+        self._dress()
+        for widget in self.deck_screen.children:
+            widget.refresh()
+
+    @property
+    def dark(self) -> bool:
+        """Whether the theme worn is dark."""
+        return self._worn.dark
+
+    async def on_mount(self) -> None:
+        """Connect and follow."""
+        self._mix()
+        self._dress()
+        await self.link.__aenter__()
+        self._tasks = [
+            asyncio.create_task(self._guard(self._follow()), name="tui follows"),
+            asyncio.create_task(self._guard(self._keep_listed()), name="tui lists"),
+        ]
+        self.sync()
+
+    async def on_unmount(self) -> None:
+        """Disconnect; the agents run on."""
+        self._ticker.stop()
+        if self._note_timer is not None:
+            self._note_timer.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.link.__aexit__(None, None, None)
+
+    async def _guard(self, work: Awaitable[None]) -> None:
+        """Run for as long as the app does; a fault ends the app with its traceback instead of hiding."""
+        try:
+            await work
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001  shown by Textual, which then ends
+            self._handle_exception(error)
+
+    # the orchestrator speaks
+
+    async def _follow(self) -> None:
+        async for message in self.link:
+            match message:
+                case frames.Frame(agent, view):
+                    self.frames_taken += 1
+                    self._frame(agent, view)
+                case frames.Fetched():
+                    self._fetched(message)
+                case frames.Happened():
+                    self._happened(message)
+                case frames.Trouble(agent, code, text, hint):
+                    self._trouble(agent, code, text, hint)
+                case LinkState():
+                    self._linked(message)
+
+    def _frame(self, agent: str, view: View) -> None:
+        panel = self.deck_screen.panel(agent)
+        if panel is not None:
+            panel.take(view)
+            if agent == self.focused_agent:
+                self.cursor_moved()
+        elif agent in self._surfaces:
+            self._surfaces[agent].take(view)
+
+    def _fetched(self, answer: frames.Fetched) -> None:
+        surface = self._surfaces.get(answer.agent)
+        panel = self.deck_screen.panel(answer.agent)
+        if surface is not None and surface.history.take(answer.request, answer.first, answer.rows) and panel:
+            panel.touch()
+
+    def _happened(self, event: frames.Happened) -> None:
+        if event.kind in ("agent.removed", "agent.purged"):
+            self._stale.discard(event.agent)
+            self.fleet.drop_agent(event.agent)
+            self._surfaces.pop(event.agent, None)
+            self.sync()
+        elif event.kind.startswith("agent.") and event.agent and event.kind not in ("agent.report", "agent.title"):
+            self._stale.add(event.agent)
+            self._reload.set()
+        elif event.kind.startswith("session."):
+            self._stale_all = True
+            self._reload.set()
+
+    def _trouble(self, agent: str, code: str, text: str, hint: str) -> None:
+        if code == "gone":
+            self._stale_all = True
+            self._reload.set()
+            return
+        info = self.fleet.agents.get(agent)
+        if agent and info is None:
+            return
+        name = f"{info.name}: " if info else ""
+        self.say(f"{name}{safe(text)}" + (f"  {safe(hint)}" if hint else ""), seconds=6)
+
+    def _linked(self, state: LinkState) -> None:
+        before, self.state = self.state, state
+        if state.phase == "up":
+            self._watched.clear()
+            self._sizes.clear()
+            self._stale_all = True
+            self._reload.set()
+        if (before.phase == "up") != (state.phase == "up"):
+            for panel in self.deck_screen.panels:
+                panel.touch()
+        self.sync()
+
+    async def _keep_listed(self) -> None:
+        """List again what is out of date; many changes at once cost one listing."""
+        while True:
+            await self._reload.wait()
+            self._reload.clear()
+            stale, self._stale = self._stale, set()
+            everything, self._stale_all = self._stale_all or len(stale) > 2, False
+            try:
+                if everything:
+                    sessions = await self.link.request("GET", "/v1/sessions")
+                    self.fleet.replace(sessions, await self.link.request("GET", "/v1/agents"))
+                    first, self.listed = not self.listed, True
+                    if first:
+                        self.actions.report_if_worth()
+                for agent in () if everything else stale:
+                    try:
+                        self.fleet.put_agent(await self.link.request("GET", f"/v1/agents/{agent}"))
+                    except NotFound:
+                        self.fleet.drop_agent(agent)
+            except QuarterdeckError as error:
+                if self.connected:
+                    self.say(error.message)
+                continue
+            self.sync()
+
+    # what is shown
+
+    def sync(self) -> None:
+        """Bring everything on the screen in step with what is known. Cheap when nothing is different."""
+        if not self.deck_screen.ready:
+            return
+        if self.listed and self.session is None:
+            self._choose_session()
+        members = self.members
+        if self.focused_agent not in members:
+            self.focused_agent = self._heir(members)
+        wanted = plan(
+            members, self.focused_agent, self.arrangement.mode, self.arrangement.zoom, self.size.width, self.size.height
+        )
+        self.deck_screen.follow(wanted)
+        self._watch(wanted)
+        self._notice(wanted)
+        self.deck_screen.roster.sync()
+        self.deck_screen.top.touch()
+        for panel in self.deck_screen.panels[: len(wanted.tiles)]:
+            panel.retitle()
+        self._keys()
+        self.cursor_moved()
+        self._ticker.watch([agent.since_ns for agent in self.fleet.agents.values()])
+
+    def _choose_session(self) -> None:
+        chosen = self.fleet.choose(self._wanted_session, self.workspace)
+        if chosen is not None:
+            self._enter(chosen)
+
+    def _enter(self, session: SessionInfo) -> None:
+        self.session_id = session.id
+        self.arrangement = Layout.loads(session.layout)
+        self.focused_agent = self.arrangement.focus
+
+    def _heir(self, members: list[str]) -> str:
+        """Who gets the focus when the one that had it is gone: who now stands in its place."""
+        if not members:
+            return ""
+        before = [agent for agent in self.shown if agent in members]
+        return before[0] if before else members[0]
+
+    def _watch(self, wanted: Plan) -> None:
+        """Watch exactly what is visible, the focused one closely, and tell the sizes."""
+        if not self.connected:
+            return
+        shown = wanted.shown
+        for agent in [name for name in self._watched if name not in shown]:
+            del self._watched[agent]
+            self._sizes.pop(agent, None)
+            self.link.send(frames.Unwatch(agent))
+        for agent, at in wanted.tiles:
+            rate = FOCUSED_RATE if agent == self.focused_agent else RATE
+            if self._watched.get(agent) != rate:
+                self._watched[agent] = rate
+                self.link.send(frames.Watch(agent, rate))
+            size = (at.width - (1 if at.x > wanted.roster else 0), at.height - 1)
+            info = self.fleet.agents.get(agent)
+            if info is not None and info.alive and self._sizes.get(agent) != size:
+                self._sizes[agent] = size
+                self.link.send(frames.Size(agent, *size))
+        self._tell_focus()
+
+    def _tell_focus(self) -> None:
+        focus = self.focused_agent if self.focused_agent in self.shown and self.app_focus else ""
+        if focus != getattr(self, "_focus_told", None) or not self._watched:
+            self._focus_told = focus
+            self.link.send(frames.Focus(focus))
+
+    def _notice(self, wanted: Plan) -> None:
+        lead = self.leader_words
+        if wanted.tiny:
+            text = [
+                [(f"quarterdeck needs {LEAST_WIDTH}x{LEAST_HEIGHT} cells", "text!")],
+                [("the agents run on", "muted")],
+            ]
+        elif not self.listed and self.connected:
+            text = [[("asking for sessions and agents", "muted")]]
+        elif not self.listed:
+            text = [[(safe(self.state.reason) or "connecting to the orchestrator", "muted")]]
+            if self.state.phase == "stopped" or self.state.hint:
+                text += [
+                    [],
+                    [(f"{lead} p ", "text!"), ("reconnect  ", "muted"), (f"{lead} d ", "text!"), ("leave", "muted")],
+                ]
+        else:
+            where = self.session.name if self.session else self.home_relative(self.workspace)
+            text = [
+                [("no agents in ", "text"), (where, "text!"), (" yet", "text")],
+                [],
+                [(f"{lead} n ", "text!"), ("start one", "muted")],
+                [(f"{lead} s ", "text!"), ("open another session", "muted")],
+                [(f"{lead} ? ", "text!"), ("all keys", "muted")],
+            ]
+        self.deck_screen.notice.put(text)
+
+    def _keys(self) -> None:
+        """The key bar: the keys that work now."""
+        lead = self.leader_words
+        bar = self.deck_screen.keys
+        if self.pending:
+            hints = [self._command_hint(c.key, c.label, c.id) for c in COMMANDS if c.key]
+            hints = [h for h, c in zip(hints, COMMANDS, strict=False) if c.footer or self.size.width > 150]
+            bar.put([*hints, Hint("esc", "back", self.cancel_leader)], f"{lead} …", "", bg="raised")
+            return
+        note = self._note or self._hint
+        if not self.connected and self.listed:
+            stopped = self.state.phase == "stopped"
+            bar.put([], safe(self.state.reason) if stopped else "orchestrator restarting; the agents run on", note)
+            return
+        panel = self.focused_panel()
+        if panel is not None and panel.surface.up:
+            hints = [
+                Hint("pgup pgdn", "move", lambda: panel.scroll(panel.surface.lines)),
+                Hint("home", "oldest", lambda: panel.scroll(panel.surface.history.count)),
+                Hint("esc", "live screen", panel.live),
+            ]
+            bar.put(hints, "looking back", note)
+            return
+        bar.put(
+            [self._command_hint(c.key, c.label, c.id) for c in COMMANDS if c.footer and self.fits(c.needs)], lead, note
+        )
+
+    def _command_hint(self, key: str, label: str, command: str) -> Hint:
+        return Hint(key, label, lambda: self.run_command(command))
+
+    def fits(self, needs: str) -> bool:
+        """Whether what a command needs is there."""
+        return not needs or (bool(self.focused_agent) if needs == "agent" else bool(self.session_id))
+
+    def _tick(self) -> None:
+        self.deck_screen.top.retime()
+        self.deck_screen.roster.retime()
+        for panel in self.deck_screen.panels[: len(self.shown)]:
+            panel.retime()
+
+    def say(self, text: str, *, seconds: float = 4) -> None:
+        """A passing word at the right end of the key bar."""
+        self._note = text
+        if self._note_timer is not None:
+            self._note_timer.cancel()
+        self._note_timer = asyncio.get_running_loop().call_later(seconds, self._unsay)
+        self._keys()
+
+    def _unsay(self) -> None:
+        self._note, self._note_timer = "", None
+        self._keys()
+
+    def hint_link(self, url: str) -> None:
+        """Tell where a link leads; "" to stop."""
+        hint = f"ctrl+click opens {safe(url, 120)}" if showable(url) else ""
+        if hint != self._hint:
+            self._hint = hint
+            self._keys()
+
+    def open_link(self, url: str) -> None:
+        """Open a web link; anything else is only named."""
+        if not showable(url):
+            self.say(f"not a web link: {safe(url, 80)}")
+        elif opened(url):
+            self.say(f"opening {safe(url, 80)}")
+        else:
+            self.say(f"no program opens links here: {safe(url, 120)}", seconds=15)
+
+    def cursor_moved(self) -> None:
+        """Put the outer terminal's cursor where the focused panel's is."""
+        if not isinstance(self._driver, Terminal):
+            return
+        panel = self.focused_panel()
+        place = (
+            panel.cursor_place() if panel is not None and self.screen is self.deck_screen and self.connected else None
+        )
+        if panel is None or place is None:
+            self._driver.show_cursor(None)
+            return
+        at = panel.region.offset + place[1]
+        self.cursor_position = Offset(*at)
+        self._driver.show_cursor(place[0], at.x, at.y)
+
+    def focused_panel(self) -> Panel | None:
+        """The panel that gets the keys."""
+        return self.deck_screen.panel(self.focused_agent)
+
+    # a person acts
+
+    async def on_event(self, event: events.Event) -> None:
+        """Keys and pastes are the agent's before any binding sees them, unless a dialog is open."""
+        if self.screen_stack and self.screen is self.deck_screen:
+            if isinstance(event, events.Key):
+                press = event.press if isinstance(event, Pressed) else key_press(event.key, event.character)
+                if press is not None:
+                    self.key(press)
+                return
+            if isinstance(event, events.Paste):
+                self.paste(event.text)
+                return
+        if isinstance(event, events.Resize):
+            await super().on_event(event)
+            self.call_next(self.sync)
+            return
+        await super().on_event(event)
+        if isinstance(event, events.AppFocus | events.AppBlur):
+            self._tell_focus()
+
+    def key(self, press: KeyPress) -> None:
+        """A key: the leader and what follows it are ours, everything else is the focused agent's."""
+        if self.pending:
+            self._after_leader(press)
+        elif press[:2] == self.options.leader[:2]:
+            self._wait_for_command(True)
+        elif (panel := self.focused_panel()) is None:
+            self.say(f"{self.leader_words} n starts an agent")
+        elif not self._looks_back(panel, press):
+            self._type(panel, press)
+
+    def _looks_back(self, panel: Panel, press: KeyPress) -> bool:
+        """Keys that move in the scrollback; any other one returns to the live screen and is typed."""
+        surface = panel.surface
+        page = max(1, panel.room[1] - 1)
+        if not surface.up:
+            if press == KeyPress("pageup", SHIFT) and not surface.modes.alt_screen and surface.history.count:
+                self.look_back(panel, page)
+                return True
+            return False
+        steps = {
+            "pageup": page, "pagedown": -page, "up": 1, "down": -1, "home": surface.history.count,
+            "end": -surface.history.count,
+        }.get(press.name)  # fmt: skip
+        if steps is not None and not press.mods & ~SHIFT:
+            self.look_back(panel, steps)
+            return True
+        self.look_back(panel, -surface.up)
+        return press.name == "escape"
+
+    def look_back(self, panel: Panel, lines: int) -> None:
+        """Move in the scrollback of a panel."""
+        panel.scroll(lines)
+        self._keys()
+
+    def _type(self, panel: Panel, press: KeyPress) -> None:
+        info = panel.info
+        if info is not None and not info.alive:
+            self.say(f"{info.name} has ended: {self.leader_words} a starts it again")
+        else:
+            self.press(panel.agent, press)
+
+    def press(self, agent: str, press: KeyPress) -> None:
+        """Type one key into an agent. Never kept for later: a key belongs to the moment."""
+        if not self.connected or not self.link.send(frames.Press(agent, press.name, press.mods, press.text)):
+            self.say("nobody answers; what is typed now is dropped")
+
+    def paste(self, text: str) -> None:
+        """Paste into the focused agent."""
+        panel = self.focused_panel()
+        if panel is None or not text:
+            return
+        if panel.surface.up:
+            self.look_back(panel, -panel.surface.up)
+        if not self.connected or not self.link.send(frames.Paste(panel.agent, text)):
+            self.say("nobody answers; the paste was dropped")
+
+    def _wait_for_command(self, waiting: bool) -> None:
+        self.pending = waiting
+        self._keys()
+        self.deck_screen.roster.sync()
+        for panel in self.deck_screen.panels[: len(self.shown)]:
+            panel.retitle()
+
+    def cancel_leader(self) -> None:
+        """Back to typing."""
+        self._wait_for_command(False)
+
+    def _after_leader(self, press: KeyPress) -> None:
+        self._wait_for_command(False)
+        word = press.text.lower() if press.text.strip() else str(press)
+        members = self.members
+        if press[:2] == self.options.leader[:2]:
+            if panel := self.focused_panel():
+                self._type(panel, press)
+        elif word.isdigit() and 0 < int(word) <= min(9, len(members)):
+            self.focus_agent(members[int(word) - 1])
+        elif (command := find(word)) is not None:
+            self.run_command(command.id)
+        elif press.name != "escape":
+            self.say(f"{self.leader_words} {word} means nothing; {self.leader_words} ? shows all keys")
+
+    def run_command(self, command: str) -> None:
+        """Do what a command of the table says."""
+        if self.pending:
+            self._wait_for_command(False)
+        getattr(self.actions, f"do_{command}")()
+
+    def focus_agent(self, agent: str) -> None:
+        """Give an agent the focus, in its session."""
+        info = self.fleet.agents.get(agent)
+        if info is None or agent == self.focused_agent:
+            return
+        before = self.focused_panel()
+        if before is not None and before.surface.up:
+            before.live()
+        if info.session != self.session_id and (session := self.fleet.sessions.get(info.session)):
+            self._enter(session)
+        self.focused_agent = agent
+        self.actions.keep_layout()
+        self.sync()
+
+    def open_session(self, session_id: str) -> None:
+        """Show another session."""
+        session = self.fleet.sessions.get(session_id)
+        if session is not None and session_id != self.session_id:
+            self._enter(session)
+            self.sync()
+
+    def arrange(self, layout: Layout) -> None:
+        """Tile or zoom differently, and remember it with the session."""
+        self.arrangement = layout
+        self.actions.keep_layout()
+        self.sync()
+
+    def leave(self) -> None:
+        """End this client; the agents run on."""
+        with contextlib.suppress(QuarterdeckError):
+            self.exit(0)
+
+
+def run(paths: Paths, session_ref: str | None, workspace: str, options: Options | None = None) -> int:
+    """Open the TUI on the session named, or on the one of ``workspace``; returns the process's exit status.
+
+    Raises what makes it pointless to begin: no terminal, a theme that is not there, a state folder that cannot be
+    used. Everything later is shown on the screen.
+    """
+    if not usable():
+        raise Invalid(
+            "the TUI needs a terminal on standard input and error", hint="quarterdeck ls, show and send do not"
+        )
+    app = QuarterdeckApp(RealLink(paths), workspace=workspace, session=session_ref, options=options)
+    app.run()
+    return app.return_code or 0

@@ -1,0 +1,135 @@
+"""The line at the top, the line at the bottom, and what stands where no panel can."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from rich.cells import cell_len
+from textual import events
+
+from quarterdeck.text import cut_left, cut_middle
+from tui.canvas import Canvas
+from tui.line import Line, Span, cells, compose
+from tui.states import look
+from tui.times import clock
+
+
+class Top(Canvas):
+    """How the whole fleet is, in one line."""
+
+    def paint(self, y: int, width: int) -> Line:
+        """Name, session and workspace at the left; states and the time of day at the right."""
+        deck = self.deck
+        session = deck.session
+        right: list[Span] = []
+        counts = sorted(deck.fleet.counts().items(), key=lambda item: look(item[0]).rank)
+        short = width < 100
+        for status, number in counts:
+            state = look(status)
+            glyph = state.ascii if deck.plain_glyphs else state.glyph
+            text = f"{glyph} {number}  " if short else f"{glyph} {number} {state.word}   "
+            right.append((text, self.style(state.color, "surface")))
+        right.append((f" {clock(deck.now())} ", self.style("muted", "surface")))
+        left: list[Span] = [(" quarterdeck", self.style("muted", "surface"))]
+        if session is not None:
+            paged = f"  {deck.page_words()}" if len(deck.shown) < len(deck.members) else ""
+            left.append((f"  {cut_middle(session.name, 30)}", self.style("text", "surface", bold=True)))
+            room = width - cells(left) - cells(right) - len(paged) - 4
+            if room >= 12:
+                left.append(
+                    (f"  {cut_left(deck.home_relative(session.workspace), room)}", self.style("muted", "surface"))
+                )
+            left.append((paged, self.style("muted", "surface")))
+        return compose(width, left, right, self.palette, self.style(bg="surface"))
+
+    def retime(self) -> None:
+        """Draw it again where the time of day reads differently."""
+        line = self._lines.get(0)
+        if line is not None and line.text != self.paint(0, self.size.width).text:
+            self.touch()
+
+
+class Hint(NamedTuple):
+    """A key and what it does; ``run`` also serves a click on it."""
+
+    key: str
+    label: str
+    run: Callable[[], object]
+
+
+class KeyBar(Canvas):
+    """Keys with their labels, each also to be clicked. ``lead`` stands before them, ``note`` at the right end."""
+
+    DEFAULT_CSS = "KeyBar { height: 1; }"
+
+    def __init__(self, hints: list[Hint] | None = None, *, bg: str = "surface", id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self.hints = hints or []
+        self.lead = ""
+        self.note = ""
+        self.bg = bg
+        self._zones: list[tuple[int, int, Hint]] = []
+
+    def put(self, hints: list[Hint], lead: str = "", note: str = "", *, bg: str = "surface") -> None:
+        """Show these; draws only when something is different."""
+        before = ([hint[:2] for hint in self.hints], self.lead, self.note, self.bg)
+        self.hints, self.lead, self.note, self.bg = hints, lead, note, bg
+        if before != ([hint[:2] for hint in hints], lead, note, bg):
+            self.touch()
+
+    def paint(self, y: int, width: int) -> Line:
+        """As many hints as fit whole; the last ones are left out first."""
+        right: list[Span] = [(f" {self.note} ", self.style("muted", self.bg))] if self.note else []
+        left: list[Span] = [(" ", self.style(bg=self.bg))]
+        if self.lead:
+            left.append((f"{self.lead}   ", self.style("text", self.bg, bold=True)))
+        self._zones = []
+        for hint in self.hints:
+            start = cells(left)
+            size = cell_len(hint.key) + cell_len(hint.label) + 1
+            if start + size + cells(right) > width:
+                break
+            left += [
+                (hint.key, self.style("text", self.bg, bold=True)),
+                (f" {hint.label}", self.style("muted", self.bg)),
+            ]
+            self._zones.append((start, start + size, hint))
+            left.append(("   ", self.style(bg=self.bg)))
+        return compose(width, left, right, self.palette, self.style(bg=self.bg))
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """Do what is clicked."""
+        event.stop()
+        for start, end, hint in self._zones:
+            if start <= event.x < end:
+                hint.run()
+
+
+class Notice(Canvas):
+    """A few centred lines where no panel can be: nothing there yet, nobody answers, no room."""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self.text: list[list[tuple[str, str]]] = []
+
+    def put(self, text: list[list[tuple[str, str]]]) -> None:
+        """Lines of (text, colour role); a role ending in ``!`` is bold."""
+        if text != self.text:
+            self.text = text
+            self.touch()
+
+    def paint(self, y: int, width: int) -> Line:
+        """The line of the block that falls on ``y``."""
+        number = y - max(0, (self.size.height - len(self.text)) // 2)
+        if not 0 <= number < len(self.text):
+            return self.blank(width)
+        block = max(sum(cell_len(text) for text, _ in line) for line in self.text)
+        spans = [(text, self.style(role.rstrip("!"), bold=role.endswith("!"))) for text, role in self.text[number]]
+        # lines of keys stand in a column of their own below the centred sentence
+        size = cells(spans) if number == 0 else min(block, max(self._measure(n) for n in range(1, len(self.text))))
+        pad = " " * max(1, (width - size) // 2)
+        return compose(width, [(pad, self.style()), *spans], (), self.palette, self.style())
+
+    def _measure(self, number: int) -> int:
+        return sum(cell_len(text) for text, _ in self.text[number])

@@ -1,0 +1,85 @@
+"""The base of everything this client draws itself: widgets made of cached lines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from quarterdeck.rows import BOLD, Style
+from tui.ink import Palette
+from tui.line import Line, compose
+from tui.states import Glyphs
+
+if TYPE_CHECKING:
+    from tui.app import QuarterdeckApp
+
+
+class Canvas(Widget, can_focus=False, can_focus_children=False):
+    """Draws line by line with :meth:`paint`; a line is painted once and kept until :meth:`touch` names it."""
+
+    ALLOW_SELECT = False
+    DEFAULT_CSS = "Canvas { width: 1fr; height: 1fr; overflow: hidden; }"
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._lines: dict[int, Line] = {}
+        self._drawn_for: object = None
+
+    @property
+    def deck(self) -> QuarterdeckApp:
+        """The app, typed."""
+        return cast("QuarterdeckApp", self.app)
+
+    @property
+    def palette(self) -> Palette:
+        """The inks to draw with."""
+        return self.deck.palette
+
+    @property
+    def glyphs(self) -> Glyphs:
+        """The signs to draw with."""
+        return self.deck.glyphs
+
+    def paint(self, y: int, width: int) -> Line:
+        """The line at ``y``, exactly ``width`` cells."""
+        raise NotImplementedError
+
+    def touch(self, *lines: int) -> None:
+        """Draw these lines anew (all when none are named)."""
+        width, height = self.size
+        if not lines:
+            self._lines.clear()
+            self.refresh()
+            return
+        for y in lines:
+            self._lines.pop(y, None)
+        self.refresh(*[Region(0, y, width, 1) for y in lines if 0 <= y < height])
+
+    def render_line(self, y: int) -> Strip:
+        """The cached line."""
+        found = self._lines.get(y)
+        if found is None:
+            found = self._lines[y] = self.paint(y, self.size.width)
+        return found
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Lines straight from the cache: Textual's own styling of widgets is bypassed."""
+        state = (self.palette, self.size.width)
+        if self._drawn_for != state:
+            self._lines.clear()
+            self._drawn_for = state
+        lines = [self.render_line(y) for y in range(crop.y, crop.bottom)]
+        if crop.x == 0 and crop.width >= self.size.width:
+            return lines
+        return [line.crop(crop.x, crop.right) for line in lines]
+
+    def style(self, fg: str = "text", bg: str = "background", *, bold: bool = False) -> Style:
+        """A style in the theme's colours."""
+        return self.palette.role(fg, bg, BOLD if bold else 0)
+
+    def blank(self, width: int, bg: str = "background") -> Line:
+        """An empty line."""
+        return compose(width, (), (), self.palette, self.style(bg=bg))

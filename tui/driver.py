@@ -1,0 +1,180 @@
+"""The outer terminal: raw input without polling, the keyboard protocols asked for, and its real cursor."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import sys
+from typing import TYPE_CHECKING, Any
+
+from textual import events, messages
+from textual._ansi_sequences import SYNC_END, SYNC_START
+from textual.drivers.linux_driver import LinuxDriver
+from textual.message import Message
+
+from quarterdeck.keys import ALT, CTRL, SHIFT, KeyPress
+from quarterdeck.rows import Cursor
+from tui.names import textual_name
+from tui.typed import Focused, Parser, Pasted, Pointer, Report, Typed
+
+if TYPE_CHECKING:
+    from textual.app import App
+
+KEYBOARD_ON = "\x1b[=5;1u\x1b[>4;1m"
+"""Kitty keyboard flags 1 and 4 (unambiguous keys, base layout) in place of Textual's; xterm's modifyOtherKeys 1."""
+KEYBOARD_OFF = "\x1b[>4m"
+_SHAPES = {"block": 2, "underline": 4, "bar": 6}
+_SYNCHRONIZED = 2026
+_POINTERS: dict[str, type[events.MouseEvent]] = {
+    "press": events.MouseDown,
+    "release": events.MouseUp,
+    "move": events.MouseMove,
+    "wheel_up": events.MouseScrollUp,
+    "wheel_down": events.MouseScrollDown,
+    "wheel_left": events.MouseScrollLeft,
+    "wheel_right": events.MouseScrollRight,
+}
+
+
+class Pressed(events.Key):
+    """A key that also carries what was pressed in the form the orchestrator takes."""
+
+    def __init__(self, press: KeyPress) -> None:
+        super().__init__(*textual_name(press))
+        self.press = press
+
+
+class Terminal(LinuxDriver):
+    """Textual's driver with input of our own: no wake-up while nothing is typed, every key told apart."""
+
+    def __init__(
+        self, app: App[Any], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
+    ) -> None:
+        super().__init__(app, debug=debug, mouse=mouse, size=size)
+        self._wake_read, self._wake_write = os.pipe()
+        self._cursor: Cursor | None = None
+        self._cursor_shown = False
+        self._last = (0, 0)
+
+    def start_application_mode(self) -> None:
+        """Textual's, then the keyboard protocols this client wants."""
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+        self.write(KEYBOARD_ON)
+
+    def stop_application_mode(self) -> None:
+        """Give the outer terminal back as it was."""
+        self.write(KEYBOARD_OFF + "\x1b[0 q\x1b[?25h")
+        super().stop_application_mode()
+
+    def disable_input(self) -> None:
+        """End the input thread, which otherwise waits for a byte."""
+        self._stir()
+        super().disable_input()
+
+    def close(self) -> None:
+        """Stop writing and close the wake-up pipe."""
+        super().close()
+        for end in (self._wake_read, self._wake_write):
+            with contextlib.suppress(OSError):
+                os.close(end)
+        self._wake_read, self._wake_write = os.pipe() if self._auto_restart and not self._app._exit else (-1, -1)
+
+    def _stir(self) -> None:
+        with contextlib.suppress(OSError):
+            os.write(self._wake_write, b"x")
+
+    # output
+
+    def show_cursor(self, cursor: Cursor | None, x: int = 0, y: int = 0) -> None:
+        """Put the outer terminal's own cursor at a cell, in the shape of ``cursor``; None hides it."""
+        wanted = cursor if cursor is not None and cursor.visible else None
+        if wanted is None:
+            if self._cursor_shown:
+                self._cursor, self._cursor_shown = None, False
+                super().write("\x1b[?25l")
+            return
+        shape = ""
+        if self._cursor is None or (wanted.shape, wanted.blink) != (self._cursor.shape, self._cursor.blink):
+            shape = f"\x1b[{_SHAPES.get(wanted.shape, 2) - bool(wanted.blink)} q"
+        show = "" if self._cursor_shown else "\x1b[?25h"
+        if shape or show or self._last != (x, y):
+            super().write(f"\x1b[{y + 1};{x + 1}H{shape}{show}")
+        self._cursor, self._cursor_shown, self._last = wanted, True, (x, y)
+
+    def write(self, data: str) -> None:
+        """Write; a painted frame hides the cursor while it moves over the screen."""
+        if self._cursor_shown and len(data) > 8 and data not in (SYNC_START, SYNC_END):
+            data = f"\x1b[?25l{data}\x1b[{self._last[1] + 1};{self._last[0] + 1}H\x1b[?25h"
+        super().write(data)
+
+    # input
+
+    def run_input_thread(self) -> None:
+        """Read until told to end; blocks while nothing is typed and no sequence waits for its rest."""
+        parser = Parser(_escape_patience())
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.fileno, selectors.EVENT_READ)
+            selector.register(self._wake_read, selectors.EVENT_READ)
+            while not self.exit_event.is_set():
+                ready = {key.fd for key, _ in selector.select(parser.wait)}
+                if self._wake_read in ready:
+                    os.read(self._wake_read, 64)
+                    break
+                if self.fileno in ready:
+                    data = os.read(self.fileno, 1 << 14)
+                    if not data:
+                        self._hang_up()
+                        break
+                    found = parser.feed(data)
+                else:
+                    found = parser.settle()
+                for value in found:
+                    if (message := self._message(value)) is not None:
+                        self.process_message(message)
+
+    def _hang_up(self) -> None:
+        """The outer terminal is gone; the agents do not care."""
+        self._loop.call_soon_threadsafe(self._app.exit)
+
+    def _message(self, value: Typed) -> Message | None:
+        match value:
+            case KeyPress():
+                return Pressed(value)
+            case Pasted(text):
+                return events.Paste(text)
+            case Focused(inside):
+                return events.AppFocus() if inside else events.AppBlur()
+            case Report(mode, setting):
+                return messages.TerminalSupportsSynchronizedOutput() if mode == _SYNCHRONIZED and setting else None
+            case Pointer():
+                return self._pointer(value)
+        return None
+
+    def _pointer(self, pointer: Pointer) -> events.MouseEvent:
+        before = self._last_move_event
+        delta_x, delta_y = (pointer.x - before.x, pointer.y - before.y) if before else (0, 0)
+        return _POINTERS[pointer.action](
+            None,
+            pointer.x,
+            pointer.y,
+            delta_x,
+            delta_y,
+            pointer.button,
+            bool(pointer.mods & SHIFT),
+            bool(pointer.mods & ALT),
+            bool(pointer.mods & CTRL),
+            screen_x=pointer.x,
+            screen_y=pointer.y,
+        )
+
+
+def _escape_patience() -> float:
+    """Seconds to wait for the rest of a sequence after ESC; ``ESCDELAY`` (milliseconds) as curses knows it."""
+    digits = os.environ.get("ESCDELAY", "")
+    return max(1, int(digits)) / 1000 if digits.isdigit() else 0.02
+
+
+def usable() -> bool:
+    """Whether standard input and error are a terminal the driver can use."""
+    return bool(sys.__stdin__ and sys.__stdin__.isatty() and sys.__stderr__ and sys.__stderr__.isatty())

@@ -1,0 +1,281 @@
+"""Dialogs that show a list: the command palette, the sessions, the help, the restore report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from rich.cells import cell_len
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from quarterdeck.text import cut_middle, safe
+from tui.bars import Hint, KeyBar
+from tui.canvas import Canvas
+from tui.commands import ALSO, COMMANDS, matches
+from tui.dialogs import Dialog, text_input
+from tui.line import Line, Span, cells, compose
+from tui.states import look
+
+if TYPE_CHECKING:
+    from tui.app import QuarterdeckApp
+
+
+class Item(NamedTuple):
+    """An entry of a list: a sign in a colour, its name, what it is, the keys that do the same."""
+
+    sign: str
+    color: str
+    name: str
+    about: str
+    keys: str
+    run: Callable[[], object]
+
+
+class Picker(Canvas):
+    """Entries of which one is marked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.items: list[Item] = []
+        self.at = 0
+        self._first = 0
+
+    def put(self, items: list[Item]) -> None:
+        """Show these, the first one marked."""
+        self.items, self.at, self._first = items, 0, 0
+        self.touch()
+
+    def move(self, steps: int) -> None:
+        """Mark another one, stopping at the ends."""
+        self.at = max(0, min(self.at + steps, len(self.items) - 1))
+        height = max(1, self.size.height)
+        self._first = max(self.at - height + 1, min(self._first, self.at))
+        self.touch()
+
+    def paint(self, y: int, width: int) -> Line:
+        """One entry."""
+        number = self._first + y
+        if number >= len(self.items):
+            text = "  nothing is called that" if not self.items and y == 0 else ""
+            return compose(width, [(text, self.style("muted", "surface"))], (), self.palette, self.style(bg="surface"))
+        item = self.items[number]
+        bg = "raised" if number == self.at else "surface"
+        right: list[Span] = [(f" {item.keys}  ", self.style("muted", bg))] if item.keys else []
+        left: list[Span] = [
+            (f"  {item.sign or ' '} ", self.style(item.color, bg)),
+            (f"{cut_middle(item.name, 24):<24}  ", self.style("text", bg, bold=number == self.at)),
+        ]
+        room = width - cells(left) - cells(right)
+        if room > 8:
+            about = item.about if cell_len(item.about) <= room else cut_middle(item.about, room)
+            left.append((about, self.style("muted", bg)))
+        return compose(width, left, right, self.palette, self.style(bg=bg))
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """Take what is clicked."""
+        event.stop()
+        if self._first + event.y < len(self.items):
+            self.at = self._first + event.y
+            cast("Finder", self.screen).take()
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Mark one further up."""
+        event.stop()
+        self.move(-1)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Mark one further down."""
+        event.stop()
+        self.move(1)
+
+
+class Finder(ModalScreen[None], inherit_bindings=False):
+    """Type a few letters, take what fits best."""
+
+    AUTO_FOCUS = "Input"
+
+    def __init__(self, items: Sequence[Item], placeholder: str, label: str) -> None:
+        super().__init__()
+        self._all = list(items)
+        self._placeholder = placeholder
+        self._label = label
+        self.picker = Picker()
+
+    def compose(self) -> ComposeResult:
+        """Query above, list below."""
+        deck = cast("QuarterdeckApp", self.app)
+        with Vertical(id="box"):
+            yield text_input(placeholder=self._placeholder, id="query")
+            yield self.picker
+            enter = "enter" if deck.plain_glyphs else "⏎"
+            arrows = "up down" if deck.plain_glyphs else "↑ ↓"
+            yield KeyBar(
+                [
+                    Hint(enter, self._label, self.take),
+                    Hint(arrows, "choose", lambda: self.picker.move(1)),
+                    Hint("esc", "back", self.leave),
+                ],
+                bg="background",
+            )
+
+    def on_mount(self) -> None:
+        """Show everything."""
+        self.picker.put(self._all)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Narrow down."""
+        event.stop()
+        ranked = []
+        for number, item in enumerate(self._all):
+            ranks = [rank for text in (item.name, item.about) if (rank := matches(event.value, text)) is not None]
+            if ranks:
+                ranked.append((min(ranks), number, item))
+        self.picker.put([item for _, _, item in sorted(ranked, key=lambda entry: entry[:2])])
+
+    def take(self) -> None:
+        """Do what is marked."""
+        if self.picker.items:
+            run = self.picker.items[self.picker.at].run
+            self.dismiss(None)
+            self.app.call_later(run)
+
+    def leave(self) -> None:
+        """Close."""
+        self.dismiss(None)
+
+    async def on_key(self, event: events.Key) -> None:
+        """Move, take, leave."""
+        match event.key:
+            case "escape":
+                self.leave()
+            case "enter":
+                self.take()
+            case "down" | "tab" | "ctrl+n":
+                self.picker.move(1)
+            case "up" | "shift+tab" | "ctrl+p":
+                self.picker.move(-1)
+            case "pagedown":
+                self.picker.move(10)
+            case "pageup":
+                self.picker.move(-10)
+            case _:
+                return
+        event.stop()
+        event.prevent_default()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter inside the query."""
+        event.stop()
+        self.take()
+
+
+class Table(Canvas):
+    """Fixed lines of spans, scrolled when there are more than fit."""
+
+    def __init__(self, lines: Sequence[Sequence[tuple[str, str]]]) -> None:
+        super().__init__()
+        self.rows = [list(line) for line in lines]
+        self.first = 0
+        self.styles.height = len(self.rows)
+        self.styles.max_height = "70vh"
+
+    def scroll_lines(self, steps: int) -> None:
+        """Look further down or (negative) up."""
+        first = max(0, min(self.first + steps, len(self.rows) - self.size.height))
+        if first != self.first:
+            self.first = first
+            self.touch()
+
+    def paint(self, y: int, width: int) -> Line:
+        """One line."""
+        number = self.first + y
+        row = self.rows[number] if number < len(self.rows) else []
+        spans = [(text, self.style(role.rstrip("!"), "surface", bold=role.endswith("!"))) for text, role in row]
+        more = number < len(self.rows) - 1 and y == self.size.height - 1
+        right: list[Span] = [(" more below", self.style("muted", "surface"))] if more else []
+        return compose(width, spans, right, self.palette, self.style(bg="surface"))
+
+
+class Page(Dialog):
+    """A dialog that only tells something."""
+
+    def __init__(
+        self, title: str, about: str, lines: Sequence[Sequence[tuple[str, str]]], more: Sequence[Hint] = ()
+    ) -> None:
+        super().__init__(title, about, more=more)
+        self.table = Table(lines)
+
+    def body(self) -> ComposeResult:
+        """The lines."""
+        yield self.table
+
+    async def on_key(self, event: events.Key) -> None:
+        """Scroll, or as any dialog."""
+        steps = {"down": 1, "up": -1, "pagedown": 10, "pageup": -10, "j": 1, "k": -1}.get(event.key)
+        if steps is None and event.key in ("enter", "q", "question_mark"):
+            event.stop()
+            self.leave()
+        elif steps is None:
+            await super().on_key(event)
+        else:
+            event.stop()
+            self.table.scroll_lines(steps)
+
+
+def help_page(leader: str) -> Page:
+    """All keys."""
+    lines: list[list[tuple[str, str]]] = []
+    others: dict[str, list[str]] = {}
+    for key, name in ALSO.items():
+        others.setdefault(name, []).append(key)
+    for command in COMMANDS:
+        if command.key:
+            keys = " ".join([command.key, *others.get(command.id, [])])
+            lines.append([(f"{leader} ", "muted"), (f"{keys:<18}", "text!"), (command.about, "text")])
+    lines += [
+        [(f"{leader} ", "muted"), (f"{'1 to 9':<18}", "text!"), ("focus that agent of the session", "text")],
+        [(f"{leader} ", "muted"), (f"{leader:<18}", "text!"), ("the leader key itself, to the agent", "text")],
+        [],
+        [("shift+pageup  wheel   ", "text!"), ("look back; any other key returns to the live screen", "text")],
+        [("ctrl+click            ", "text!"), ("open a link; its target is shown below first", "text")],
+        [("shift+drag            ", "text!"), ("select text, with most terminals", "text")],
+    ]
+    about = f"Every key goes to the focused agent, but {leader} and, while you look back, the keys that move."
+    return Page("keys", about, lines)
+
+
+_ACTIONS = {
+    "adopted": ("running", "ran on"),
+    "kept": ("exited", "had ended"),
+    "waiting": ("interrupted", "waits for you"),
+    "resumed": ("running", "started again"),
+    "failed": ("failed", "could not be started"),
+}
+
+
+def report_page(report: Mapping[str, Any], plain: bool, more: Sequence[Hint] = ()) -> Page:
+    """What the last start of the orchestrator found and did."""
+    lines: list[list[tuple[str, str]]] = []
+    for outcome in report.get("outcomes", ()):
+        status, did = _ACTIONS.get(str(outcome.get("action")), ("", str(outcome.get("action", ""))))
+        state = look(status)
+        missing = int(outcome.get("missing", 0) or 0)
+        detail = safe(str(outcome.get("detail", "")))
+        if missing:
+            detail = f"{missing:,} bytes of its output are lost  {detail}".rstrip()
+        lines.append(
+            [
+                (f"{state.ascii if plain else state.glyph} ", state.color),
+                (f"{cut_middle(safe(str(outcome.get('name', ''))), 18):<18}  ", "text!"),
+                (f"{safe(did, 20):<20}  ", state.color),
+                (detail, "muted"),
+            ]
+        )
+    if not lines:
+        lines.append([("nothing was there to restore", "muted")])
+    about = "The machine was restarted." if report.get("rebooted") else "The orchestrator was started again."
+    return Page("restore report", about, lines, more)

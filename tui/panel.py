@@ -1,0 +1,357 @@
+"""One live panel: its title line and the screen of one agent below it."""
+
+from __future__ import annotations
+
+from textual import events
+from textual.geometry import Offset
+
+from quarterdeck.keys import ALT, CTRL, SHIFT, KeyPress
+from quarterdeck.rows import PLAIN, UNDERLINE_SHIFT, Cursor, Row, Style, View
+from quarterdeck.text import cut_middle
+from tui.canvas import Canvas
+from tui.fleet import AgentInfo
+from tui.ink import Palette
+from tui.line import Line, Span, cells, compose, draw, link_at, marked
+from tui.port import frames
+from tui.states import WAITING, look, word
+from tui.surface import Surface, window
+from tui.times import span
+
+WHEEL_LINES = 3
+_PAINTED = 400
+"""Rows whose lines are kept beyond the present ones, so that scrolling text is drawn once."""
+
+
+class Panel(Canvas):
+    """Shows one agent (or nothing). The app decides which, and who is focused."""
+
+    DEFAULT_CSS = "Panel { width: auto; height: auto; }"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.agent = ""
+        self.edge = 0
+        """Columns at the left taken by the separator."""
+        self.surface = Surface()
+        self._painted: dict[Row, Line] = {}
+        self._painted_for: object = None
+        self._pointer = (-1, -1)
+        self._noticed = False
+
+    # what it shows
+
+    def show(self, agent: str, surface: Surface) -> None:
+        """Show another agent, with what is already known of its screen."""
+        if self.agent == agent and self.surface is surface:
+            return
+        self.agent, self.surface = agent, surface
+        self.touch()
+
+    @property
+    def info(self) -> AgentInfo | None:
+        """The agent shown."""
+        return self.deck.fleet.agents.get(self.agent)
+
+    @property
+    def focused_here(self) -> bool:
+        """Whether keys go to this panel."""
+        return bool(self.agent) and self.deck.focused_agent == self.agent
+
+    @property
+    def palette(self) -> Palette:
+        """The app's inks, faded while nobody answers."""
+        return self.deck.palette if self.deck.connected else self.deck.faded
+
+    @property
+    def notice(self) -> bool:
+        """Whether the last line tells that the agent is gone."""
+        info = self.info
+        return info is not None and not info.alive and self.size.height > 3
+
+    @property
+    def room(self) -> tuple[int, int]:
+        """Columns and lines there are for the screen."""
+        return max(0, self.size.width - self.edge), max(0, self.size.height - 1)
+
+    def take(self, view: View) -> None:
+        """Apply a frame and redraw the lines that changed."""
+        before = self._origin()
+        signs = self._signs()
+        changed = self.surface.take(view)
+        left, top = self._origin()
+        if self.surface.up:
+            self.fetch()
+        if changed is None or (left, top) != before:
+            self.touch()
+            return
+        lines = [y - top + 1 for y in changed if 0 <= y - top < self.size.height - 1]
+        if signs != self._signs():
+            lines.append(0)
+        if lines:
+            self.touch(*lines)
+
+    def retitle(self) -> None:
+        """Draw the title (and a notice that came or went) again."""
+        if self.notice != self._noticed:
+            self._noticed = self.notice
+            self.touch()
+        elif self.notice:
+            self.touch(0, self.size.height - 1)
+        else:
+            self.touch(0)
+
+    def retime(self) -> None:
+        """Draw the title again where it reads differently now."""
+        line = self._lines.get(0)
+        if line is not None and line.text != self.paint(0, self.size.width).text:
+            self.touch(0)
+
+    def fetch(self) -> None:
+        """Ask for the scrollback rows that are looked at and a screen more."""
+        surface = self.surface
+        first = surface.history.count - surface.up
+        for request, start, count in surface.history.wanted(first - surface.lines, first + surface.lines):
+            self.deck.link.send(frames.Fetch(self.agent, request, start, count))
+
+    def _origin(self) -> tuple[int, int]:
+        """The column and line of the screen shown at the panel's corner."""
+        cols, lines = self.room
+        lines -= self.notice
+        surface = self.surface
+        left = window(surface.cols, cols, surface.cursor.x)
+        return left, window(surface.lines, lines, surface.cursor.y)
+
+    def cell(self, x: int, y: int) -> tuple[int, int]:
+        """The cell of the screen at a place in the panel; may lie outside of the screen."""
+        left, top = self._origin()
+        return x - self.edge + left, y - 1 + top
+
+    def cursor_place(self) -> tuple[Cursor, Offset] | None:
+        """Where the cursor stands in this panel, None when it is not to be seen."""
+        surface = self.surface
+        info = self.info
+        if not surface.cursor.visible or surface.up or info is None or not info.alive:
+            return None
+        left, top = self._origin()
+        x, y = surface.cursor.x - left + self.edge, surface.cursor.y - top + 1
+        if not (self.edge <= x < self.size.width and 1 <= y < self.size.height - self.notice):
+            return None
+        return surface.cursor, Offset(x, y)
+
+    # drawing
+
+    def paint(self, y: int, width: int) -> Line:
+        """One line: title, screen, or the notice below it."""
+        line = self._inside(y, width - self.edge)
+        if not self.edge:
+            return line
+        bg = "surface" if y == 0 else "background"
+        return compose(1, [(self.glyphs.bar, self.style("line", bg))], (), self.palette, self.style()).beside(line)
+
+    def _inside(self, y: int, width: int) -> Line:
+        if not self.agent:
+            return self.blank(width)
+        if y == 0:
+            return self._title(width)
+        if self.notice and y == self.size.height - 1:
+            return self._notice(width)
+        surface = self.surface
+        if not surface.known:
+            return self._waiting(y, width)
+        left, top = self._origin()
+        row_y = y - 1 + top
+        if row_y >= surface.lines:
+            return self.blank(width, "surface")
+        row = surface.line(row_y)
+        if row is None:
+            return compose(width, [(self.glyphs.dot, self.style("muted"))], (), self.palette, self.style())
+        if surface.cols < width:
+            return self._narrow(row, row_y, width)
+        return self._screen_line(row, row_y, left, width)
+
+    def _screen_line(self, row: Row, row_y: int, left: int, width: int) -> Line:
+        cursor = self._drawn_cursor(row_y)
+        if cursor is not None:
+            return draw(marked(row, self.surface.cursor.x, cursor), left, width, self.palette)
+        key = (self.palette, left, width)
+        if self._painted_for != key or len(self._painted) > _PAINTED:
+            self._painted.clear()
+            self._painted_for = key
+        found = self._painted.get(row)
+        if found is None:
+            found = self._painted[row] = draw(row, left, width, self.palette)
+        return found
+
+    def _narrow(self, row: Row, row_y: int, width: int) -> Line:
+        """A row of a screen narrower than the panel: the room beside it is no part of it."""
+        line = self._screen_line(row, row_y, 0, self.surface.cols)
+        rest = compose(width - self.surface.cols, (), (), self.palette, self.style(bg="surface"))
+        return line.beside(rest)
+
+    def _drawn_cursor(self, row_y: int) -> Style | None:
+        """How the cursor is drawn as a cell, None where it is not: the focused one is the outer terminal's own."""
+        if row_y != self.surface.cursor.y or self.cursor_place() is None:
+            return None
+        if not self.focused_here:
+            return self.style("text", "line")
+        if self.deck.own_cursor:
+            return None
+        if self.surface.cursor.shape == "block":
+            return self.style("background", "text")
+        return Style(PLAIN.fg, PLAIN.bg, 1 << UNDERLINE_SHIFT)
+
+    def _signs(self) -> str:
+        """What the title says about the part that is seen."""
+        surface = self.surface
+        cols, lines = self.room
+        if surface.up:
+            return f"{self.glyphs.up} {surface.up} of {surface.history.count} lines"
+        if surface.known and (surface.cols > cols or surface.lines > lines):
+            return f"{surface.cols}x{surface.lines} cropped"
+        return ""
+
+    def _title(self, width: int) -> Line:
+        info = self.info
+        focused = self.focused_here
+        bg = "raised" if focused else "surface"
+        if info is None:
+            return self.blank(width, bg)
+        mark = self.glyphs.mark if focused else " "
+        number = self.deck.digit(self.agent)
+        state = look(info.status)
+        glyph = state.ascii if self.deck.plain_glyphs else state.glyph
+        right: list[Span] = []
+        if signs := self._signs():
+            right.append((f" {signs}  ", self.style("muted", bg)))
+        right += [
+            (f" {glyph} ", self.style(state.color, bg)),
+            (word(info.status, info.exit_code), self.style(state.color, bg)),
+            (f" {span(self.deck.now() - info.since_ns):>5} ", self.style("muted", bg)),
+        ]
+        name_color = "accent" if focused else "text"
+        left: list[Span] = [
+            (mark, self.style("accent", bg)),
+            (f"{number} " if number else "", self.style("accent" if focused else "muted", bg, bold=True)),
+            (cut_middle(info.name, max(8, width - cells(right) - 6)), self.style(name_color, bg, bold=True)),
+        ]
+        for text in (info.profile, "tmux" if info.adapter == "tmux" else "", info.branch):
+            if text and cells(left) + cells(right) + len(text) + 3 < width:
+                left.append((f"  {text}", self.style("muted", bg)))
+        return compose(width, left, right, self.palette, self.style(bg=bg))
+
+    def _notice(self, width: int) -> Line:
+        info = self.info
+        assert info is not None
+        color = "warm" if info.status in WAITING else "muted"
+        lead = self.deck.leader_words
+        reason = info.reason or word(info.status, info.exit_code)
+        left = [(f" {reason}", self.style(color, "surface")), ("  its screen stays", self.style("muted", "surface"))]
+        right: list[Span] = []
+        for key, label in (("a", "start again"), ("x", "close")):
+            right += [(f"{lead} {key} ", self.style("text", "surface", bold=True))]
+            right += [(f"{label}  ", self.style("muted", "surface"))]
+        if cells(left) + cells(right) > width:
+            left = left[:1]
+        return compose(width, left, right, self.palette, self.style(bg="surface"))
+
+    def _waiting(self, y: int, width: int) -> Line:
+        info = self.info
+        if info is None or y != max(1, self.size.height // 2):
+            return self.blank(width)
+        text = f"waiting for the first screen of {info.name}"
+        pad = " " * max(1, (width - len(text)) // 2)
+        return compose(width, [(pad + text, self.style("muted"))], (), self.palette, self.style())
+
+    # looking back
+
+    def scroll(self, lines: int) -> None:
+        """Look further up or (negative) down."""
+        if self.surface.scroll(lines):
+            self.fetch()
+            self.touch()
+            self.deck.cursor_moved()
+
+    def live(self) -> None:
+        """Look at the live screen again."""
+        self.scroll(-self.surface.up)
+
+    # the mouse
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """Focus; where it is focused already and its program asked for the mouse, pass it on."""
+        event.stop()
+        if not self.agent:
+            return
+        if event.ctrl and event.button == 1 and (link := self._link(event)):
+            self.deck.open_link(link)
+            return
+        if not self.focused_here:
+            self.deck.focus_agent(self.agent)
+            return
+        if event.y > 0 and self._passes(event):
+            self.capture_mouse()
+            self._send(event, "press")
+
+    def on_mouse_up(self, event: events.MouseUp) -> None:
+        """The end of a click or drag."""
+        event.stop()
+        if self.app.mouse_captured is self:
+            self.release_mouse()
+            self._send(event, "release")
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """Tell what a link points to; pass moves on where the program asked for them."""
+        event.stop()
+        self.deck.hint_link(self._link(event))
+        mode = self.surface.modes.mouse
+        if self.focused_here and self._passes(event) and (mode == 1003 or (mode == 1002 and event.button)):
+            place = self.cell(event.x, event.y)
+            if place != self._pointer:
+                self._pointer = place
+                self._send(event, "move")
+
+    def on_leave(self, _: events.Leave) -> None:
+        """The mouse went elsewhere."""
+        self.deck.hint_link("")
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Look up, or let the program do it."""
+        self._wheel(event, "wheel_up", WHEEL_LINES)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Look down, or let the program do it."""
+        self._wheel(event, "wheel_down", -WHEEL_LINES)
+
+    def _wheel(self, event: events.MouseEvent, action: str, lines: int) -> None:
+        event.stop()
+        event.prevent_default()
+        modes = self.surface.modes
+        if not self.agent or not self.surface.known:
+            return
+        if self._passes(event):
+            self._send(event, action)
+        elif modes.alt_screen and modes.alternate_scroll and not event.shift:
+            key = KeyPress("up" if lines > 0 else "down")
+            for _ in range(WHEEL_LINES):
+                self.deck.press(self.agent, key)
+        else:
+            self.scroll(lines)
+
+    def _passes(self, event: events.MouseEvent) -> bool:
+        """Whether a mouse event is the program's: it asked, shift is not held, and its live screen is shown."""
+        info = self.info
+        alive = info is not None and info.alive
+        return bool(self.surface.modes.mouse) and not event.shift and not self.surface.up and alive
+
+    def _send(self, event: events.MouseEvent, action: str) -> None:
+        x, y = self.cell(event.x, event.y)
+        x, y = max(0, min(x, self.surface.cols - 1)), max(0, min(y, self.surface.lines - 1))
+        mods = SHIFT * event.shift | ALT * event.meta | CTRL * event.ctrl
+        self.deck.link.send(frames.Mouse(self.agent, action, x, y, event.button, mods))
+
+    def _link(self, event: events.MouseEvent) -> str:
+        if event.y < 1 or not self.surface.known:
+            return ""
+        x, y = self.cell(event.x, event.y)
+        row = self.surface.line(y) if 0 <= y < self.surface.lines else None
+        return link_at(row, x) if row is not None else ""

@@ -1,0 +1,141 @@
+"""The one screen that is always there: where its widgets stand, as one pure plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from textual.app import ComposeResult
+from textual.geometry import NULL_OFFSET, Region, Size, Spacing
+from textual.layout import ArrangeResult, Layout, WidgetPlacement
+from textual.screen import Screen
+from textual.widget import Widget
+
+from tui.bars import KeyBar, Notice, Top
+from tui.panel import Panel
+from tui.roster import FOLDED, WIDE, Roster
+from tui.tiles import MOST, Tile, grid, page, tile
+
+if TYPE_CHECKING:
+    from tui.app import QuarterdeckApp
+
+LEAST_WIDTH, LEAST_HEIGHT = 60, 15
+FOLD_BELOW = 124
+"""Columns; with fewer the list shows glyphs and names only."""
+
+
+class Plan(NamedTuple):
+    """Where everything stands. ``tiles`` holds (agent, tile), a tile's first column being its separator if ``x``."""
+
+    roster: int
+    tiles: tuple[tuple[str, Tile], ...]
+    room: int
+    tiny: bool = False
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The agents with a panel."""
+        return tuple(agent for agent, _ in self.tiles)
+
+
+def plan(ids: list[str], focus: str, mode: str, zoom: bool, width: int, height: int) -> Plan:
+    """The plan for ``ids`` of the open session on a screen of this size."""
+    if width < LEAST_WIDTH or height < LEAST_HEIGHT:
+        return Plan(0, (), 1, tiny=True)
+    roster = 0 if zoom and ids else WIDE if width >= FOLD_BELOW else FOLDED
+    stage_width, stage_height = width - roster, height - 2
+    shape = grid(1 if zoom else len(ids), stage_width, stage_height, "one" if zoom else mode)
+    shown = page(ids, focus, shape.room)
+    tiles = []
+    for agent, at in zip(shown, tile(len(shown), shape, stage_width, stage_height), strict=True):
+        edge = 1 if at.x else 0
+        tiles.append((agent, Tile(roster + at.x - edge, at.y + 1, at.width + edge, at.height)))
+    return Plan(roster, tuple(tiles), shape.room)
+
+
+class Planned(Layout):
+    """Puts each widget where the screen's plan says."""
+
+    name = "planned"
+
+    def arrange(self, parent: Widget, children: list[Widget], size: Size, greedy: bool = True) -> ArrangeResult:
+        """See :class:`textual.layout.Layout`."""
+        regions = cast("DeckScreen", parent).regions(size)
+        return [
+            WidgetPlacement(regions[child], NULL_OFFSET, Spacing(), child) for child in children if child in regions
+        ]
+
+
+class DeckScreen(Screen[None], inherit_bindings=False):
+    """Top line, list, panels, key bar; or the notice that stands in for them."""
+
+    DEFAULT_CSS = "DeckScreen { overflow: hidden; }"
+    AUTO_FOCUS = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ready = False
+        """Whether its widgets are there."""
+        self._planned = Planned()
+        self.plan = Plan(FOLDED, (), 1)
+        self.top = Top()
+        self.roster = Roster()
+        self.notice = Notice()
+        self.keys = KeyBar()
+        self.panels = [Panel() for _ in range(MOST)]
+
+    @property
+    def layout(self) -> Layout:
+        """Ours, whatever the stylesheet says."""
+        return self._planned
+
+    def compose(self) -> ComposeResult:
+        """All widgets there will ever be; panels without an agent have no place."""
+        yield from (self.top, self.roster, self.notice, self.keys, *self.panels)
+
+    def on_mount(self) -> None:
+        """Show what is known by now."""
+        self.ready = True
+        self.deck.sync()
+
+    @property
+    def deck(self) -> QuarterdeckApp:
+        """The app, typed."""
+        return cast("QuarterdeckApp", self.app)
+
+    def regions(self, size: Size) -> Mapping[Widget, Region]:
+        """Where each widget is; one without a region is not shown."""
+        width, height = size
+        if self.plan.tiny:
+            return {self.notice: Region(0, 0, width, height)}
+        here: dict[Widget, Region] = {
+            self.top: Region(0, 0, width, 1),
+            self.keys: Region(0, height - 1, width, 1),
+        }
+        roster = self.plan.roster
+        if roster:
+            here[self.roster] = Region(0, 1, roster, height - 2)
+        if not self.plan.tiles:
+            here[self.notice] = Region(roster, 1, width - roster, height - 2)
+        for panel, (_, at) in zip(self.panels, self.plan.tiles, strict=False):
+            here[panel] = Region(*at)
+        return here
+
+    def follow(self, wanted: Plan) -> None:
+        """Take another plan; lays out again only when it differs."""
+        if wanted == self.plan:
+            return
+        self.plan = wanted
+        for panel, (agent, at) in zip(self.panels, wanted.tiles, strict=False):
+            panel.edge = 1 if at.x > wanted.roster else 0
+            panel.show(agent, self.deck.surface(agent))
+        for panel in self.panels[len(wanted.tiles) :]:
+            panel.show("", self.deck.surface(""))
+        self.refresh(layout=True)
+
+    def panel(self, agent: str) -> Panel | None:
+        """The panel that shows an agent."""
+        for panel, (name, _) in zip(self.panels, self.plan.tiles, strict=False):
+            if name == agent:
+                return panel
+        return None
