@@ -26,6 +26,7 @@ from sessions.events import Subscription
 from sessions.launch import Launcher, Limits
 from sessions.model import Agent, Event, Restore, Session, Status, new_id
 from sessions.names import check_name, free_name
+from sessions.pages import Pages
 from sessions.recovery import Recovery, left_over
 from sessions.restore import RestoreReport
 from sessions.roster import Roster, alive
@@ -89,7 +90,9 @@ class Deck:
         self._tasks = tasks
         self._trash = Trash(roster, launcher, self)
         self._recovery = Recovery(roster, launcher, workspaces, self)
-        self.checkpoints = Checkpointer(roster.store, roster.agents.get, roster.save_late)
+        self._pages = Pages(roster)
+        roster.touched = lambda agent_id: self.checkpoints.touch(agent_id)
+        self.checkpoints = Checkpointer(roster.store, roster.agents.get, self._with_checkpoint)
 
     @classmethod
     @asynccontextmanager
@@ -521,6 +524,11 @@ class Deck:
             except QuarterdeckError as error:
                 log.error("upkeep failed: %s", error.message)
             await asyncio.sleep(UPKEEP_SECONDS)
+
+    async def _with_checkpoint(self) -> None:
+        await self._roster.save_late()
+        if pages := self._pages.due():
+            await asyncio.to_thread(self._pages.write, pages)
 
     async def _close(self) -> None:
         """A last checkpoint with history; the programs run on."""

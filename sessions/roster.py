@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +28,8 @@ class Roster:
         self.agents: dict[str, Supervised] = {}
         self.unsaved: set[str] = set()
         """Agents whose status could not be stored (a full disk)."""
+        self.touched: Callable[[str], None] = lambda _: None
+        """Told of each agent whose row changed."""
 
     def of(self, session: str) -> list[Agent]:
         """The agents of one session (of all when empty), oldest first."""
@@ -77,6 +79,8 @@ class Roster:
         **data: Any,
     ) -> Event:
         """Store a row and the event about it in one transaction, then tell everybody."""
+        if agent:
+            self.touched(agent.id)
         event = await self.store.save(session=session, agent=agent, event=(kind, data), durable=durable)
         self.hub.publish(event)
         return event
