@@ -153,6 +153,7 @@ class RowReader:
         )
         self._outs = ffi.new("void*[]", [self._raw, self._view])
         self._wrap = ffi.new("bool*")
+        self._below = 0
         self._codes = ffi.new("uint32_t[]", 64)
         self._count = ffi.new("uint32_t*")
 
@@ -164,6 +165,13 @@ class RowReader:
         """Take the terminal's present picture; what changed since :meth:`read` is remembered."""
         if result := lib.ghostty_render_state_update(self._state[0], self._emulator.raw):
             raise EmulatorError("render state update", result)
+
+    def forget(self) -> None:
+        """Read every row again at the next capture: the emulator does not always mark what changed."""
+        # A new overscan request makes the next update a full one; there is nothing below the live screen to add.
+        self._below = 1 - self._below
+        request = ffi.new("GhosttyRenderStateOverscan*", {"above": 0, "below": self._below})
+        lib.ghostty_render_state_set(self._state[0], lib.GHOSTTY_RENDER_STATE_OPTION_OVERSCAN, request)
 
     def read(self) -> Iterator[tuple[int, Row]]:
         """The rows that may have changed since the last read, and forget that they did."""

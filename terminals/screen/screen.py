@@ -6,6 +6,7 @@ A screen belongs to one thread at a time; see :mod:`terminals.live` for who that
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -33,6 +34,15 @@ _REPORT_LIMIT = 1000
 """Reports kept of one feed; a program that rings a million bells is heard a thousand times."""
 _HISTORY_HEAD = struct.Struct("<8sHQ")
 _HISTORY_MAGIC = b"QDHIST1\n"
+
+
+_COMBINES = re.compile(
+    rb"^[\x80-\xbf]|[\xcc\xcd\xd6-\xdf\xe0\xe1]|\xe2(?:\x80\x8d|\x83)|\xea|\xef\xb8|\xf0(?:\x9f\x8f|[\x90-\x9e])|\xf3\xa0"
+)
+"""UTF-8 of what may join the character before it: marks of all scripts, joiners, variations, skin tones.
+
+The emulator adds these to a cell without marking its row as changed.
+"""
 
 
 class Fed(NamedTuple):
@@ -75,6 +85,7 @@ class Screen:
         self._size = (0, 0)
         self._cursor, self._modes, self._title, self._history = Cursor(), Modes(), "", 0
         self._stale = True
+        self._reread = False
 
     def close(self) -> None:
         """Free the emulator's memory; the screen is unusable afterwards."""
@@ -109,6 +120,8 @@ class Screen:
         """Take what the program printed."""
         if data:
             self._stale = True
+            if not data.isascii() and _COMBINES.search(data):
+                self._reread = True
             self._emulator.feed(data)
             self._sink.reports += self._scanner.feed(data)
         return self._taken()
@@ -159,6 +172,9 @@ class Screen:
     def _refresh(self, *, through_hold: bool) -> None:
         held = self._sink.held and not through_hold
         if not held:
+            if self._reread:
+                self._reader.forget()
+                self._reread = False
             self._reader.capture()
         version, size = self._version + 1, self.size
         changed = False
@@ -228,11 +244,7 @@ class Screen:
         finally:
             self._emulator.scroll(None)
             reader.close()
-            # The other reader took the marks of what changed, so this one starts over.
-            self._reader.close()
-            self._reader = RowReader(self._emulator)
-            self._sink.hold = self._reader.capture
-            self._stale = True
+            self._reread = self._stale = True  # the other reader took the marks of what changed
 
     def text(self, *, history: bool = False) -> str:
         """The screen as it is now (held or not) as plain text, rows as shown; with ``history`` everything kept."""
