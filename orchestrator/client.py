@@ -138,11 +138,14 @@ class Client:
 
         The agents go on, unless ``agents``. Clients that are open do not start it again by themselves.
         """
-        from orchestrator.launch import silent
+        from orchestrator.launch import listens, silent
         from orchestrator.lock import mark_stopped, owner
 
         quiet = Client(self.paths, start=False, patience=self.patience)
-        who = owner(self.paths)
+        deadline = time.monotonic() + max(4 * self.patience, 1.0)
+        address = os.fspath(self.paths.socket)
+        while (who := owner(self.paths)) and not listens(address) and time.monotonic() < deadline:
+            time.sleep(0.02)  # it is just starting, or on its way out
         if who is None:
             if self.paths.run.is_dir():
                 mark_stopped(self.paths)

@@ -27,6 +27,8 @@ class Engine:
         self.deck = deck
         self.started_ns = time.time_ns()
         self.stopping = stopping
+        self.problems: tuple[str, ...] = ()
+        """What could not be loaded at the start (plugins), one line each."""
         self.sizes = Sizes(deck.resize)
         self.clients = 0
         self._next_client = 1

@@ -40,7 +40,7 @@ def connect(path: str, timeout: float) -> socket.socket | None:
         link.settimeout(timeout)
         try:
             link.connect(path)
-        except (FileNotFoundError, ConnectionRefusedError):
+        except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
             link.close()
             return None
         except BlockingIOError:  # more clients at once than the backlog holds

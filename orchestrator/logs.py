@@ -15,8 +15,9 @@ from pathlib import Path
 
 MAX_BYTES, KEPT = 5 << 20, 3
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
-log = logging.getLogger("quarterdeck")
-"""Everything the orchestrator says; fields by ``extra``."""
+OURS = ("quarterdeck", "orchestrator", "sessions", "terminals", "profiles")
+log = logging.getLogger("orchestrator")
+"""What the process says of itself; fields by ``extra``."""
 
 
 class JsonLines(logging.Formatter):
@@ -49,11 +50,12 @@ class PrivateFile(logging.handlers.RotatingFileHandler):
 
 
 def set_up(path: Path, level: str = "INFO") -> None:
-    """Send every logger to ``path``; libraries only from warnings on."""
+    """Send every logger to ``path``: ours from ``level``, libraries from warnings on."""
     handler = PrivateFile(path, maxBytes=MAX_BYTES, backupCount=KEPT, encoding="utf-8", delay=False)
     handler.setFormatter(JsonLines())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    log.setLevel(level)
+    for name in OURS:
+        logging.getLogger(name).setLevel(level)
     logging.captureWarnings(True)

@@ -60,12 +60,18 @@ def run(arguments: Sequence[str]) -> int:
             who = owner(paths)
             print(f"another orchestrator serves {paths.home} (pid {who.pid if who else '?'})", file=sys.stderr)  # noqa: T201
             return 0
-        from orchestrator.logs import set_up
+        from orchestrator.logs import log, set_up
         from orchestrator.serve import serve
 
         set_up(paths.log)
         try:
             asyncio.run(serve(paths, lambda: _serving(paths, starter), lambda: _leaving(paths)))
+        except QuarterdeckError as error:
+            log.error("ended", extra={"reason": error.message, "hint": error.hint})
+            raise
+        except Exception:
+            log.exception("ended by an internal error")
+            return 1
         finally:
             lock.release()
     except QuarterdeckError as error:

@@ -7,7 +7,7 @@ import binascii
 from dataclasses import asdict
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from quarterdeck.keys import KeyPress, parse
 from quarterdeck.text import safe
@@ -22,8 +22,20 @@ def _no_nul(text: str) -> str:
     return text
 
 
+def _sendable(environ: Any) -> Any:
+    """Without what no text can hold: a client's environment may have bytes that are no UTF-8."""
+    if not isinstance(environ, dict):
+        return environ
+    return {name: value for name, value in environ.items() if not (_torn(name) or _torn(value))}
+
+
+def _torn(text: Any) -> bool:
+    return isinstance(text, str) and any("\ud800" <= char <= "\udfff" for char in text)
+
+
 Text = Annotated[str, AfterValidator(_no_nul)]
 Name = Annotated[str, AfterValidator(_no_nul), Field(max_length=200)]
+Environ = Annotated[dict[Text, Text], BeforeValidator(_sendable), Field(max_length=4096)]
 PathText = Annotated[str, AfterValidator(_no_nul), Field(max_length=4096)]
 Cells = Annotated[int, Field(ge=0, le=100_000, description="Cells; clamped to what a terminal can have.")]
 Offset = Annotated[int, Field(ge=0, le=MAX_OFFSET, description="An absolute journal offset.")]
@@ -90,15 +102,15 @@ class AgentWish(Body):
     profile: Name = Field(description="A kind of agent, as listed by `/v1/profiles`.")
     workspace: PathText = Field(description="An existing folder, absolute.")
     name: Name = ""
-    session: Name = Field("", description="An id or a name; a session is created where none is called so.")
-    cwd: PathText = Field("", description="Where it starts, relative to the workspace or absolute.")
-    argv: list[Text] = Field([], max_length=4096, description="Arguments, or the whole command for `custom`.")
+    session: Name = Field(default="", description="An id or a name; a session is created where none is called so.")
+    cwd: PathText = Field(default="", description="Where it starts, relative to the workspace or absolute.")
+    argv: list[Text] = Field(default=[], max_length=4096, description="Arguments, or the whole command for `custom`.")
     adapter: Name = "native"
     cols: Cells = 80
     lines: Cells = 24
-    worktree: bool = Field(False, description="Give it a git worktree of its own.")
-    branch: Name = Field("", description="The worktree's branch; chosen when empty.")
-    environ: dict[Text, Text] = Field({}, description="The client's environment.", max_length=4096)
+    worktree: bool = Field(default=False, description="Give it a git worktree of its own.")
+    branch: Name = Field(default="", description="The worktree's branch; chosen when empty.")
+    environ: Environ = Field(default={}, description="The client's environment.")
     restore: Restore | None = None
 
 
@@ -161,17 +173,17 @@ class Input(Body):
     """Something to type: exactly one of `text`, `keys`, `paste`, `data`."""
 
     text: Annotated[str, Field(max_length=4 << 20)] | None = Field(
-        None, description="Pasted as one unit, followed by Enter unless `enter` is false."
+        default=None, description="Pasted as one unit, followed by Enter unless `enter` is false."
     )
     enter: bool = True
     keys: list[Annotated[str, Field(max_length=64)]] | None = Field(
-        None, max_length=1000, description="Keys by name, such as `ctrl+c`, `enter`, `x`."
+        default=None, max_length=1000, description="Keys by name, such as `ctrl+c`, `enter`, `x`."
     )
     paste: Annotated[str, Field(max_length=4 << 20)] | None = Field(
-        None, description="Pasted, bracketed where the program asked for it."
+        default=None, description="Pasted, bracketed where the program asked for it."
     )
-    data: Annotated[str, Field(max_length=6 << 20)] | None = Field(None, description="Raw bytes, as base64.")
-    if_offset: Offset | None = Field(None, description="Refuse when the terminal has printed beyond this offset.")
+    data: Annotated[str, Field(max_length=6 << 20)] | None = Field(default=None, description="Raw bytes, as base64.")
+    if_offset: Offset | None = Field(default=None, description="Refused when the terminal has printed beyond it.")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
@@ -214,18 +226,18 @@ class Signal(Body):
 class End(Body):
     """How patiently to end a program."""
 
-    grace: float = Field(3.0, ge=0, le=600, allow_inf_nan=False, description="Seconds between hang-up and KILL.")
+    grace: float = Field(default=3.0, ge=0, le=600, allow_inf_nan=False, description="Seconds until KILL.")
 
 
 class Adoption(Body):
     """A pane of the user's own tmux to take over."""
 
     pane: Name = Field(description="As tmux names it: `%3`, or `session:window.pane`.")
-    socket: PathText = Field("", description="The tmux server's socket; the default server when empty.")
+    socket: PathText = Field(default="", description="The tmux server's socket; the default server when empty.")
     name: Name = ""
     session: Name = ""
     workspace: PathText = ""
-    replace: bool = Field(False, description="Take the pane even though something reads its output already.")
+    replace: bool = Field(default=False, description="Take the pane even though something reads its output already.")
 
 
 class Row(Answer):
@@ -259,8 +271,8 @@ class ScreenView(Answer):
 class RestoreWish(Body):
     """Which agents to start again; all lost and interrupted ones when `agents` is left out."""
 
-    agents: list[Name] | None = Field(None, max_length=10_000)
-    environ: dict[Text, Text] | None = Field(None, description="The client's environment, where secrets come from.")
+    agents: list[Name] | None = Field(default=None, max_length=10_000)
+    environ: Environ | None = Field(default=None, description="The client's environment, where secrets come from.")
 
 
 class OutcomeView(Answer):
@@ -287,7 +299,7 @@ class ReportView(Answer):
 class Stop(Body):
     """How to stop."""
 
-    agents: bool = Field(False, description="End the agents as well.")
+    agents: bool = Field(default=False, description="End the agents as well.")
 
 
 class Stopping(Answer):
@@ -301,7 +313,36 @@ class Trust(Body):
     """A workspace and the hash of what a person has seen of it."""
 
     workspace: PathText
-    hash: Name = Field("", description="As `GET /v1/trust` showed it; empty withdraws the trust.")
+    hash: Name = Field(default="", description="As `GET /v1/trust` showed it; empty withdraws the trust.")
+
+
+class TrustView(Answer):
+    """What a workspace's `.quarterdeck` folder brings, and whether exactly that is trusted."""
+
+    workspace: str
+    hash: str = Field(description="Names what it brings; empty when it brings nothing.")
+    trusted: bool
+    changes: list[str] = Field(description="What trusting it would change, or changed, one line each.")
+    problems: list[str] = Field(description="What is not used, and why.")
+
+
+class ProfileView(Answer):
+    """A kind of agent."""
+
+    name: str
+    title: str
+    kind: str
+    icon: str
+    argv: list[str] = Field(description="The command; empty when it must be given.")
+    resumes: bool = Field(description="Whether its conversation goes on after a restore.")
+    source: str = Field(description="The file it comes from.")
+
+
+class Profiles(Answer):
+    """The profiles that may be used, and what could not be read."""
+
+    profiles: list[ProfileView]
+    problems: list[str]
 
 
 class Health(Answer):

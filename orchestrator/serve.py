@@ -6,15 +6,20 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import cast
 
+import profiles.builtin
+import terminals.builtin
 from orchestrator.app import build
 from orchestrator.engine import Engine
 from orchestrator.server import Server, bind
-from quarterdeck import __version__
+from quarterdeck import __version__, config, hooks
 from quarterdeck.clock import SystemClock
 from quarterdeck.paths import Paths
 from sessions.deck import Deck
+from sessions.launch import Limits
+from terminals.adapter import Adapter
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +34,22 @@ async def serve(paths: Paths, on_started: Callable[[], None], on_stopping: Calla
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     log.info("starting", extra={"version": __version__, "home": str(paths.home), "pid": os.getpid()})
-    async with Deck.open(paths, adapters(paths), SystemClock(), profiles(paths)) as deck:
+    plugins = hooks.load([profiles.builtin, terminals.builtin])
+    settings = config.load(config.user_folder()).config
+    adapters = cast(Mapping[str, Adapter], plugins.adapters(paths))
+    async with Deck.open(
+        paths,
+        adapters,
+        SystemClock(),
+        Limits(journal=settings.journal_limit, history_lines=settings.history_lines),
+        user=config.user_folder(),
+        profile_folders=plugins.profile_folders(),
+    ) as deck:
         async with Engine.open(paths, deck, stopping) as engine:
-            log.info("serving", extra={"agents": len(deck.agents())})
+            engine.problems = plugins.problems
             server = Server(build(engine), stopping, on_started=on_started, on_stopping=on_stopping)
             listener = bind(paths.socket)
+            log.info("serving", extra={"agents": len(deck.agents())})
             await server.serve(sockets=[listener])
         log.info("stopping")
     log.info("stopped")

@@ -331,10 +331,11 @@ class Viewer:
             await self._complain(agent, "full", _TROUBLE["full"])
 
     async def _look_at(self, agent: str) -> None:
-        if agent == self._focus:
-            return
         if agent:
             agent = self._deck.agent(agent).id
+        if agent and agent == self._focus:
+            self._engine.sizes.focus(self._number, agent)  # another client may have decided its size since
+            return
         await self._look_away()
         self._focus = agent
         if agent:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
 from orchestrator import doctor
 from orchestrator.access import Change, PersonOnly, TheCaller, TheEngine
-from orchestrator.models import Health, Stop, Stopping, Trust
+from orchestrator.engine import Engine
+from orchestrator.models import Health, PathText, Profiles, ProfileView, Stop, Stopping, Trust, TrustView
 from quarterdeck import __version__
+from quarterdeck.errors import Refused
+from sessions.deck import folder_of
+from sessions.trust import Outlook
 
 router = APIRouter(prefix="/v1", tags=["orchestrator"])
 
@@ -29,6 +33,64 @@ async def health(engine: TheEngine, caller: TheCaller) -> Health:
         started_ns=engine.started_ns,
         home=str(engine.paths.home),
         role=caller.role.value,
+    )
+
+
+async def _look(engine: Engine, workspace: str) -> Outlook:
+    return await asyncio.to_thread(engine.deck.workspaces.look, folder_of(workspace))
+
+
+def _trust_view(outlook: Outlook) -> TrustView:
+    return TrustView(
+        workspace=outlook.workspace,
+        hash=outlook.digest,
+        trusted=outlook.trusted,
+        changes=list(outlook.changes),
+        problems=list(outlook.problems),
+    )
+
+
+@router.get("/trust", dependencies=[PersonOnly])
+async def show_trust(
+    engine: TheEngine, workspace: Annotated[PathText, Query(description="A folder, absolute.")]
+) -> TrustView:
+    """What a workspace brings, what trusting it would change, and whether it is trusted."""
+    return _trust_view(await _look(engine, workspace))
+
+
+@router.post("/trust", dependencies=[Depends(Change("trust"))])
+async def trust(engine: TheEngine, body: Trust) -> TrustView:
+    """Trust exactly what has this hash; refused when the workspace has changed since it was shown."""
+    seen = await _look(engine, body.workspace)
+    if body.hash and body.hash != seen.digest:
+        raise Refused(f"{seen.workspace} has changed since it was shown; nothing was trusted", hint="look at it again")
+    await engine.deck.store.trust(seen.workspace, body.hash or None)
+    others = {place: digest for place, digest in engine.deck.workspaces.trusted.items() if place != seen.workspace}
+    engine.deck.workspaces.trusted = {**others, seen.workspace: body.hash} if body.hash else others
+    return _trust_view(await _look(engine, body.workspace))
+
+
+@router.get("/profiles", dependencies=[PersonOnly])
+async def list_profiles(
+    engine: TheEngine,
+    workspace: Annotated[PathText, Query(description="With what this workspace brings, once it is trusted.")] = "",
+) -> Profiles:
+    """The kinds of agents that can be started."""
+    outlook = await _look(engine, workspace or os.path.abspath(os.sep))
+    return Profiles(
+        profiles=[
+            ProfileView(
+                name=one.name,
+                title=one.title,
+                kind=one.kind,
+                icon=one.icon,
+                argv=list(one.argv),
+                resumes=bool(one.conversation.resume),
+                source=one.source,
+            )
+            for one in sorted(outlook.catalogue.profiles.values(), key=lambda one: one.name)
+        ],
+        problems=[*engine.problems, *outlook.problems],
     )
 
 

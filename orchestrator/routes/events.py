@@ -67,11 +67,11 @@ async def _stream(engine: Engine, caller: Caller, cursor: int | None, first: lis
                 subscription.overflowed = False
                 found = await engine.deck.events(last, _AT_ONCE)
                 behind = len(found) == _AT_ONCE
-            elif event := await engine.unless_stopped(subscription.next(), HEARTBEAT):
-                found = [event]
             else:
-                found = []
-                yield ": still here\n\n"
+                news = await engine.unless_stopped(subscription.next(), HEARTBEAT)
+                found = [news] if news else []
+                if not news:
+                    yield ": still here\n\n"
 
 
 def as_text(event: Event) -> str:
