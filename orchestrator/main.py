@@ -69,7 +69,7 @@ def run(arguments: Sequence[str]) -> int:
         except QuarterdeckError as error:
             log.error("ended", extra={"reason": error.message, "hint": error.hint})
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001  the process ends here; the log must say why
             log.exception("ended by an internal error")
             return 1
         finally:

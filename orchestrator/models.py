@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from dataclasses import asdict
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from quarterdeck.errors import Invalid
 from quarterdeck.keys import KeyPress, parse
 from quarterdeck.text import safe
 from sessions.model import Agent, Event, Restore, Session, Status
@@ -196,11 +196,11 @@ class Input(Body):
         return [parse(word) for word in self.keys or []]
 
     def raw(self) -> bytes | None:
-        """The bytes of ``data``. Raises ValueError for what is no base64."""
+        """The bytes of ``data``. Raises :class:`quarterdeck.errors.Invalid` for what is no base64."""
         try:
             return None if self.data is None else base64.b64decode(self.data, validate=True)
-        except binascii.Error:
-            raise ValueError("data is no base64") from None
+        except ValueError:
+            raise Invalid("data is no base64") from None
 
 
 class WrittenView(Answer):
