@@ -369,7 +369,9 @@ class Store:
     # on the connection's thread
 
     def _bounds(self, db: Connection) -> None:
-        oldest, newest = db.execute("SELECT min(cursor), max(cursor) FROM events").fetchone()
+        # two selects: SQLite looks up one min or max, but reads the whole table for both at once
+        sql = "SELECT (SELECT min(cursor) FROM events), (SELECT max(cursor) FROM events)"
+        oldest, newest = db.execute(sql).fetchone()
         if newest is None:
             row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
             newest = row[0] if row else 0
