@@ -83,6 +83,10 @@ class Watching:
             self._unacknowledged = None
             self._wake.set()
 
+    def nothing_yet(self) -> None:
+        """There is no screen to look at: wait until told of a change."""
+        self._changed = False
+
     def typed(self) -> None:
         """A key went in: its echo must not wait for the gap."""
         self._typed = self._loop.time()
@@ -269,6 +273,7 @@ class Viewer:
                 return
             except QuarterdeckError as error:  # between two terminals: an event follows when it has one again
                 log.debug("no frame", extra={"agent": watching.agent, "reason": error.message})
+                watching.nothing_yet()
                 continue
             if view is not None:
                 await self._send(frames.Frame(watching.agent, view))
