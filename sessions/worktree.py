@@ -140,13 +140,13 @@ async def remove(tree: Worktree, *, force: bool = False) -> None:
             branch=tree.branch,
             unsaved=rest,
         )
-    if path.exists():
-        await _save_detached(tree)
+    saved = path.exists() and await _save_detached(tree)
     if repository.exists():
         if await _ask(repository, "worktree", "remove", "--force", "--force", "--", str(path)) is None:
             await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
             await _ask(repository, "worktree", "prune")
-        await _drop_empty_branch(tree)
+        if not saved:
+            await _drop_empty_branch(tree)
     if path.exists():
         await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
     if path.exists():
@@ -302,17 +302,18 @@ async def _own_commits(tree: Worktree) -> int:
     return int(count)
 
 
-async def _save_detached(tree: Worktree) -> None:
-    """Give commits of a detached HEAD that nothing else holds a branch."""
+async def _save_detached(tree: Worktree) -> bool:
+    """Give commits of a detached HEAD that nothing else holds a branch; whether there were any."""
     path = Path(tree.path)
     if await _ask(path, "symbolic-ref", "--quiet", "HEAD") is not None:
-        return
+        return False
     own = await _ask(path, "rev-list", "--count", "HEAD", "--not", tree.base, "--branches", "--remotes", "--tags")
     if own and int(own):
         for number in range(1, 1000):
             name = f"{tree.branch}-detached" if number == 1 else f"{tree.branch}-detached-{number}"
             if await _ask(path, "branch", "--no-track", "--", name, "HEAD") is not None:
-                return
+                return True
+    return False
 
 
 async def _drop_empty_branch(tree: Worktree) -> None:
