@@ -26,7 +26,8 @@ from themes import ROLES, Theme
 from tui.actions import Actions
 from tui.bars import Hint
 from tui.commands import COMMANDS, find
-from tui.driver import Pressed, Terminal, usable
+from tui.dialogs import Dialog
+from tui.driver import Key, Terminal, usable
 from tui.fleet import Fleet, SessionInfo
 from tui.ink import Palette
 from tui.links import opened, showable
@@ -83,6 +84,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         self.pending = False
         self.frames_taken = 0
         self._wanted_session = session
+        self._members_before: list[str] = []
         self._surfaces: dict[str, Surface] = {}
         self._watched: dict[str, int] = {}
         self._sizes: dict[str, tuple[int, int]] = {}
@@ -366,6 +368,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         members = self.members
         if self.focused_agent not in members:
             self.focused_agent = self._heir(members)
+        self._members_before = members
         wanted = plan(
             members, self.focused_agent, self.arrangement.mode, self.arrangement.zoom, self.size.width, self.size.height
         )
@@ -377,7 +380,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         for panel in self.deck_screen.panels[: len(wanted.tiles)]:
             panel.retitle()
         self._keys()
-        self.cursor_moved()
+        self.call_after_refresh(self.cursor_moved)
         self._ticker.watch([agent.since_ns for agent in self.fleet.agents.values()])
 
     def _choose_session(self) -> None:
@@ -391,11 +394,10 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         self.focused_agent = self.arrangement.focus
 
     def _heir(self, members: list[str]) -> str:
-        """Who gets the focus when the one that had it is gone: who now stands in its place."""
-        if not members:
-            return ""
-        before = [agent for agent in self.shown if agent in members]
-        return before[0] if before else members[0]
+        """Who gets the focus when the one that had it is gone: who stood behind it, else before it."""
+        before = self._members_before
+        at = before.index(self.focused_agent) if self.focused_agent in before else 0
+        return next((agent for agent in [*before[at:], *before[:at][::-1], *members] if agent in members), "")
 
     def _watch(self, wanted: Plan) -> None:
         """Watch exactly what is visible, the focused one closely, and tell the sizes."""
@@ -544,13 +546,15 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         """Keys and pastes are the agent's before any binding sees them, unless a dialog is open."""
         if self.screen_stack and self.screen is self.deck_screen:
             if isinstance(event, events.Key):
-                press = event.press if isinstance(event, Pressed) else key_press(event.key, event.character)
+                press = event.press if isinstance(event, Key) else key_press(event.key, event.character)
                 if press is not None:
                     self.key(press)
                 return
             if isinstance(event, events.Paste):
                 self.paste(event.text)
                 return
+        elif isinstance(event, events.Key) and isinstance(self.screen, Dialog) and self.screen.moved(event.key):
+            return
         if isinstance(event, events.Resize):
             await super().on_event(event)
             self.call_next(self.sync)

@@ -22,15 +22,9 @@ class Top(Canvas):
         """Name, session and workspace at the left; states and the time of day at the right."""
         deck = self.deck
         session = deck.session
-        right: list[Span] = []
-        counts = sorted(deck.fleet.counts().items(), key=lambda item: look(item[0]).rank)
-        short = width < 100
-        for status, number in counts:
-            state = look(status)
-            glyph = state.ascii if deck.plain_glyphs else state.glyph
-            text = f"{glyph} {number}  " if short else f"{glyph} {number} {state.word}   "
-            right.append((text, self.style(state.color, "surface")))
-        right.append((f" {clock(deck.now())} ", self.style("muted", "surface")))
+        right = self._counts(words=True)
+        if cells(right) > width // 2:
+            right = self._counts(words=False)
         left: list[Span] = [(" quarterdeck", self.style("muted", "surface"))]
         if session is not None:
             paged = f"  {deck.page_words()}" if len(deck.shown) < len(deck.members) else ""
@@ -42,6 +36,16 @@ class Top(Canvas):
                 )
             left.append((paged, self.style("muted", "surface")))
         return compose(width, left, right, self.palette, self.style(bg="surface"))
+
+    def _counts(self, *, words: bool) -> list[Span]:
+        deck = self.deck
+        found: list[Span] = []
+        for status, number in sorted(deck.fleet.counts().items(), key=lambda item: look(item[0]).rank):
+            state = look(status)
+            glyph = state.ascii if deck.plain_glyphs else state.glyph
+            text = f"{glyph} {number} {state.word}   " if words else f"{glyph} {number}  "
+            found.append((text, self.style(state.color, "surface")))
+        return [*found, (f" {clock(deck.now())} ", self.style("muted", "surface"))]
 
     def retime(self) -> None:
         """Draw it again where the time of day reads differently."""
@@ -83,8 +87,9 @@ class KeyBar(Canvas):
         right: list[Span] = [(f" {self.note} ", self.style("muted", self.bg))] if self.note else []
         left: list[Span] = [(" ", self.style(bg=self.bg))]
         if self.lead:
-            left.append((f"{self.lead}   ", self.style("text", self.bg, bold=True)))
+            left.append((f"{self.lead}  ", self.style("text", self.bg, bold=True)))
         self._zones = []
+        gap = "   " if width > 100 else "  "
         for hint in self.hints:
             start = cells(left)
             size = cell_len(hint.key) + cell_len(hint.label) + 1
@@ -95,7 +100,7 @@ class KeyBar(Canvas):
                 (f" {hint.label}", self.style("muted", self.bg)),
             ]
             self._zones.append((start, start + size, hint))
-            left.append(("   ", self.style(bg=self.bg)))
+            left.append((gap, self.style(bg=self.bg)))
         return compose(width, left, right, self.palette, self.style(bg=self.bg))
 
     def on_mouse_down(self, event: events.MouseDown) -> None:

@@ -23,9 +23,7 @@ COMMANDS = (
     Command("new", "n", "new", "start an agent", footer=True),
     Command("next", "tab", "next", "focus the next panel", "agent", footer=True),
     Command("zoom", "z", "zoom", "one panel alone, or all again", "agent", footer=True),
-    Command(
-        "close", "x", "close", "close the focused agent; it stays in the trash for seven days", "agent", footer=True
-    ),
+    Command("close", "x", "close", "close the focused agent, into the trash", "agent", footer=True),
     Command("sessions", "s", "sessions", "open another session", footer=True),
     Command("palette", "p", "palette", "find an agent or an action by its name", footer=True),
     Command("help", "?", "help", "all keys", footer=True),
@@ -34,7 +32,7 @@ COMMANDS = (
     Command("waiting", "w", "waits", "focus the next agent that waits for you"),
     Command("rename", "r", "rename", "give the focused agent another name", "agent"),
     Command("again", "a", "again", "start the focused agent again after it ended", "agent"),
-    Command("layout", "g", "layout", "tile as a grid, as columns, as rows, or one at a time", "session"),
+    Command("layout", "g", "layout", "a grid, columns, rows, or one at a time", "session"),
     Command("scroll", "pageup", "look back", "look at what has scrolled away", "agent"),
     Command("theme", "t", "theme", "dark or light"),
     Command("rename_session", "", "rename session", "give the open session another name", "session"),

@@ -171,6 +171,7 @@ class Dialog(ModalScreen[bool], inherit_bindings=False):
         if self._do is None or self._busy:
             return
         self._busy = True
+        self.query_one("#keys", KeyBar).put([], "asking the orchestrator")
         self.run_worker(self._carry_out(self._do), exit_on_error=True)
 
     async def _carry_out(self, do: Do) -> None:
@@ -184,18 +185,26 @@ class Dialog(ModalScreen[bool], inherit_bindings=False):
             self.dismiss(True)
         finally:
             self._busy = False
+            if self.is_attached:
+                self.query_one("#keys", KeyBar).put(self._hints())
+
+    def moved(self, key: str) -> bool:
+        """Go to another field at once, so that what is typed right behind the key lands there."""
+        if not self._fields or key not in ("tab", "down", "shift+tab", "up"):
+            return False
+        if key in ("tab", "down"):
+            self.focus_next("Input, Choice")
+        else:
+            self.focus_previous("Input, Choice")
+        return True
 
     async def on_key(self, event: events.Key) -> None:
-        """Enter, escape, and moving between fields."""
+        """Enter, escape, and the dialog's own keys."""
         match event.key:
             case "escape":
                 self.leave()
             case "enter":
                 self.submit()
-            case "tab" | "down":
-                self.focus_next("Input, Choice")
-            case "shift+tab" | "up":
-                self.focus_previous("Input, Choice")
             case other:
                 for hint in self._more:
                     if hint.key == other:

@@ -37,8 +37,8 @@ _POINTERS: dict[str, type[events.MouseEvent]] = {
 }
 
 
-class Pressed(events.Key):
-    """A key that also carries what was pressed in the form the orchestrator takes."""
+class Key(events.Key):
+    """A key that also carries what was pressed in the form the orchestrator takes. Textual dispatches by class name."""
 
     def __init__(self, press: KeyPress) -> None:
         super().__init__(*textual_name(press))
@@ -140,7 +140,7 @@ class Terminal(LinuxDriver):
     def _message(self, value: Typed) -> Message | None:
         match value:
             case KeyPress():
-                return Pressed(value)
+                return Key(value)
             case Pasted(text):
                 return events.Paste(text)
             case Focused(inside):

@@ -181,7 +181,14 @@ class Table(Canvas):
         self.rows = [list(line) for line in lines]
         self.first = 0
         self.styles.height = len(self.rows)
-        self.styles.max_height = "70vh"
+
+    def on_mount(self) -> None:
+        """Leave room for the title above and the keys below."""
+        self.styles.max_height = max(3, self.app.size.height - 11)
+
+    def on_resize(self) -> None:
+        """As above."""
+        self.on_mount()
 
     def scroll_lines(self, steps: int) -> None:
         """Look further down or (negative) up."""

@@ -250,7 +250,7 @@ class Panel(Canvas):
         for key, label in (("a", "start again"), ("x", "close")):
             right += [(f"{lead} {key} ", self.style("text", "surface", bold=True))]
             right += [(f"{label}  ", self.style("muted", "surface"))]
-        if cells(left) + cells(right) > width:
+        if cells(left) + cells(right) + 2 > width:
             left = left[:1]
         return compose(width, left, right, self.palette, self.style(bg="surface"))
 

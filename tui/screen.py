@@ -131,7 +131,7 @@ class DeckScreen(Screen[None], inherit_bindings=False):
             panel.show(agent, self.deck.surface(agent))
         for panel in self.panels[len(wanted.tiles) :]:
             panel.show("", self.deck.surface(""))
-        self.refresh(layout=True)
+        self.top.refresh(layout=True)  # a screen lays out only when one of its children asks
 
     def panel(self, agent: str) -> Panel | None:
         """The panel that shows an agent."""

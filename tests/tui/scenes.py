@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import sys
 from collections.abc import Awaitable, Callable
@@ -137,8 +138,9 @@ LEADER = "ctrl+right_square_bracket"
 
 async def settle(pilot: Pilot[int]) -> None:
     """Let everything that is under way happen."""
-    for _ in range(6):
+    for _ in range(4):
         await pilot.pause()
+        await asyncio.sleep(0.01)
 
 
 def keys(*names: str) -> Callable[[Pilot[int], Any], Awaitable[None]]:
@@ -241,7 +243,7 @@ async def picture(name: str, size: tuple[int, int], title: str = "quarterdeck") 
     build, act, options = SCENES[name]
     peer = build()
     app = app_for(peer, **options)
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=size, notifications=True) as pilot:
         await settle(pilot)
         await act(pilot, peer)
         await settle(pilot)
