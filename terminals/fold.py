@@ -12,14 +12,13 @@ import contextlib
 from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from quarterdeck.errors import Unreachable
 from terminals import journal
 from terminals.adapter import Exit, Terminal
-from terminals.replay import PIECE, Base, Guard, journal_folder, whole_base
+from terminals.replay import PIECE, Base, Guard, cut, journal_folder, lives_from, whole_base
 from terminals.screen import Report, Screen
 
 T = TypeVar("T")
@@ -91,6 +90,7 @@ class Fold:
         self._reader = journal.Reader(journal_folder(folder), start.offset)
         self._fed = start.offset
         self._reported_upto = reported_upto
+        self._lives = lives_from(folder, start.offset)
         self._start_size: tuple[int, int] | None = start.screen.size
         self._lane = asyncio.Lock()
         self._wake = asyncio.Event()
@@ -181,6 +181,8 @@ class Fold:
             items = self._reader.read(limit, merge=True)
             if not items:
                 if not self._streamed:
+                    async with self._lane:
+                        self._begin_lives()
                     return
                 await self._missing(self._fed, self._streamed[0][0], "unwritten")
                 self._reader.seek(self._fed)
@@ -208,7 +210,7 @@ class Fold:
                 continue
             if self._guard:
                 self._guard.feeding(begin, stop)
-            for low, high in _cut(begin, stop, self._edges(begin, stop)):
+            for low, high in cut(begin, stop, self._edges()):
                 await self._feed(low, high, data[low - start : high - start])
 
     async def _unrecorded(self, offset: int, what: bytes | tuple[int, int]) -> None:
@@ -221,14 +223,14 @@ class Fold:
             await self._bytes(at, data)
         self._reader.seek(max(self._fed, self._reader.position))
 
-    def _edges(self, start: int, end: int) -> set[int]:
-        """Where feeding has to stop for replies and reports to be told apart exactly."""
-        edges = {self._reported_upto}
+    def _edges(self) -> set[int]:
+        """Where feeding has to stop: replies and reports are told apart exactly, and a new program starts clean."""
+        edges = {self._reported_upto, *self._lives}
         if self.terminal is not None:
             edges.add(self.terminal.state.replied_upto)
             for answered in self.terminal.state.answered:
                 edges.update(answered)
-        return {edge for edge in edges if start < edge < end}
+        return edges
 
     def _muted(self, start: int, end: int) -> bool:
         """Whether queries in this range were answered before or are not ours to answer."""
@@ -240,6 +242,7 @@ class Fold:
 
     async def _feed(self, start: int, end: int, data: bytes) -> None:
         async with self._lane:
+            self._begin_lives()
             if len(data) <= INLINE:
                 fed = self._screen.feed(data)
             else:
@@ -254,6 +257,11 @@ class Fold:
             for report in fed.reports:
                 self._listener.reported(end, report)
         self._changed()
+
+    def _begin_lives(self) -> None:
+        while self._lives and self._lives[0] <= self._fed:
+            self._lives.popleft()
+            self._screen.begin_anew()
 
     async def _resized(self, cols: int, lines: int) -> None:
         async with self._lane:
@@ -324,6 +332,7 @@ class Fold:
 
         Returns without giving up the loop once both stand at the same byte, so that nothing comes between.
         """
+        lives = lives_from(self.folder, reader.position)
         while reader.position != self._fed or self._lane.locked():
             if reader.position == self._fed:
                 async with self._lane:
@@ -337,11 +346,17 @@ class Fold:
                         if any(skipped for *_, skipped in guard.pieces(offset, offset + len(data))):
                             return False
                         guard.feeding(offset, offset + len(data))
-                        await self._feeder.run(screen.feed, data)
+                        for low, high in cut(offset, offset + len(data), set(lives)):
+                            while lives and lives[0] <= low:
+                                lives.popleft()
+                                screen.begin_anew()
+                            await self._feeder.run(screen.feed, data[low - offset : high - offset])
                     case journal.Resize(_, cols, lines):
                         screen.resize(cols, lines)
                     case journal.Gap():
                         return False
+        if lives and lives[0] <= self._fed:
+            screen.begin_anew()
         return True
 
 
@@ -354,9 +369,3 @@ def _after_size(items: list[journal.Item], size: tuple[int, int]) -> list[journa
         if (item.cols, item.lines) == size:
             known = at + 1
     return items[known:]
-
-
-def _cut(start: int, end: int, edges: set[int]) -> list[tuple[int, int]]:
-    """The range in pieces that end at every edge, none longer than ``PIECE``."""
-    stops = sorted(edges | {*range(start + PIECE, end, PIECE), end})
-    return list(pairwise([start, *stops]))

@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections import deque
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -98,6 +100,19 @@ def _begins(folder: Path) -> int:
             if isinstance(item, journal.Gap):
                 return item.end
     return 0
+
+
+def lives_from(folder: Path, offset: int) -> deque[int]:
+    """Where, at or after ``offset``, another program began in this terminal."""
+    return deque(
+        sorted({life.offset for life in journal.lives(journal_folder(folder)) if life.offset >= max(offset, 1)})
+    )
+
+
+def cut(start: int, end: int, edges: set[int]) -> list[tuple[int, int]]:
+    """The range in pieces that end at every edge inside it, none longer than ``PIECE``."""
+    inside = {edge for edge in edges if start < edge < end}
+    return list(pairwise([start, *sorted(inside | {*range(start + PIECE, end, PIECE), end})]))
 
 
 class Guard:

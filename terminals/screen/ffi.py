@@ -369,12 +369,26 @@ class Emulator:
     def plain(self, *, history: bool) -> str:
         """The active screen as text, one line per row, trailing blanks left out; with ``history`` all rows."""
         tag = lib.GHOSTTY_POINT_TAG_SCREEN if history else lib.GHOSTTY_POINT_TAG_ACTIVE
-        last = self.sink.lines - 1 + (self.facts().history if history else 0)
+        return self._plain(tag, self.sink.lines + (self.facts().history if history else 0), unwrap=False)
+
+    def scrolled(self, *, unwrap: bool) -> tuple[str, bool]:
+        """The history alone as text, and whether its last row continues on the screen."""
+        count = self.facts().history
+        if not count:
+            return "", False
+        tag = lib.GHOSTTY_POINT_TAG_HISTORY
+        row, wrapped = ffi.new("GhosttyRow*"), ffi.new("bool*")
+        _check(lib.ghostty_grid_ref_row(self._grid(0, count - 1, tag), row), "row")
+        _check(lib.ghostty_row_get(row[0], lib.GHOSTTY_ROW_DATA_WRAP, wrapped), "wrap")
+        return self._plain(tag, count, unwrap=unwrap), bool(wrapped[0])
+
+    def _plain(self, tag: int, rows: int, *, unwrap: bool) -> str:
         options = ffi.new("GhosttyTerminalSelectionFormatOptions*", {"size": ffi.sizeof(_FORMAT_OPTIONS)})
         selection = ffi.new("GhosttySelection*", {"size": ffi.sizeof("GhosttySelection")})
         selection.start = self._grid(0, 0, tag)[0]
-        selection.end = self._grid(self.sink.cols - 1, last, tag)[0]
-        options.emit, options.trim, options.selection = lib.GHOSTTY_FORMATTER_FORMAT_PLAIN, True, selection
+        selection.end = self._grid(self.sink.cols - 1, rows - 1, tag)[0]
+        options.emit, options.selection = lib.GHOSTTY_FORMATTER_FORMAT_PLAIN, selection
+        options.trim, options.unwrap = True, unwrap
         return _filled(
             lambda buffer, size, out: lib.ghostty_terminal_selection_format_buf(self.raw, options[0], buffer, size, out)
         ).decode("utf-8", "replace")
