@@ -8,6 +8,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ class Channel:
         self._replaced = False
         self._over = asyncio.Event()
         self._exit: Exit | None = None
+        self._loss = ""
         self._recovery: asyncio.Task[None] | None = None
 
     @classmethod
@@ -59,12 +61,19 @@ class Channel:
         await channel.open()
         return channel
 
-    async def open(self) -> None:
-        """See :meth:`connect`."""
+    async def open(self, *, born: bool = False) -> None:
+        """See :meth:`connect`. With ``born`` the holder was alive just now: its program may have ended since."""
         try:
             await self._hello()
         except (OSError, TimeoutError) as error:
             self._hang_up()
+            if born and (how := exit_of(self.folder)) is not None:
+                facts = files.read_json(os.fspath(self.folder / files.HOLDER)) or {}
+                cols, lines = journal.size_at(self.folder / files.JOURNAL, how.end) or (0, 0)
+                child = Identity(*facts["child"]) if facts.get("child") else None
+                self.state = State(offset=how.end, cols=cols, lines=lines, child=child, facts=facts)
+                self._ended(how)
+                return
             await asyncio.to_thread(tidy, self.folder)
             raise Unreachable(
                 f"the holder of agent {self.agent} is gone ({_words(error)}); its journal is kept",
@@ -80,7 +89,19 @@ class Channel:
         """Start to follow; everything before ``acknowledged`` was read already. Renews :attr:`state`."""
         self._watcher = watcher
         self._acknowledged = self._acknowledgement_sent = acknowledged
-        await self._follow()
+        if self._over.is_set():
+            self._tell_end()
+            return
+        if self._transport is None and self._recovery is None:
+            self._recovery = asyncio.get_running_loop().create_task(self._recover())
+        try:
+            if self._recovery is None:
+                await self._follow()
+        except Unreachable:
+            if self._recovery is None and not self._over.is_set():
+                raise
+        if self._recovery is not None:  # it attaches, or tells how the terminal ended
+            await asyncio.shield(self._recovery)
 
     async def write(self, data: bytes, *, write_id: int | None = None, if_offset: int | None = None) -> Written:
         """Type ``data``, exactly once per ``write_id``; ``written`` means that the holder has it."""
@@ -134,7 +155,7 @@ class Channel:
         if self._transport is not None:
             self._send(wire.json_frame(wire.BYE, {"reason": "released"}))
         self._hang_up()
-        self._abandon("the connection was released")
+        self._abandon()
 
     async def detach(self) -> None:
         """Stop following: the program goes on, unattached, and is found again by its socket."""
@@ -185,6 +206,9 @@ class Channel:
             ) from error
         if self._watcher is not None and self.state.offset > self._acknowledged:
             self._watcher.advanced(self.state.offset)
+        if self._watcher is not None and self.state.exit is not None and self._exit is None:
+            self._exit = self.state.exit
+            self._watcher.exited(self._exit)
 
     @property
     def _gone(self) -> bool:
@@ -248,7 +272,7 @@ class Channel:
                 future.set_exception(error)
                 future.exception()  # nobody may be waiting any more
 
-    def _abandon(self, _reason: str) -> None:
+    def _abandon(self) -> None:
         for _, answer in self._writes.values():
             if not answer.done():
                 answer.set_result(Written("closed", self._end))
@@ -292,18 +316,26 @@ class Channel:
             self._lost("the holder was killed")
 
     def _lost(self, reason: str) -> None:
+        self._loss = reason
         self._over.set()
-        self._abandon(reason)
-        if self._watcher is not None:
-            self._watcher.lost(reason)
+        self._abandon()
+        self._tell_end()
 
     def _ended(self, how: Exit) -> None:
         self._exit = how
+        self.state = replace(self.state, offset=how.end, exit=how)
         self._over.set()
-        self._abandon("the program ended")
-        if self._watcher is not None:
-            self._watcher.advanced(how.end)
-            self._watcher.exited(how)
+        self._abandon()
+        self._tell_end()
+
+    def _tell_end(self) -> None:
+        if self._watcher is None:
+            return
+        if self._loss:
+            self._watcher.lost(self._loss)
+        elif self._exit is not None:
+            self._watcher.advanced(self._exit.end)
+            self._watcher.exited(self._exit)
 
     # frames
 

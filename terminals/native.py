@@ -77,7 +77,7 @@ class NativeAdapter:
         if "error" in result:
             raise refusal(spec, result)
         terminal = NativeTerminal(spec.folder, spec.socket, spec.agent)
-        await terminal.open()
+        await terminal.open(born=True)
         self._enter_scope(spec.agent, int(result["pid"]), int(result["child"][0]))
         return terminal
 

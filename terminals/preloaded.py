@@ -15,6 +15,8 @@ from quarterdeck.errors import Broken, Unreachable
 from terminals.holder import wire
 
 ANSWER_WITHIN = 15.0
+AT_ONCE = 32
+"""Requests under way at one time, far fewer than the socket queues."""
 _TRIES = 3
 _KEPT_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "HOME", "TMPDIR")
 
@@ -28,6 +30,7 @@ class Preloaded:
         self._process: asyncio.subprocess.Process | None = None
         self._control: socket.socket | None = None
         self._starting = asyncio.Lock()
+        self._turn = asyncio.Semaphore(AT_ONCE)
 
     @property
     def pid(self) -> int | None:
@@ -47,18 +50,22 @@ class Preloaded:
         Raises Unreachable when none answers; then none lives.
         """
         asked = wire.json_frame(kind, request)
-        for _ in range(_TRIES):
-            await self.ready()
-            try:
-                async with asyncio.timeout(ANSWER_WITHIN):
-                    answer = await self._ask(asked, handle)
-            except TimeoutError:
-                break
-            except OSError:
-                answer = None
-            if answer is not None:
-                return answer
-            self._dead()  # nobody held our connection any more: nothing was started, ask again
+        async with self._turn:
+            for _ in range(_TRIES):
+                await self.ready()
+                asked_of = self._control
+                try:
+                    async with asyncio.timeout(ANSWER_WITHIN):
+                        answer = await self._ask(asked, handle)
+                except TimeoutError:
+                    break
+                except OSError:
+                    answer = None
+                if answer is not None:
+                    return answer
+                # Nobody held our connection any more: nothing was started, and that parent is dead. Ask the next.
+                if self._control is asked_of:
+                    self._dead()
         raise Unreachable("the process that starts terminals does not answer; nothing was started")
 
     async def aclose(self) -> None:

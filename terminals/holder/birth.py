@@ -162,7 +162,7 @@ def _listen(path: str) -> socket.socket:
     try:
         listener.bind(path)
         os.chmod(path, 0o600)
-        listener.listen(8)
+        listener.listen(128)
     except OSError:
         listener.close()
         raise

@@ -371,10 +371,15 @@ class Keeper:
     # clients
 
     def _accept(self) -> None:
-        try:
-            connection, _ = self._listener.accept()
-        except OSError:
-            return
+        """Take all who wait; a full queue would turn away the next orchestrator."""
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self._meet(connection)
+
+    def _meet(self, connection: socket.socket) -> None:
         if sum(client.hello_by is not None for client in self._clients) >= STRANGERS:
             connection.close()
             return

@@ -96,13 +96,14 @@ class Parent:
                 pass
 
     def _accept(self) -> None:
-        try:
-            connection, _ = self._listener.accept()
-        except OSError:
-            return
-        asking = _Asking(connection)
-        self._asking.append(asking)
-        self._selector.register(connection, selectors.EVENT_READ, asking)
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            asking = _Asking(connection)
+            self._asking.append(asking)
+            self._selector.register(connection, selectors.EVENT_READ, asking)
 
     def _forget(self, asking: _Asking) -> None:
         self._asking.remove(asking)
