@@ -35,6 +35,10 @@ UNKNOWN_LIMIT = 4096
 
 TEXT_LIMIT = 4096
 CLIPBOARD_LIMIT = 1 << 20
+REPLIES_LIMIT = 64 << 10
+"""Bytes of replies kept of one feed: a program that asks more at once does not read them either."""
+BELLS_LIMIT = 1000
+"""Bell characters in one feed beyond which they are not heard one by one; each costs a callback."""
 HISTORY_BYTES = 32 << 20
 """Scrollback bound in bytes beside the one in lines: styled rows of a wide terminal are large."""
 
@@ -104,7 +108,9 @@ def _callback(signature: str, error: Any = None) -> Callable[[Any], Any]:
 def _on_reply(terminal: Any, user: Any, data: Any, size: int) -> None:
     sink: Sink = ffi.from_handle(user)
     reply = bytes(ffi.buffer(data, size))
-    if not reply.startswith((b"\x1b]5522", b"\x1b]99", b"\x1b]72")):  # these echo an id the program chose
+    if reply.startswith((b"\x1b]5522", b"\x1b]99", b"\x1b]72")):  # these echo an id the program chose
+        return
+    if len(sink.replies) < REPLIES_LIMIT:
         sink.replies += reply
 
 
@@ -303,7 +309,13 @@ class Emulator:
 
     def feed(self, data: bytes) -> None:
         """Interpret ``data``; replies and reports are in :attr:`sink` afterwards."""
+        silent = len(data) > BELLS_LIMIT and data.count(7) > BELLS_LIMIT
+        if silent:
+            lib.ghostty_terminal_set(self.raw, lib.GHOSTTY_TERMINAL_OPT_BELL, ffi.NULL)
         lib.ghostty_terminal_vt_write(self.raw, data, len(data))
+        if silent:
+            lib.ghostty_terminal_set(self.raw, lib.GHOSTTY_TERMINAL_OPT_BELL, _on_bell)
+            self.sink.reports.append(Report("bell", {}))
         if (error := self.sink.error) is not None:
             self.sink.error = None
             raise error

@@ -37,19 +37,9 @@ class Scanner:
         while at < size:
             if self._escape:
                 self._escape = False
-                byte = data[at]
-                if byte == 0x5C and self._body is not None:
-                    reports += self._ended()
-                    at += 1
-                elif byte == 0x5D:
+                if data[at] == 0x5D:
                     self._body = bytearray()
                     at += 1
-                elif byte == 0x1B:
-                    self._body = None
-                    self._escape = True
-                    at += 1
-                else:
-                    self._body = None
             elif self._body is None:
                 found = data.find(b"\x1b]", at)
                 if found < 0:
@@ -66,10 +56,9 @@ class Scanner:
                 if match is None:
                     break
                 at = end + 1
-                if data[end] == 0x07:
+                if data[end] in (0x07, 0x1B):  # as for the emulator, ESC ends it whatever follows
                     reports += self._ended()
-                elif data[end] == 0x1B:
-                    self._escape = True
+                    self._escape = data[end] == 0x1B
                 else:
                     self._body = None
         return reports
