@@ -33,6 +33,7 @@ from tui.ink import Palette
 from tui.links import opened, showable
 from tui.names import key_press, words
 from tui.options import Options
+from tui.painter import Painter
 from tui.panel import Panel
 from tui.port import Link, LinkState, frames
 from tui.screen import LEAST_HEIGHT, LEAST_WIDTH, DeckScreen, Plan, plan
@@ -95,6 +96,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         self._stale_all = False
         self._reload = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._painter = Painter()
         self._ticker = Ticker(self.clock, self._tick)
         self._mix()
 
@@ -248,6 +250,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
     async def on_unmount(self) -> None:
         """Disconnect; the agents run on."""
         self._ticker.stop()
+        self._painter.stop()
         if self._note_timer is not None:
             self._note_timer.cancel()
         for task in self._tasks:
@@ -284,7 +287,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
     def _frame(self, agent: str, view: View) -> None:
         panel = self.deck_screen.panel(agent)
         if panel is not None:
-            panel.take(view)
+            self._painter.changed(panel, panel.take(view), first=agent == self.focused_agent)
             if agent == self.focused_agent:
                 self.cursor_moved()
         elif agent in self._surfaces:

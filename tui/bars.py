@@ -50,7 +50,7 @@ class Top(Canvas):
     def retime(self) -> None:
         """Draw it again where the time of day reads differently."""
         line = self._lines.get(0)
-        if line is not None and line.text != self.paint(0, self.size.width).text:
+        if line is not None and line.text != self.paint(0, self.outer_size.width).text:
             self.touch()
 
 
@@ -126,7 +126,7 @@ class Notice(Canvas):
 
     def paint(self, y: int, width: int) -> Line:
         """The line of the block that falls on ``y``."""
-        number = y - max(0, (self.size.height - len(self.text)) // 2)
+        number = y - max(0, (self.outer_size.height - len(self.text)) // 2)
         if not 0 <= number < len(self.text):
             return self.blank(width)
         block = max(sum(cell_len(text) for text, _ in line) for line in self.text)

@@ -27,11 +27,14 @@ class Canvas(Widget, can_focus=False, can_focus_children=False):
         super().__init__(id=id)
         self._lines: dict[int, Line] = {}
         self._drawn_for: object = None
+        self._deck: QuarterdeckApp | None = None
 
     @property
     def deck(self) -> QuarterdeckApp:
         """The app, typed."""
-        return cast("QuarterdeckApp", self.app)
+        if self._deck is None:
+            self._deck = cast("QuarterdeckApp", self.app)
+        return self._deck
 
     @property
     def palette(self) -> Palette:
@@ -49,7 +52,7 @@ class Canvas(Widget, can_focus=False, can_focus_children=False):
 
     def touch(self, *lines: int) -> None:
         """Draw these lines anew (all when none are named)."""
-        width, height = self.size
+        width, height = self.outer_size
         if not lines:
             self._lines.clear()
             self.refresh()
@@ -62,19 +65,22 @@ class Canvas(Widget, can_focus=False, can_focus_children=False):
         """The cached line."""
         found = self._lines.get(y)
         if found is None:
-            found = self._lines[y] = self.paint(y, self.size.width)
+            found = self._lines[y] = self.paint(y, self.outer_size.width)
         return found
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Lines straight from the cache: Textual's own styling of widgets is bypassed."""
-        state = (self.palette, self.size.width)
+        x, top, width, height = crop
+        whole = self.outer_size.width
+        state = (self.palette, whole)
         if self._drawn_for != state:
             self._lines.clear()
             self._drawn_for = state
-        lines = [self.render_line(y) for y in range(crop.y, crop.bottom)]
-        if crop.x == 0 and crop.width >= self.size.width:
+        known = self._lines.get
+        lines = [known(y) or self.render_line(y) for y in range(top, top + height)]
+        if x == 0 and width >= whole:
             return lines
-        return [line.crop(crop.x, crop.right) for line in lines]
+        return [line.crop(x, x + width) for line in lines]
 
     def style(self, fg: str = "text", bg: str = "background", *, bold: bool = False) -> Style:
         """A style in the theme's colours."""

@@ -189,12 +189,17 @@ def _part(piece: Piece, start: int, first: int, end: int) -> list[Piece]:
     return found
 
 
-def draw(row: Row, first: int, width: int, palette: Palette, fill: Style = PLAIN) -> Line:
-    """A row of a screen as a line of ``width`` cells from column ``first`` on."""
-    pieces: list[Piece] = []
+def draw(
+    row: Row, first: int, width: int, palette: Palette, before: Sequence[Piece] = (), after: Sequence[Piece] = ()
+) -> Line:
+    """The ``width`` cells of a screen's row from column ``first`` on, between what stands beside the screen."""
+    pieces: list[Piece] = [*before]
+    inner: list[Piece] = []
     for run in row.runs:
-        pieces += pieces_of(run)
-    return Line(crop(pieces, first, width, fill), width, palette)
+        inner += pieces_of(run)
+    pieces += crop(inner, first, width, PLAIN)
+    pieces += after
+    return Line(pieces, width + sum(piece.cells for piece in (*before, *after)), palette)
 
 
 def marked(row: Row, x: int, style: Style) -> Row:

@@ -52,7 +52,7 @@ class Picker(Canvas):
     def move(self, steps: int) -> None:
         """Mark another one, stopping at the ends."""
         self.at = max(0, min(self.at + steps, len(self.items) - 1))
-        height = max(1, self.size.height)
+        height = max(1, self.outer_size.height)
         self._first = max(self.at - height + 1, min(self._first, self.at))
         self.touch()
 
@@ -192,7 +192,7 @@ class Table(Canvas):
 
     def scroll_lines(self, steps: int) -> None:
         """Look further down or (negative) up."""
-        first = max(0, min(self.first + steps, len(self.rows) - self.size.height))
+        first = max(0, min(self.first + steps, len(self.rows) - self.outer_size.height))
         if first != self.first:
             self.first = first
             self.touch()
@@ -202,7 +202,7 @@ class Table(Canvas):
         number = self.first + y
         row = self.rows[number] if number < len(self.rows) else []
         spans = [(text, self.style(role.rstrip("!"), "surface", bold=role.endswith("!"))) for text, role in row]
-        more = number < len(self.rows) - 1 and y == self.size.height - 1
+        more = number < len(self.rows) - 1 and y == self.outer_size.height - 1
         right: list[Span] = [(" more below", self.style("muted", "surface"))] if more else []
         return compose(width, spans, right, self.palette, self.style(bg="surface"))
 

@@ -11,7 +11,7 @@ from quarterdeck.text import cut_middle
 from tui.canvas import Canvas
 from tui.fleet import AgentInfo
 from tui.ink import Palette
-from tui.line import Line, Span, cells, compose, draw, link_at, marked
+from tui.line import Line, Piece, Span, cells, compose, draw, link_at, marked
 from tui.port import frames
 from tui.states import WAITING, look, word
 from tui.surface import Surface, window
@@ -35,6 +35,8 @@ class Panel(Canvas):
         self.surface = Surface()
         self._painted: dict[Row, Line] = {}
         self._painted_for: object = None
+        self._before: list[Piece] = []
+        self._after: list[Piece] = []
         self._pointer = (-1, -1)
         self._noticed = False
 
@@ -66,15 +68,15 @@ class Panel(Canvas):
     def notice(self) -> bool:
         """Whether the last line tells that the agent is gone."""
         info = self.info
-        return info is not None and not info.alive and self.size.height > 3
+        return info is not None and not info.alive and self.outer_size.height > 3
 
     @property
     def room(self) -> tuple[int, int]:
         """Columns and lines there are for the screen."""
-        return max(0, self.size.width - self.edge), max(0, self.size.height - 1)
+        return max(0, self.outer_size.width - self.edge), max(0, self.outer_size.height - 1)
 
-    def take(self, view: View) -> None:
-        """Apply a frame and redraw the lines that changed."""
+    def take(self, view: View) -> set[int] | None:
+        """Apply a frame; returns the lines to draw anew, None for all. The app says when."""
         before = self._origin()
         signs = self._signs()
         changed = self.surface.take(view)
@@ -82,13 +84,12 @@ class Panel(Canvas):
         if self.surface.up:
             self.fetch()
         if changed is None or (left, top) != before:
-            self.touch()
-            return
-        lines = [y - top + 1 for y in changed if 0 <= y - top < self.size.height - 1]
+            return None
+        last = self.outer_size.height - 1
+        lines = {y - top + 1 for y in changed if 0 <= y - top < last}
         if signs != self._signs():
-            lines.append(0)
-        if lines:
-            self.touch(*lines)
+            lines.add(0)
+        return lines
 
     def retitle(self) -> None:
         """Draw the title (and a notice that came or went) again."""
@@ -96,14 +97,14 @@ class Panel(Canvas):
             self._noticed = self.notice
             self.touch()
         elif self.notice:
-            self.touch(0, self.size.height - 1)
+            self.touch(0, self.outer_size.height - 1)
         else:
             self.touch(0)
 
     def retime(self) -> None:
         """Draw the title again where it reads differently now."""
         line = self._lines.get(0)
-        if line is not None and line.text != self.paint(0, self.size.width).text:
+        if line is not None and line.text != self.paint(0, self.outer_size.width).text:
             self.touch(0)
 
     def fetch(self) -> None:
@@ -134,7 +135,7 @@ class Panel(Canvas):
             return None
         left, top = self._origin()
         x, y = surface.cursor.x - left + self.edge, surface.cursor.y - top + 1
-        if not (self.edge <= x < self.size.width and 1 <= y < self.size.height - self.notice):
+        if not (self.edge <= x < self.outer_size.width and 1 <= y < self.outer_size.height - self.notice):
             return None
         return surface.cursor, Offset(x, y)
 
@@ -142,51 +143,51 @@ class Panel(Canvas):
 
     def paint(self, y: int, width: int) -> Line:
         """One line: title, screen, or the notice below it."""
-        line = self._inside(y, width - self.edge)
-        if not self.edge:
-            return line
-        bg = "surface" if y == 0 else "background"
-        return compose(1, [(self.glyphs.bar, self.style("line", bg))], (), self.palette, self.style()).beside(line)
-
-    def _inside(self, y: int, width: int) -> Line:
+        surface = self.surface
+        inner = width - self.edge
         if not self.agent:
             return self.blank(width)
         if y == 0:
-            return self._title(width)
-        if self.notice and y == self.size.height - 1:
-            return self._notice(width)
-        surface = self.surface
+            return self._beside_edge(self._title(inner), "surface")
+        if self.notice and y == self.outer_size.height - 1:
+            return self._beside_edge(self._notice(inner))
         if not surface.known:
-            return self._waiting(y, width)
+            return self._beside_edge(self._waiting(y, inner))
         left, top = self._origin()
         row_y = y - 1 + top
         if row_y >= surface.lines:
-            return self.blank(width, "surface")
+            return self._beside_edge(self.blank(inner, "surface"))
         row = surface.line(row_y)
         if row is None:
-            return compose(width, [(self.glyphs.dot, self.style("muted"))], (), self.palette, self.style())
-        if surface.cols < width:
-            return self._narrow(row, row_y, width)
-        return self._screen_line(row, row_y, left, width)
+            dots = [(f" {self.glyphs.ellipsis}", self.style("muted"))]
+            return self._beside_edge(compose(inner, dots, (), self.palette, self.style()))
+        return self._row(row, row_y, left, inner)
 
-    def _screen_line(self, row: Row, row_y: int, left: int, width: int) -> Line:
+    def _beside_edge(self, line: Line, bg: str = "background") -> Line:
+        """A line with the separator before it."""
+        if not self.edge:
+            return line
+        edge = compose(1, [(self.glyphs.bar, self.style("line", bg))], (), self.palette, self.style())
+        return edge.beside(line)
+
+    def _row(self, row: Row, row_y: int, left: int, inner: int) -> Line:
+        """A row of the screen; what was drawn once is kept, for text that scrolls or stays."""
+        cols = min(inner, self.surface.cols)
+        frame = (self.palette, self.edge, left, cols, inner)
+        if self._painted_for != frame or len(self._painted) > _PAINTED:
+            self._painted.clear()
+            self._painted_for = frame
+            spare = inner - cols
+            self._before = [Piece(self.glyphs.bar, 1, self.style("line"))] if self.edge else []
+            self._after = [Piece(" " * spare, spare, self.style(bg="surface"))] if spare else []
         cursor = self._drawn_cursor(row_y)
         if cursor is not None:
-            return draw(marked(row, self.surface.cursor.x, cursor), left, width, self.palette)
-        key = (self.palette, left, width)
-        if self._painted_for != key or len(self._painted) > _PAINTED:
-            self._painted.clear()
-            self._painted_for = key
+            row = marked(row, self.surface.cursor.x, cursor)
+            return draw(row, left, cols, self.palette, self._before, self._after)
         found = self._painted.get(row)
         if found is None:
-            found = self._painted[row] = draw(row, left, width, self.palette)
+            found = self._painted[row] = draw(row, left, cols, self.palette, self._before, self._after)
         return found
-
-    def _narrow(self, row: Row, row_y: int, width: int) -> Line:
-        """A row of a screen narrower than the panel: the room beside it is no part of it."""
-        line = self._screen_line(row, row_y, 0, self.surface.cols)
-        rest = compose(width - self.surface.cols, (), (), self.palette, self.style(bg="surface"))
-        return line.beside(rest)
 
     def _drawn_cursor(self, row_y: int) -> Style | None:
         """How the cursor is drawn as a cell, None where it is not: the focused one is the outer terminal's own."""
@@ -256,7 +257,7 @@ class Panel(Canvas):
 
     def _waiting(self, y: int, width: int) -> Line:
         info = self.info
-        if info is None or y != max(1, self.size.height // 2):
+        if info is None or y != max(1, self.outer_size.height // 2):
             return self.blank(width)
         text = f"waiting for the first screen of {info.name}"
         pad = " " * max(1, (width - len(text)) // 2)

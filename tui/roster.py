@@ -40,11 +40,15 @@ class Roster(Canvas):
 
     def retime(self) -> None:
         """Draw the lines of agents again whose time reads differently now."""
-        height = self.size.height
+        height = self.outer_size.height
         stale = []
         for y, entry in enumerate(self._entries[self._first : self._first + height]):
             line = self._lines.get(y)
-            if isinstance(entry, AgentInfo) and line is not None and line.text != self.paint(y, self.size.width).text:
+            if (
+                isinstance(entry, AgentInfo)
+                and line is not None
+                and line.text != self.paint(y, self.outer_size.width).text
+            ):
                 stale.append(y)
         if stale:
             self.touch(*stale)
@@ -122,7 +126,7 @@ class Roster(Canvas):
     def _scroll(self, event: events.MouseEvent, lines: int) -> None:
         event.stop()
         event.prevent_default()
-        first = max(0, min(self._first + lines, len(self._entries) - self.size.height))
+        first = max(0, min(self._first + lines, len(self._entries) - self.outer_size.height))
         if first != self._first:
             self._first = first
             self.touch()
