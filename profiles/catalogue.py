@@ -6,13 +6,13 @@ A later place replaces a profile of the same name whole. One bad file is reporte
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from profiles.profile import Problem, Profile, parse
 from quarterdeck.errors import Invalid
+from quarterdeck.paths import read_file
 from quarterdeck.text import nearest, safe
 
 DATA = Path(__file__).parent / "data"
@@ -103,12 +103,6 @@ def files(folder: Path) -> list[tuple[Path, bytes | str]]:
 
 def _bytes(path: Path) -> bytes | str:
     try:
-        # A workspace may hold anything under this name: never wait on a pipe, never read without end.
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(handle, "rb") as file:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                return "not a regular file"
-            data = file.read(FILE_LIMIT + 1)
+        return read_file(path, FILE_LIMIT)
     except OSError as error:
         return error.strerror or str(error)
-    return "too large for a profile" if len(data) > FILE_LIMIT else data

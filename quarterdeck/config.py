@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 import tomllib
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -28,6 +27,7 @@ from pydantic_settings import (
 
 from quarterdeck import keys
 from quarterdeck.errors import Invalid
+from quarterdeck.paths import read_file
 from quarterdeck.text import nearest, safe
 
 PREFIX = "QUARTERDECK_"
@@ -54,7 +54,7 @@ def _leader(value: str) -> str:
 
 
 def _one_line(value: str) -> str:
-    if safe(value, 4096) != value:
+    if not value.isprintable():
         raise ValueError("must be one printable line")
     return value
 
@@ -132,7 +132,8 @@ class Loaded(NamedTuple):
 
 def user_folder(environ: Mapping[str, str] = os.environ) -> Path:
     """Where the user's ``config.toml``, ``profiles/`` and ``themes/`` lie."""
-    return Path(environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser().absolute() / "quarterdeck"
+    base = Path(environ.get("XDG_CONFIG_HOME", ""))
+    return (base if base.is_absolute() else Path("~/.config").expanduser()) / "quarterdeck"
 
 
 def workspace_folder(workspace: Path) -> Path:
@@ -170,19 +171,11 @@ def load(
 def read(file: Path) -> dict[str, Any]:
     """The checked settings in one file, empty where there is none. Raises :class:`Invalid`."""
     try:
-        # A workspace may hold anything under this name: never wait on a pipe, never read without end.
-        handle = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(handle, "rb") as opened:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise Invalid(f"{file}: not a regular file", file=str(file))
-            data = opened.read(FILE_LIMIT + 1)
-        if len(data) > FILE_LIMIT:
-            raise Invalid(f"{file}: too large for a configuration", file=str(file))
-        table = tomllib.loads(data.decode("utf-8"))
+        table = tomllib.loads(read_file(file, FILE_LIMIT).decode("utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
-        raise Invalid(f"{file}: {error.strerror or error}", hint="correct its permissions", file=str(file)) from error
+        raise Invalid(f"{file}: {error.strerror or error}", file=str(file)) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Invalid(f"{file}: not a TOML file: {safe(str(error))}", file=str(file)) from error
     return _check(table, str(file))

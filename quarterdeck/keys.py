@@ -22,6 +22,7 @@ NAMED = frozenset(
 _ALIASES = {
     "return": "enter", "esc": "escape", "del": "delete", "ins": "insert", "pgup": "pageup", "pgdn": "pagedown",
     "page_up": "pageup", "page_down": "pagedown", "bs": "backspace", "spc": "space",
+    " ": "space", "\t": "tab", "\r": "enter", "\n": "enter", "\x1b": "escape", "\x7f": "backspace",
 }  # fmt: skip
 
 
@@ -55,8 +56,11 @@ def parse(word: str) -> KeyPress:
     name = _ALIASES.get(last.lower(), last.lower())
     if name in NAMED:
         return KeyPress(name, mods, " " if name == "space" and not mods & ~SHIFT else "")
-    if len(last) != 1:
+    if len(last) != 1 or not last.isprintable():
         raise Invalid(f"unknown key {word!r}", hint="a character, or: " + " ".join(sorted(NAMED)))
-    if last.isupper() and not mods & (CTRL | ALT | SUPER):
+    lower, upper = last.lower(), last.upper()
+    cased = lower != upper and len(lower) == len(upper) == 1
+    if cased and last == upper and not mods & (CTRL | ALT | SUPER):
         mods |= SHIFT
-    return KeyPress(last.lower() if last.isupper() else last, mods, last if not mods & ~SHIFT else "")
+    typed = upper if cased and mods & SHIFT else last
+    return KeyPress(lower if cased else last, mods, "" if mods & ~SHIFT else typed)

@@ -6,8 +6,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,10 +100,12 @@ class Paths:
 def private_folder(folder: Path) -> None:
     """Create ``folder`` 0700 and refuse one that somebody else owns. Raises :class:`Broken`."""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if folder.parent.name == f"quarterdeck-{os.getuid()}":
-            folder.parent.chmod(0o700)
+            _shared_parent(folder.parent)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.stat()
+        if status.st_uid == os.getuid() and status.st_mode & 0o077:
+            folder.chmod(0o700)
     except OSError as error:
         raise Broken(
             f"cannot use {folder}: {error.strerror or error}; nothing was changed",
@@ -113,8 +118,6 @@ def private_folder(folder: Path) -> None:
             hint="set QUARTERDECK_HOME to a folder of your own",
             path=str(folder),
         )
-    if status.st_mode & 0o077:
-        folder.chmod(0o700)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise Broken(
             f"no permission to write to {folder}",
@@ -123,18 +126,28 @@ def private_folder(folder: Path) -> None:
         )
 
 
+def _shared_parent(folder: Path) -> None:
+    """Create a folder in /tmp, where anybody might have made it before us, as a link or as their own."""
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+        raise PermissionError(errno.EPERM, f"{folder} belongs to somebody else")
+    folder.chmod(0o700)
+
+
 def default_home(environ: Mapping[str, str] = os.environ) -> Path:
     """The state folder the environment names."""
     if home := environ.get("QUARTERDECK_HOME"):
         return Path(home).expanduser().absolute()
-    base = environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(base).expanduser().absolute() / "quarterdeck"
+    base = Path(environ.get("XDG_STATE_HOME", ""))
+    return (base if base.is_absolute() else Path("~/.local/state").expanduser()) / "quarterdeck"
 
 
 def file_system(path: Path) -> str:
     """The type of the file system that holds ``path`` (or its nearest existing parent); "" where unknown."""
     here = path.absolute()
-    while not here.exists() and here != here.parent:
+    while not os.path.exists(here) and here != here.parent:
         here = here.parent
     target = os.fspath(here.resolve())
     best, kind = "", ""
@@ -162,9 +175,28 @@ def write_file(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(name, path)
     except BaseException:
-        os.unlink(name)
+        with suppress(OSError):
+            os.unlink(name)
         raise
     sync_folder(path.parent)
+
+
+def read_file(path: Path, limit: int) -> bytes:
+    """The bytes of a small file that a stranger may have put there: never waits on a pipe, never reads without end.
+
+    Raises OSError, also for what is no regular file or is larger than ``limit`` bytes.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            data = file.read(limit + 1)
+    finally:
+        os.close(handle)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"larger than {limit} bytes", str(path))
+    return data
 
 
 def sync_folder(folder: Path) -> None:

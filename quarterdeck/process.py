@@ -34,6 +34,8 @@ def stat(pid: int) -> Stat | None:
             rest = file.read().rpartition(b")")[2].split()
     except OSError:
         return None
+    if len(rest) < 20:
+        return None
     return Stat(rest[0].decode(), int(rest[1]), int(rest[2]), int(rest[3]), int(rest[19]))
 
 

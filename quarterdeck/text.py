@@ -17,8 +17,10 @@ ELLIPSIS = "…"
 
 def safe(text: str, limit: int = 200) -> str:
     """``text`` without C0, C1, format and bidi characters, white space folded, cut to ``limit`` characters."""
-    if text.isascii() and text.isprintable() and len(text) <= limit:
+    if text.isascii() and text.isprintable() and len(text) <= limit and "  " not in text and text == text.strip():
         return text
+    if limit <= 0:
+        return ""
     head = text[: limit * 8]
     kept = "".join(
         " " if char in "\t\n\r\v\f\u2028\u2029\u0085" else char
@@ -34,14 +36,16 @@ def cut_middle(text: str, limit: int) -> str:
     if len(text) <= limit:
         return text
     if limit <= 1:
-        return text[:limit]
+        return ELLIPSIS[: max(0, limit)]
     tail = (limit - 1) // 2
     return text[: limit - 1 - tail] + ELLIPSIS + (text[-tail:] if tail else "")
 
 
 def cut_left(text: str, limit: int) -> str:
     """A path shortened from its left to ``limit`` characters."""
-    return text if len(text) <= limit else ELLIPSIS + text[len(text) - limit + 1 :]
+    if len(text) <= limit:
+        return text
+    return ELLIPSIS + text[len(text) - limit + 1 :] if limit > 0 else ""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
