@@ -169,9 +169,9 @@ class Fold:
             await self._drain()
             await self._caught_up()
 
-    async def _drain(self) -> None:
-        """Feed all there is, acknowledging as it goes."""
-        while True:
+    async def _drain(self, upto: int | None = None) -> None:
+        """Feed all there is (or what lies before ``upto``, at least), acknowledging as it goes."""
+        while upto is None or self._fed < upto:
             if self._streamed and self._streamed[0][0] <= self._reader.position:
                 await self._unrecorded(*self._streamed.popleft())
                 continue
@@ -200,6 +200,7 @@ class Fold:
                         await self._missing(start, end, reason)
             if self.terminal is not None:
                 self.terminal.acknowledge(self._fed)
+            await asyncio.sleep(0)  # a program that prints without end must not keep the loop for itself
 
     async def _bytes(self, start: int, data: bytes) -> None:
         end = start + len(data)

@@ -68,10 +68,12 @@ class LiveTerminal(Fold):
             reported_upto = snapshot.offset if snapshot else 0
         self = cls(folder, start, feeder=feeder, listener=listener, terminal=terminal, reported_upto=reported_upto)
         try:
+            upto = None
             if terminal is not None:
                 await terminal.attach(self, self._fed)
+                upto = terminal.state.offset
             self._guard = Guard(folder)
-            await self._drain()
+            await self._drain(upto)
             self._guard.done()
             self._guard = None
             await self._caught_up()
@@ -79,6 +81,7 @@ class LiveTerminal(Fold):
             await self.aclose()
             raise
         if terminal is not None:
+            self._wake.set()
             self._spawn(self._follow())
         if not self._whole:
             self._spawn(self._rebuild(cols, lines, history_lines))
