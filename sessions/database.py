@@ -307,7 +307,8 @@ class Database:
         target = self.paths.backups / f"state-{stamp}-v{version}.db"
         part = target.with_suffix(".part")
         try:
-            part.unlink(missing_ok=True)
+            for torn in target.parent.glob("state-*.part"):  # of a backup in which we were killed
+                torn.unlink(missing_ok=True)
             # VACUUM INTO fills an empty file that exists, and keeps the permissions it was made with.
             handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
