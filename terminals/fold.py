@@ -58,6 +58,8 @@ class Feeder:
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="feed")
+        self.rebuilding = asyncio.Semaphore(2)
+        """Histories brought back at the same time: each needs a second screen while it lasts."""
 
     async def __aenter__(self) -> Feeder:
         return self
@@ -313,20 +315,21 @@ class Fold:
 
     async def _rebuild(self, cols: int, lines: int, history_lines: int) -> None:
         """Bring back the history behind a screen that was restored without it, from a saved one or the journal."""
-        end = journal.end(journal_folder(self.folder))
-        start = whole_base(self.folder, cols, lines, history_lines, end)
-        screen, guard = start.screen, Guard(self.folder)
-        try:
-            with journal.Reader(journal_folder(self.folder), start.offset) as reader:
-                if end - start.offset <= REBUILD_LIMIT and await self._refold(screen, reader, guard):
-                    screen.resize(*self._screen.size)
-                    screen.cover(self._screen)
-                    self._screen, screen = screen, self._screen
-                    self._whole = True
-                    self._listener.changed()
-        finally:
-            guard.done()
-            screen.close()
+        async with self._feeder.rebuilding:
+            end = journal.end(journal_folder(self.folder))
+            start = whole_base(self.folder, cols, lines, history_lines, end)
+            screen, guard = start.screen, Guard(self.folder)
+            try:
+                with journal.Reader(journal_folder(self.folder), start.offset) as reader:
+                    if end - start.offset <= REBUILD_LIMIT and await self._refold(screen, reader, guard):
+                        screen.resize(*self._screen.size)
+                        screen.cover(self._screen)
+                        self._screen, screen = screen, self._screen
+                        self._whole = True
+                        self._listener.changed()
+            finally:
+                guard.done()
+                screen.close()
 
     async def _refold(self, screen: Screen, reader: journal.Reader, guard: Guard) -> bool:
         """Feed a second screen up to where the first one stands; False when something on the way is missing.
