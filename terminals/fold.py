@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeVar
 from quarterdeck.errors import Unreachable
 from terminals import journal
 from terminals.adapter import Exit, Terminal
-from terminals.replay import PIECE, Base, Guard, cut, journal_folder, lives_from, whole_base
+from terminals.replay import PIECE, Base, Guard, cut, journal_folder, whole_base
 from terminals.screen import Report, Screen
 
 T = TypeVar("T")
@@ -92,7 +92,6 @@ class Fold:
         self._reader = journal.Reader(journal_folder(folder), start.offset)
         self._fed = start.offset
         self._reported_upto = reported_upto
-        self._lives = lives_from(folder, start.offset)
         self._start_size: tuple[int, int] | None = start.screen.size
         self._lane = asyncio.Lock()
         self._wake = asyncio.Event()
@@ -183,8 +182,6 @@ class Fold:
             items = self._reader.read(limit, merge=True)
             if not items:
                 if not self._streamed:
-                    async with self._lane:
-                        self._begin_lives()
                     return
                 await self._missing(self._fed, self._streamed[0][0], "unwritten")
                 self._reader.seek(self._fed)
@@ -227,8 +224,8 @@ class Fold:
         self._reader.seek(max(self._fed, self._reader.position))
 
     def _edges(self) -> set[int]:
-        """Where feeding has to stop: replies and reports are told apart exactly, and a new program starts clean."""
-        edges = {self._reported_upto, *self._lives}
+        """Where feeding has to stop, for replies and reports to be told apart exactly."""
+        edges = {self._reported_upto}
         if self.terminal is not None:
             edges.add(self.terminal.state.replied_upto)
             for answered in self.terminal.state.answered:
@@ -245,7 +242,6 @@ class Fold:
 
     async def _feed(self, start: int, end: int, data: bytes) -> None:
         async with self._lane:
-            self._begin_lives()
             if len(data) <= INLINE:
                 fed = self._screen.feed(data)
             else:
@@ -260,11 +256,6 @@ class Fold:
             for report in fed.reports:
                 self._listener.reported(end, report)
         self._changed()
-
-    def _begin_lives(self) -> None:
-        while self._lives and self._lives[0] <= self._fed:
-            self._lives.popleft()
-            self._screen.begin_anew()
 
     async def _resized(self, cols: int, lines: int) -> None:
         async with self._lane:
@@ -336,7 +327,6 @@ class Fold:
 
         Returns without giving up the loop once both stand at the same byte, so that nothing comes between.
         """
-        lives = lives_from(self.folder, reader.position)
         while reader.position != self._fed or self._lane.locked():
             if reader.position == self._fed:
                 async with self._lane:
@@ -350,17 +340,11 @@ class Fold:
                         if any(skipped for *_, skipped in guard.pieces(offset, offset + len(data))):
                             return False
                         guard.feeding(offset, offset + len(data))
-                        for low, high in cut(offset, offset + len(data), set(lives)):
-                            while lives and lives[0] <= low:
-                                lives.popleft()
-                                screen.begin_anew()
-                            await self._feeder.run(screen.feed, data[low - offset : high - offset])
+                        await self._feeder.run(screen.feed, data)
                     case journal.Resize(_, cols, lines):
                         screen.resize(cols, lines)
                     case journal.Gap():
                         return False
-        if lives and lives[0] <= self._fed:
-            screen.begin_anew()
         return True
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections import deque
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -100,13 +99,6 @@ def _begins(folder: Path) -> int:
             if isinstance(item, journal.Gap):
                 return item.end
     return 0
-
-
-def lives_from(folder: Path, offset: int) -> deque[int]:
-    """Where, at or after ``offset``, another program began in this terminal."""
-    return deque(
-        sorted({life.offset for life in journal.lives(journal_folder(folder)) if life.offset >= max(offset, 1)})
-    )
 
 
 def cut(start: int, end: int, edges: set[int]) -> list[tuple[int, int]]:

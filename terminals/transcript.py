@@ -10,7 +10,6 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
 from terminals import journal
-from terminals.replay import cut
 from terminals.screen import Screen
 
 HISTORY_LINES = 20_000
@@ -27,7 +26,6 @@ class Transcript:
 
     def __init__(self, folder: str | os.PathLike[str], *, join: bool = True) -> None:
         self._join = join
-        self._lives = {life.offset for life in journal.lives(folder) if life.offset}
         self._screen = Screen(*(journal.size_at(folder, 0) or (80, 24)), history_lines=HISTORY_LINES)
         self._open = ""
         """The beginning of a line whose end is still on the screen."""
@@ -39,12 +37,9 @@ class Transcript:
     def take(self, item: journal.Item) -> Iterator[str]:
         """The lines that are final after one more item of the journal."""
         match item:
-            case journal.Bytes(offset, data):
-                edges = {*range(offset + PART, offset + len(data), PART), *self._lives}
-                for low, high in cut(offset, offset + len(data), edges):
-                    if low in self._lives:
-                        self._screen.begin_anew()
-                    self._screen.feed(data[low - offset : high - offset])
+            case journal.Bytes(_, data):
+                for at in range(0, len(data), PART):
+                    self._screen.feed(data[at : at + PART])
                     yield from self._scrolled()
             case journal.Resize(_, cols, lines):
                 self._screen.resize(cols, lines)

@@ -45,16 +45,6 @@ The emulator adds these to a cell without marking its row as changed.
 """
 
 
-_MODES_OFF = (
-    b"\x1b]8;;\x1b\\\x1b[!p\x1b[r\x1b[0m\x1b[<8u\x1b[=0u\x1b[>4;0m"
-    b"\x1b[?25h\x1b[0 q\x1b(B\x0f\x1b[?7h\x1b[4l\x1b[20l\x1b>"
-    + b"".join(
-        b"\x1b[?%dl" % mode
-        for mode in (1, 5, 6, 9, 66, 69, 1000, 1002, 1003, 1004, 1005, 1006, 1015, 1016, 2004, 2026, 2031, 2048)
-    )
-)
-
-
 class Fed(NamedTuple):
     """What feeding bytes caused: the emulator's answers to the program, and what the program reported."""
 
@@ -157,14 +147,6 @@ class Screen:
         self.feed(b"\x18\x1b[?2026l\x1b[0m")
         line = b"\r\n" if self._emulator.facts().x else b"\r"
         self.feed(line + f"\x1b[2m{safe(notice, 400)}\x1b[0m\r\n".encode())
-
-    def begin_anew(self) -> None:
-        """Another program starts in this terminal: undo the modes the last one left, keep what it printed."""
-        self._scanner.reset()
-        self.feed(b"\x18\x1b[?1049l" if self.modes.alt_screen else b"\x18")
-        facts = self._emulator.facts()
-        self.feed(_MODES_OFF + b"\x1b[%d;%dH" % (facts.y + 1, facts.x + 1))
-        self.feed(b"\r\n" if facts.x else b"\r")
 
     # --- the picture
 

@@ -20,7 +20,7 @@ from terminals.adapter import Exit, Spawn
 from terminals.live import Feeder, LiveTerminal
 from terminals.native import NativeAdapter, NativeTerminal
 from terminals.replay import history_files
-from terminals.screen import Report, Screen, stateless_replies
+from terminals.screen import Report, Screen, new_life, stateless_replies
 
 DEADLINE = 15
 
@@ -382,7 +382,9 @@ async def test_a_new_program_starts_with_clean_modes(deck: Deck) -> None:
     snapshot = await live.snapshot()
     await live.end(0.1)
     await live.aclose()
-    live, heard = await deck.live(await deck.spawn("sh", "-c", "echo new; cat"), snapshot=snapshot)
+    live, heard = await deck.live(
+        await deck.spawn("sh", "-c", "echo new; cat", preamble=new_life("again")), snapshot=snapshot
+    )
 
     async def printed() -> bool:
         return "new" in await live.text()
@@ -390,7 +392,7 @@ async def test_a_new_program_starts_with_clean_modes(deck: Deck) -> None:
     await heard.until(printed)
     modes = await live.modes()
     assert (modes.kitty, modes.mouse, modes.alt_screen) == (0, 0, False)
-    assert (await live.text()).split() == ["old", "new"]
+    assert (await live.text()).split() == ["old", "again", "new"]
 
 
 CRASHING = """

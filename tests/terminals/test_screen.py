@@ -14,7 +14,7 @@ from pyghostty import ffi, lib
 from quarterdeck.errors import Broken
 from quarterdeck.keys import parse
 from quarterdeck.rows import BOLD, INVERSE, RGB, UNDERLINE_SHIFT, Cursor, Modes, Row, Run, Style
-from terminals.screen import Screen, parse_status, stateless_replies
+from terminals.screen import Screen, new_life, parse_status, stateless_replies
 from terminals.screen.ffi import Emulator, EmulatorError
 
 
@@ -414,14 +414,24 @@ def test_a_new_program_gets_clean_modes_and_keeps_the_text(screen: Screen) -> No
         b"kept\r\n\x1b[?1049h\x1b[?1003h\x1b[?1006h\x1b[?2004h\x1b[?1004h\x1b[>5u\x1b[>1u\x1b[?25l\x1b[?1h\x1b=\x1b[5;6r"
     )
     screen.feed(b"\x1b[?2026h\x1b[7m\x1b(0\x1b]8;;http://x/\x07\x1b]0;unfinished")
-    screen.begin_anew()
-    screen.feed(b"new")
+    screen.feed(new_life("again") + b"new")
     view = screen.view()
     assert view.modes == Modes(alternate_scroll=True)
     assert view.cursor.visible
-    assert view.rows[0][1].text == "kept"
-    assert view.rows[1][1].runs == (Run("new", 3),)
+    assert shown(screen)[0] == "kept"
+    assert view.rows[2][1].text == "again"
+    assert view.rows[3][1].runs == (Run("new", 3),)
     assert screen.key(parse("ctrl+a")) == b"\x01"
+
+
+@pytest.mark.parametrize(
+    "modes", [b"", b"\x1b[2;4r\x1b[4;1H", b"\x1b[?1049h\x1b[5;5H", b"\x1b[?6h\x1b[3;4r\x1b[1;1H", b"\x1b7\x1b[3;3H"]
+)
+def test_a_new_program_erases_nothing(screen: Screen, modes: bytes) -> None:
+    screen.feed(b"one\r\ntwo\r\nthree" + modes + new_life("again"))
+    text = screen.text(history=True).split()
+    assert text[:2] == ["one", "two"]
+    assert "again" in text
 
 
 def test_missing_bytes_are_told_on_screen(screen: Screen) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from terminals import asciicast, journal, transcript
+from terminals.screen import new_life
 
 
 class Clock:
@@ -88,9 +89,9 @@ def test_a_new_program_does_not_inherit_the_alternate_screen(tmp_path: Path) -> 
     first.append(b"first\r\n\x1b[?1049hgone")
     first.close()
     second = journal.Writer(tmp_path / "j", cols=20, lines=4)
-    second.append(b"second\r\n")
+    second.append(new_life("--- again ---") + b"second\r\n")
     second.close()
-    assert list(transcript.lines(tmp_path / "j")) == ["first", "second"]
+    assert list(transcript.lines(tmp_path / "j")) == ["first", "", "--- again ---", "second"]
 
 
 def test_nothing_printed(writer: journal.Writer) -> None:
