@@ -295,8 +295,7 @@ class Deck:
             self._roster.agents.pop(agent.id, None)
             await self._unmake(supervised)
             raise
-        if supervised.agent.status is Status.STARTING:
-            await self._roster.set_status(supervised, Status.RUNNING, "")
+        await self._roster.set_started(supervised, terminal)
         return supervised.agent
 
     async def _unmake(self, supervised: Supervised) -> None:
@@ -354,7 +353,7 @@ class Deck:
         supervised = Supervised(agent, folder, self)
         self._roster.agents[agent_id] = supervised
         await self._launcher.open(supervised, terminal, None)
-        await self._roster.set_status(supervised, Status.RUNNING, "adopted")
+        await self._roster.set_started(supervised, terminal, "adopted")
         return supervised.agent
 
     async def restore(
@@ -477,7 +476,8 @@ class Deck:
         supervised = self._roster.agents.get(agent_id)
         if supervised and supervised.agent.status.alive:
             reason = restore.exit_reason(how.code)
-            self._later(self._roster.set_status(supervised, Status.EXITED, reason, exit_code=how.code))
+            self._roster.change_status(supervised, Status.EXITED, reason, exit_code=how.code)
+            self._later(self._roster.save_status(supervised))
 
     def agent_lost(self, agent_id: str, reason: str) -> None:
         """Its terminal vanished."""

@@ -126,8 +126,9 @@ class Recovery:
                 await self._launcher.open(supervised, None, snapshot)
                 await self._roster.set_status(supervised, Status.FAILED, f"could not be resumed: {error.message}")
                 return self._outcome(supervised.agent, "failed", error.message)
+            self._roster.change_status(supervised, Status.STARTING, "resumed")
             await self._launcher.open(supervised, terminal, snapshot)
-            await self._roster.set_status(supervised, Status.RUNNING, "resumed", exit_code=None)
+            await self._roster.set_started(supervised, terminal, "resumed")
             await self._roster.record("agent.restored", agent=supervised.agent, name=agent.name)
             detail = f"without {', '.join(missing)}: not in this environment" if missing else ""
             return self._outcome(supervised.agent, "resumed", detail)

@@ -12,8 +12,10 @@ from quarterdeck.paths import Paths
 from quarterdeck.text import safe
 from sessions.events import EventHub
 from sessions.model import Agent, Event, Session, Status
+from sessions.restore import exit_reason
 from sessions.store import Store
 from sessions.supervised import Supervised
+from terminals.adapter import Terminal
 
 
 class Roster:
@@ -85,23 +87,46 @@ class Roster:
         self.hub.publish(event)
         return event
 
+    def change_status(self, supervised: Supervised, status: Status, reason: str, **changes: Any) -> None:
+        """Change an agent's status in memory, at once: a full disk does not keep the truth off the screen."""
+        now = self.clock.wall_ns()
+        supervised.agent = replace(supervised.agent, status=status, reason=reason, since_ns=now, **changes)
+        self.unsaved.add(supervised.agent.id)
+
     async def set_status(self, supervised: Supervised, status: Status, reason: str, **changes: Any) -> None:
-        """Change an agent's status; memory first, so that a full disk does not keep the truth off the screen."""
-        agent = replace(supervised.agent, status=status, reason=reason, since_ns=self.clock.wall_ns(), **changes)
-        supervised.agent = agent
-        self.unsaved.add(agent.id)
+        """Change an agent's status, store it and tell everybody."""
+        self.change_status(supervised, status, reason, **changes)
+        await self.save_status(supervised)
+
+    async def set_started(self, supervised: Supervised, terminal: Terminal, reason: str = "") -> None:
+        """The agent's program was started: it runs, unless it has ended by now, told or not."""
+        if how := terminal.state.exit:
+            self.change_status(supervised, Status.EXITED, exit_reason(how.code), exit_code=how.code)
+        elif supervised.agent.status is not Status.EXITED:
+            self.change_status(supervised, Status.RUNNING, reason, exit_code=None)
+        await self.save_status(supervised)
+
+    async def save_status(self, supervised: Supervised) -> None:
+        """Store the present status. Raises :class:`Broken` on a full disk; :meth:`save_late` tries again."""
+        agent = supervised.agent
         await self.record(
-            "agent.status", agent=agent, status=status.value, reason=reason, exit_code=agent.exit_code, pid=agent.pid
+            "agent.status",
+            agent=agent,
+            status=agent.status.value,
+            reason=agent.reason,
+            exit_code=agent.exit_code,
+            pid=agent.pid,
         )
-        self.unsaved.discard(agent.id)
+        if supervised.agent is agent:
+            self.unsaved.discard(agent.id)
 
     async def save_late(self) -> None:
         """Store what could not be stored before. Raises :class:`Broken` while the disk is still full."""
         for agent_id in tuple(self.unsaved):
             if supervised := self.agents.get(agent_id):
-                agent = supervised.agent
-                await self.record("agent.status", agent=agent, status=agent.status.value, reason=agent.reason)
-            self.unsaved.discard(agent_id)
+                await self.save_status(supervised)
+            else:
+                self.unsaved.discard(agent_id)
 
 
 def alive(agents: Iterable[Supervised]) -> list[Supervised]:

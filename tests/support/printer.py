@@ -1,6 +1,6 @@
 """A real program that prints numbered lines and keeps its own record of every byte.
 
-``printer.py RECORD COUNT DELAY [--echo]``: the terminal is put into raw mode, so that its journal must equal the record.
+``printer.py RECORD COUNT DELAY [--echo]``: the terminal is put into raw mode, so its journal must equal the record.
 With ``--echo`` it goes on after the lines and echoes what is typed, in hexadecimal, until it reads Ctrl-D.
 """
 
