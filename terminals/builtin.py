@@ -14,4 +14,5 @@ def quarterdeck_adapters(paths: Paths) -> Iterable[NamedAdapter]:
     from terminals.native import NativeAdapter
     from terminals.tmux import TmuxAdapter
 
-    return [NativeAdapter(paths.run), TmuxAdapter(paths.run)]
+    native = NativeAdapter(paths.run)
+    return [native, TmuxAdapter(paths.run, native.parent)]
