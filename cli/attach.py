@@ -53,7 +53,8 @@ def attach(context: click.Context, agent: str, detach_key: str) -> None:
     from cli.detach import DetachKey
 
     scope: Scope = context.obj
-    follow(scope, scope.agent(agent), DetachKey(detach_key))
+    keys = DetachKey(detach_key)
+    follow(scope, scope.agent(agent), keys)
 
 
 def follow(scope: Scope, agent: dict[str, Any], detach_key: DetachKey | None = None) -> None:

@@ -182,7 +182,7 @@ class Output:
 def _fit(columns: Sequence[Column], body: list[list[Cell]], width: int | None) -> tuple[list[int], list[int]]:
     """Which columns to show, and how wide: narrow the flexible ones first, then drop the least wanted."""
     widths = [max([len(column.title), *(cells(row[n].text) for row in body)]) for n, column in enumerate(columns)]
-    shown = [n for n, column in enumerate(columns) if column.title or any(row[n].text for row in body)]
+    shown = [n for n, column in enumerate(columns) if not column.drop or any(row[n].text for row in body)]
     if width is None:
         return shown, widths
     while True:

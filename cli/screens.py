@@ -45,7 +45,10 @@ def _draw(row: dict[str, Any]) -> str:
 @click.option("-f", "--follow", is_flag=True, help="Go on as it prints, until it ends or ctrl+c.")
 @click.pass_obj
 def logs(scope: Scope, agent: str, follow: bool) -> None:
-    """Print everything an agent's terminal has shown, from its journal, as plain text."""
+    """Print everything an agent's terminal has shown, as plain text.
+
+    With -f a line comes when it has left the screen upwards, since until then it may still be redrawn.
+    """
     for line in scope.client.stream("GET", agent_path(agent, "log") + f"?follow={int(follow)}"):
         scope.out.write(plain(line.decode("utf-8", "replace")))
         if follow:

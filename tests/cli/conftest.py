@@ -1,13 +1,19 @@
+import json
 import os
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
+from orchestrator.client import Client
 from quarterdeck.paths import Paths
 from quarterdeck.process import identity
 
@@ -66,16 +72,15 @@ class Quarterdeck:
 
     def json(self, *words, **options):
         """Run a verb with --json; what it printed as values."""
-        import json
-
-        return json.loads(self.run(*words, "--json", **options).stdout)
+        at = words.index("--") if "--" in words else len(words)
+        return json.loads(self.run(*words[:at], "--json", *words[at:], **options).stdout)
 
     def sees(self, agent, text, seconds=20.0):
         """Wait until an agent's screen shows ``text``; the screen."""
+        path = f"/v1/agents/{quote(agent, safe='')}/screen?format=text"
+        client = Client(self.paths)
         return until(
-            lambda: (screen := self.out("show", agent)) if text in (screen := self.out("show", agent)) else "",
-            seconds,
-            f"{text!r} on {agent}",
+            lambda: screen if text in (screen := client.request("GET", path)) else "", seconds, f"{text!r} on {agent}"
         )
 
     def processes(self):
@@ -93,12 +98,122 @@ class Quarterdeck:
         return found
 
 
+class Pane:
+    """A person's terminal: a shell in a pane of a private tmux server."""
+
+    PROMPT = "person$ "
+
+    def __init__(self, folder, environ, cols=80, lines=24):
+        self.socket = folder / "tmux"
+        self.environ = environ | {"TERM": "screen-256color"}
+        self.tmux("-f", "/dev/null", "new-session", "-d", "-x", cols, "-y", lines, "env", f"PS1={self.PROMPT}", "sh")
+        until(lambda: self.PROMPT.strip() in self.screen(), what="the person's prompt")
+
+    def tmux(self, *words):
+        command = ["tmux", "-u", "-S", str(self.socket), *map(str, words)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, env=self.environ, check=True)
+        return done.stdout
+
+    def type(self, text):
+        self.tmux("send-keys", "-l", text)
+
+    def press(self, *names):
+        self.tmux("send-keys", *names)
+
+    def run(self, *words):
+        """Type a command line."""
+        self.type(shlex.join(map(str, words)))
+        self.press("Enter")
+
+    def screen(self):
+        return self.tmux("capture-pane", "-p").rstrip("\n")
+
+    def lines(self):
+        return [line.rstrip() for line in self.screen().splitlines()]
+
+    def sees(self, text, seconds=20.0):
+        """Wait until the pane shows ``text``; its screen."""
+        try:
+            return until(lambda: screen if text in (screen := self.screen()) else "", seconds, f"{text!r}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}:\n{self.screen()}") from None
+
+    def modes(self):
+        """The modes tmux tells of, as numbers by name, and the title."""
+        names = ["alternate_on", "cursor_flag", "keypad_cursor_flag", "keypad_flag", "mouse_any_flag", "mouse_sgr_flag"]
+        names += ["mouse_standard_flag", "mouse_button_flag", "mouse_all_flag", "wrap_flag", "pane_title"]
+        said = self.tmux("display-message", "-p", "\t".join(f"#{{{name}}}" for name in names)).rstrip("\n").split("\t")
+        return dict(zip(names, said, strict=True))
+
+    def close(self):
+        subprocess.run(["tmux", "-S", str(self.socket), "kill-server"], capture_output=True, check=False)
+
+
+@pytest.fixture
+def pane(folder):
+    """A person's terminal."""
+    made = Pane(folder, CLEAN)
+    yield made
+    made.close()
+
+
+@pytest.fixture(name="until")
+def until_fixture():
+    """``until(condition)`` polls and returns what it gives, or fails."""
+    return until
+
+
 @pytest.fixture
 def folder():
     """A short folder, as sockets need one."""
     path = Path(tempfile.mkdtemp(prefix="qd-cli-", dir="/tmp"))
     yield path
     shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def running(folder):
+    """The command line on a state folder with a real orchestrator, which leaves no process behind."""
+    made = Quarterdeck(folder)
+    yield made
+    Client(made.paths).stop(agents=True)
+    try:
+        until(lambda: not made.processes(), what="the end of all processes")
+    finally:
+        for pid in made.processes():
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def deck(folder):
+    """The command line with an orchestrator of its own, for tests that stop or kill it."""
+    with running(folder) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def one_for_all():
+    path = Path(tempfile.mkdtemp(prefix="qd-cli-", dir="/tmp"))
+    with running(path) as made:
+        yield made
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def shared(one_for_all):
+    """The command line with the orchestrator these tests share; it has no agents and no sessions."""
+    yield one_for_all
+    client = Client(one_for_all.paths)
+    for agent in client.request("GET", "/v1/agents"):
+        if agent["adopted"]:
+            client.request("POST", f"/v1/agents/{agent['id']}/release")
+        else:
+            client.request("POST", f"/v1/agents/{agent['id']}/end", {"grace": 0.2})
+            client.request("DELETE", f"/v1/agents/{agent['id']}?force=1")
+    for agent in client.request("GET", "/v1/trash"):
+        client.request("DELETE", f"/v1/trash/{agent['id']}?force=1")
+    for session in client.request("GET", "/v1/sessions"):
+        client.request("DELETE", f"/v1/sessions/{session['id']}")
 
 
 @pytest.fixture
