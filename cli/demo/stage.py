@@ -116,8 +116,8 @@ def stage(say: Callable[[str], None]) -> Iterator[Stage]:
     home = Path(tempfile.mkdtemp(prefix="quarterdeck-demo-", dir="/tmp"))
     workspace = home / "workspace"
     workspace.mkdir()
-    made = Stage(home / "state", workspace) if (home / "state").mkdir(mode=0o700) is None else None
-    assert made is not None
+    (home / "state").mkdir(mode=0o700)
+    made = Stage(home / "state", workspace)
     try:
         yield made
     finally:

@@ -18,7 +18,7 @@ from cli.demo.stage import processes_of
 from orchestrator.client import Client
 from quarterdeck.paths import Paths
 from quarterdeck.process import Identity, alive, identity, stat
-from terminals.journal import Bytes, Gap, Reader, Resize
+from terminals.journal import Bytes, Gap, Reader, Resize, size_at
 from terminals.screen import Screen
 
 PRINTER = Path(__file__).parents[1] / "support" / "printer.py"
@@ -94,7 +94,8 @@ class Fleet:
 
     def fresh_screen(self, name: str) -> str:
         """The same bytes and sizes through an emulator that has seen nothing else, with styles."""
-        screen, reader = Screen(80, 24), Reader(self.folder(name) / "journal", 0)
+        folder = self.folder(name) / "journal"
+        screen, reader = Screen(*(size_at(folder, 0) or (80, 24))), Reader(folder, 0)
         while items := reader.read(1 << 20):
             for item in items:
                 if isinstance(item, Bytes):
@@ -120,7 +121,7 @@ class Fleet:
 
     def tmux_server(self) -> int:
         for pid in processes_of(self.home):
-            if self.command_of(pid).startswith("tmux") and (seen := stat(pid)) and seen.session == pid:
+            if "tmux" in self.command_of(pid).split(" ")[0] and (seen := stat(pid)) and seen.session == pid:
                 return pid
         raise AssertionError("no tmux server runs")
 
