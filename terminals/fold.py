@@ -175,6 +175,7 @@ class Fold:
         while upto is None or self._fed < upto:
             if self._streamed and self._streamed[0][0] <= self._reader.position:
                 await self._unrecorded(*self._streamed.popleft())
+                self._acknowledge()
                 continue
             limit = PIECE
             if self._streamed:
@@ -197,9 +198,12 @@ class Fold:
                         await self._resized(cols, lines)
                     case journal.Gap(start, end, reason):
                         await self._missing(start, end, reason)
-            if self.terminal is not None:
-                self.terminal.acknowledge(self._fed)
+            self._acknowledge()
             await asyncio.sleep(0)  # a program that prints without end must not keep the loop for itself
+
+    def _acknowledge(self) -> None:
+        if self.terminal is not None:
+            self.terminal.acknowledge(self._fed)
 
     async def _bytes(self, start: int, data: bytes) -> None:
         end = start + len(data)
@@ -259,7 +263,7 @@ class Fold:
 
     async def _resized(self, cols: int, lines: int) -> None:
         async with self._lane:
-            self._size_report = self._screen.resize(cols, lines)
+            self._size_report = self._screen.resize(cols, lines) or self._size_report
         self._changed()
 
     async def _missing(self, start: int, end: int, reason: str) -> None:
@@ -327,7 +331,10 @@ class Fold:
 
         Returns without giving up the loop once both stand at the same byte, so that nothing comes between.
         """
+        enough = reader.position + 2 * REBUILD_LIMIT
         while reader.position != self._fed or self._lane.locked():
+            if reader.position > enough:  # it prints as fast as it is read: there is no end to this
+                return False
             if reader.position == self._fed:
                 async with self._lane:
                     continue

@@ -25,6 +25,8 @@ LOCK_LIMIT = 0.5
 SETTLE = 0.05
 """Seconds between a pasted prompt and its Enter, unless the profile says otherwise."""
 
+SETTLE_LIMIT = 0.4
+"""What a profile may ask for at most: a person's keys wait that long."""
 HISTORIES_KEPT = 2
 REDRAW_PAUSE = 0.05
 """Seconds between the two sizes that make a program repaint; shorter, it may see only the second."""
@@ -219,7 +221,7 @@ class LiveTerminal(Fold):
             if not enter or written.status != "written":
                 return written
             if pasted:
-                await asyncio.sleep(settle)
+                await asyncio.sleep(min(settle, SETTLE_LIMIT))
             return await self._key(KeyPress("enter"), if_offset=None if pasted else if_offset)
 
     async def _typed(

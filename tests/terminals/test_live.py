@@ -244,11 +244,15 @@ async def test_restore_from_a_snapshot_equals_a_fresh_emulator(deck: Deck) -> No
 
     restored, heard = await deck.live(await deck.find(), snapshot=snapshot)
     assert restored.offset == offset
+    before = await restored.view()
     expected = fresh(deck.folder(), offset)
     assert await restored.text() == expected.text()
     await heard.until(lambda: restored._whole)
     assert await restored.text(history=True) == expected.text(history=True)
     assert await restored.ansi(history=True) == expected.ansi(history=True)
+    # whoever looked at the screen before its history was back goes on with what differs
+    patched = dict(before.rows) | dict((await restored.view(before.version)).rows)
+    assert patched == dict((await restored.view()).rows)
 
 
 async def test_history_is_restored_from_its_file(deck: Deck) -> None:

@@ -361,6 +361,10 @@ def test_a_snapshot_inside_a_sequence() -> None:
     assert screen.snapshot(2) is None
     screen.feed(b"\x07")
     assert screen.snapshot(3) is not None
+    screen.feed(b"\x1b^\xc2\x9b")  # a state the emulator cannot write down
+    assert screen.snapshot(4) is None
+    screen.feed(b"mtext")
+    assert screen.snapshot(5) is not None
 
 
 def test_a_snapshot_of_another_emulator_is_drawn(screen: Screen) -> None:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from terminals.screen import Screen
-from terminals.screen.ffi import Emulator
+from terminals.screen.ffi import Emulator, Unfinished
 
 # Left and right margins (mode 69) are left out: a pending wrap at the right one does not outlive a snapshot.
 SEQUENCES = [
@@ -82,12 +82,16 @@ def test_the_same_screen_however_it_came_about(steps: list[tuple[str, Any]], dat
 
 
 def frozen(screen: Screen, *, history: bool) -> Screen:
-    """The screen after a restart."""
+    """The screen after a restart; the same one where it cannot be frozen right now."""
     if history:
-        thawed = Screen._thawed(screen._emulator.encode(history=True), 2000, history=True)
+        try:
+            thawed = Screen._thawed(screen._emulator.encode(history=True), 2000, history=True)
+        except Unfinished:
+            return screen
     else:
         snapshot = screen.snapshot(1)
-        assert snapshot is not None
+        if snapshot is None:
+            return screen
         thawed = Screen.restored(snapshot)
     screen.close()
     return thawed
