@@ -69,6 +69,10 @@ class Fleet:
     def agent(self, name: str) -> Any:
         return self.request("GET", f"/v1/agents/{name}")
 
+    def actions(self) -> dict[str, str]:
+        """What the last start did with each agent."""
+        return {o["name"]: o["action"] for o in self.request("GET", "/v1/restore")["outcomes"]}
+
     def screen(self, name: str, kind: str = "text") -> str:
         return str(self.request("GET", f"/v1/agents/{name}/screen?format={kind}"))
 

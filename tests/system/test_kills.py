@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 from collections.abc import Callable
 from typing import Any
 
@@ -111,6 +112,34 @@ def test_everything_killed_at_once(fleet: Fleet, until: Callable[..., Any]) -> N
     assert [o["action"] for o in report["outcomes"]] == ["resumed"]
     assert fleet.agent("a0")["status"] == "running"
     assert len(fleet.running_with(str(fleet.record("a0")))) == 1
+
+
+def test_a_reboot_interrupts_all_and_resumes_what_its_policy_says(fleet: Fleet, until: Callable[..., Any]) -> None:
+    """Everything dies and another boot begins (the remembered boot id is the only trace of the old one)."""
+    for policy in ("auto", "ask", "never"):
+        fleet.printer(policy, 1_000_000, 0.001, restore=policy)
+    record_grows(fleet, until, "ask", 5000)
+    ids = {policy: fleet.agent(policy)["id"] for policy in ("auto", "ask", "never")}
+    fleet.orchestrator()
+    fleet.remember_all()
+    for pid in fleet.left():
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: not fleet.left(), "all are gone")
+    with sqlite3.connect(fleet.paths.database) as database:
+        database.execute("UPDATE meta SET value = 'another boot' WHERE key = 'boot_id'")
+    database.close()
+    for agent_id in ids.values():
+        facts = fleet.paths.agent(agent_id) / "holder.json"
+        facts.write_text(json.dumps(json.loads(facts.read_text()) | {"boot": "another boot"}))
+    until(lambda: fleet.agent("auto")["status"] == "running", "it is resumed by itself")
+    assert fleet.agent("ask")["status"] == "interrupted"
+    assert fleet.agent("never")["status"] == "interrupted"
+    report = fleet.request("GET", "/v1/restore")
+    assert report["rebooted"]
+    until(lambda: fleet.actions() == {"auto": "resumed", "ask": "waiting", "never": "kept"}, "the report says so")
+    assert "line 000" in fleet.screen("never")
+    until(lambda: "started again" in fleet.screen("auto"), "its new life is marked")
+    assert fleet.screen("never", "ansi") == fleet.fresh_screen("never")
 
 
 @needs_tmux
