@@ -48,7 +48,7 @@ step = st.one_of(
 
 
 @pytest.mark.parametrize("direct", [-1, 1 << 20])
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=st.lists(step, max_size=25))
 def test_restarts(direct: int, steps: list[tuple[str, Any]]) -> None:
     """``direct`` -1 makes every restore begin at its snapshot, as with a long journal."""
