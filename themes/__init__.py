@@ -52,7 +52,8 @@ ROLES = tuple(field.name for field in fields(Colors))
 
 def user_folder(environ: Mapping[str, str] = os.environ) -> Path:
     """Where a user's own themes lie."""
-    return Path(environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "quarterdeck" / "themes"
+    base = Path(environ.get("XDG_CONFIG_HOME", ""))
+    return (base if base.is_absolute() else Path("~/.config").expanduser()) / "quarterdeck" / "themes"
 
 
 def folders(environ: Mapping[str, str] = os.environ) -> tuple[Path, ...]:

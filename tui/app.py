@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import Awaitable
 from pathlib import Path
 from typing import ClassVar
@@ -348,6 +349,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
                     self.fleet.replace(sessions, await self.link.request("GET", "/v1/agents"))
                     first, self.listed = not self.listed, True
                     if first:
+                        gc.freeze()  # what start-up made lives as long as the app: no use in walking it again and again
                         self.actions.report_if_worth()
                 for agent in () if everything else stale:
                     try:
@@ -697,6 +699,8 @@ def run(paths: Paths, session_ref: str | None, workspace: str, options: Options 
         raise Invalid(
             "the TUI needs a terminal on standard input and error", hint="quarterdeck ls, show and send do not"
         )
+    paths.prepare()
+    options = options or Options.of(workspace=Path(workspace))
     app = QuarterdeckApp(RealLink(paths), workspace=workspace, session=session_ref, options=options)
     app.run()
     return app.return_code or 0

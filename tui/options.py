@@ -1,16 +1,26 @@
-"""What a person may choose about the TUI; the command line fills it from the configuration."""
+"""What a person may choose about the TUI.
+
+The settings are those of :mod:`quarterdeck.config`, of which only the TUI's own are read here and without pydantic,
+which would take as long as everything else before the first frame. The orchestrator checks the whole files.
+"""
 
 from __future__ import annotations
 
 import os
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from quarterdeck.errors import Invalid, QuarterdeckError
 from quarterdeck.keys import CTRL, KeyPress
-from themes import Theme, load
+from themes import Theme, load, user_folder
+from tui.names import leader
 
 LEADER = KeyPress("]", CTRL)
+_LARGEST = 1 << 20
+_WORKSPACE_MAY = ("theme", "plain_glyphs")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,11 +35,27 @@ class Options:
     theme_folders: tuple[Path, ...] | None = None
 
     @classmethod
-    def of(cls, environ: Mapping[str, str] = os.environ) -> Options:
-        """The defaults for this environment: ``NO_COLOR`` and a locale without UTF-8 are respected."""
-        locale = (environ.get("LC_ALL") or environ.get("LC_CTYPE") or environ.get("LANG") or "").lower()
-        narrow = bool(locale) and "utf" not in locale and locale not in ("c", "posix")
-        return cls(plain_glyphs=narrow or environ.get("TERM") == "linux", color=not environ.get("NO_COLOR"))
+    def of(cls, environ: Mapping[str, str] = os.environ, workspace: Path | None = None) -> Options:
+        """The user's settings, the workspace's theme and glyphs over them, the environment over both.
+
+        ``NO_COLOR`` and a locale without UTF-8 are respected. Raises Invalid for a setting of the user's that cannot
+        be used; a workspace's is ignored.
+        """
+        user = _read(user_folder(environ).parent / "config.toml")
+        there = _read(workspace / ".quarterdeck" / "config.toml", strict=False) if workspace else {}
+        said = {name: environ[f"QUARTERDECK_{name.upper()}"] for name in ("theme", "leader", "plain_glyphs")
+                if environ.get(f"QUARTERDECK_{name.upper()}")}  # fmt: skip
+        found = {**user, **{name: there[name] for name in _WORKSPACE_MAY if name in there}, **said}
+        theme = str(found.get("theme", "auto"))
+        if theme == str(there.get("theme", "")) and "theme" not in said and not _exists(theme, environ):
+            theme = str(user.get("theme", "auto"))
+        glyphs = str(found.get("plain_glyphs", "")).lower()
+        return cls(
+            theme=theme,
+            leader=leader(str(found.get("leader", LEADER))),
+            plain_glyphs=glyphs in ("1", "true", "yes", "on") if glyphs else _narrow(environ),
+            color=not environ.get("NO_COLOR"),
+        )
 
     def load_theme(self, environ: Mapping[str, str] = os.environ) -> Theme:
         """The theme asked for. Raises NotFound or Invalid."""
@@ -38,3 +64,31 @@ class Options:
             background = environ.get("COLORFGBG", "").rpartition(";")[2]
             name = "light" if background in ("7", "15") else "dark"
         return load(name, self.theme_folders)
+
+
+def _narrow(environ: Mapping[str, str]) -> bool:
+    """Whether the outer terminal probably shows ASCII only."""
+    locale = (environ.get("LC_ALL") or environ.get("LC_CTYPE") or environ.get("LANG") or "").lower()
+    ascii_only = bool(locale) and "utf" not in locale and locale not in ("c", "posix")
+    return ascii_only or environ.get("TERM") == "linux"
+
+
+def _exists(theme: str, environ: Mapping[str, str]) -> bool:
+    try:
+        Options(theme=theme).load_theme(environ)
+    except QuarterdeckError:
+        return False
+    return True
+
+
+def _read(path: Path, *, strict: bool = True) -> dict[str, Any]:
+    """A configuration file's table, empty where there is none."""
+    try:
+        with path.open("rb") as file:
+            return tomllib.loads(file.read(_LARGEST).decode())
+    except FileNotFoundError:
+        return {}
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        if not strict:
+            return {}
+        raise Invalid(f"{path}: {error}", hint="mend the file", path=str(path)) from error

@@ -291,6 +291,7 @@ class Panel(Canvas):
             return
         if event.y > 0 and self._passes(event):
             self.capture_mouse()
+            self._pointer = self.cell(event.x, event.y)
             self._send(event, "press")
 
     def on_mouse_up(self, event: events.MouseUp) -> None:
@@ -305,7 +306,8 @@ class Panel(Canvas):
         event.stop()
         self.deck.hint_link(self._link(event))
         mode = self.surface.modes.mouse
-        if self.focused_here and self._passes(event) and (mode == 1003 or (mode == 1002 and event.button)):
+        held = self.app.mouse_captured is self
+        if self.focused_here and self._passes(event) and (mode == 1003 or (mode == 1002 and held)):
             place = self.cell(event.x, event.y)
             if place != self._pointer:
                 self._pointer = place

@@ -98,6 +98,14 @@ class DeckScreen(Screen[None], inherit_bindings=False):
         self.ready = True
         self.deck.sync()
 
+    def on_screen_suspend(self) -> None:
+        """A dialog covers it."""
+        self.deck.cursor_moved()
+
+    def on_screen_resume(self) -> None:
+        """Nothing covers it any more."""
+        self.call_after_refresh(self.deck.cursor_moved)
+
     @property
     def deck(self) -> QuarterdeckApp:
         """The app, typed."""

@@ -58,8 +58,8 @@ PYTEST = (
     "rootdir: /home/ada/src/shop\n"
     "collected 212 items\n\n"
     "tests/search/test_index.py \x1b[32m....................\x1b[0m\x1b[32m              [  9%]\x1b[0m\n"
-    "tests/search/test_query.py \x1b[32m..........\x1b[33ms\x1b[32m.......\x1b[0m\x1b[32m                [ 17%]\x1b[0m\n"
-    "tests/cart/test_owner.py \x1b[32m......\x1b[31mF\x1b[32m....\x1b[0m\x1b[31m                         [ 22%]\x1b[0m\n"
+    "tests/search/test_query.py \x1b[32m..........\x1b[33ms\x1b[32m.......                [ 17%]\x1b[0m\n"
+    "tests/cart/test_owner.py \x1b[32m......\x1b[31mF\x1b[32m....\x1b[31m                  [ 22%]\x1b[0m\n"
     "tests/cart/test_total.py \x1b[32m...........\x1b[0m"
 )
 SHELL = (
@@ -75,12 +75,13 @@ VIM = (
     "\x1b[38;5;244m  2 \x1b[0m\n"
     "\x1b[38;5;244m  3 \x1b[0m\x1b[35mdef\x1b[0m \x1b[34mtotal\x1b[0m(cart: Cart) -> \x1b[33mint\x1b[0m:\n"
     '\x1b[38;5;244m  4 \x1b[0m    \x1b[3m\x1b[32m"""Minor units, 日本円 as they are."""\x1b[0m\n'
-    "\x1b[38;5;244m  5 \x1b[0m    \x1b[35mreturn\x1b[0m \x1b[4:3m\x1b[58:5:203msumm\x1b[0m(line.price \x1b[35mfor\x1b[0m line"
-    " \x1b[35min\x1b[0m cart)\n\x1b[34m~\n~\n~\n\x1b[0m\x1b[7m total.py [+]                  5,12   All \x1b[0m\x1b[5;12H"
+    "\x1b[38;5;244m  5 \x1b[0m    \x1b[35mreturn\x1b[0m \x1b[4:3m\x1b[58:5:203msumm\x1b[0m(line.price"
+    " \x1b[35mfor\x1b[0m line \x1b[35min\x1b[0m cart)\n\x1b[34m~\n~\n~\n\x1b[0m"
+    "\x1b[7m total.py [+]                  5,12   All \x1b[0m\x1b[5;12H"
 )
 LOG = "".join(
-    f"\x1b[2m14:0{n % 10}:{n % 60:02d}\x1b[0m \x1b[{31 + n % 6}m{('GET', 'PUT', 'POST')[n % 3]:<4}\x1b[0m /api/cart/{n * 37}"
-    f" \x1b[{'32m200' if n % 7 else '31m500'}\x1b[0m {n * 13 % 90} ms\n"
+    f"\x1b[2m14:0{n % 10}:{n % 60:02d}\x1b[0m \x1b[{31 + n % 6}m{('GET', 'PUT', 'POST')[n % 3]:<4}\x1b[0m"
+    f" /api/cart/{n * 37} \x1b[{'32m200' if n % 7 else '31m500'}\x1b[0m {n * 13 % 90} ms\n"
     for n in range(240)
 )
 
@@ -137,10 +138,23 @@ LEADER = "ctrl+right_square_bracket"
 
 
 async def settle(pilot: Pilot[int]) -> None:
-    """Let everything that is under way happen."""
-    for _ in range(4):
-        await pilot.pause()
-        await asyncio.sleep(0.01)
+    """Wait until nothing is under way: no message, no worker, nothing to paint, several turns in a row."""
+    app = pilot.app
+    quiet = 0
+    while quiet < 4:
+        await asyncio.sleep(0.001)
+        quiet = 0 if app._exception is None and _busy(app) else quiet + 1
+
+
+def _busy(app: Any) -> bool:
+    nodes = [app, *app.screen_stack, *(widget for screen in app.screen_stack for widget in screen.walk_children())]
+    waiting = any(node._message_queue.qsize() or node._next_callbacks for node in nodes)
+    painting = any(
+        screen._dirty_widgets or screen._layout_required or screen._update_timer._active.is_set() or screen._callbacks
+        for screen in app.screen_stack
+    )
+    asking = any(not worker.is_finished for worker in app.workers)
+    return bool(waiting or painting or asking or app._painter._waiting or app.link._messages or app._reload.is_set())
 
 
 def keys(*names: str) -> Callable[[Pilot[int], Any], Awaitable[None]]:

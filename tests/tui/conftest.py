@@ -1,0 +1,175 @@
+"""Fixtures of the TUI's tests: the scripted peer, and a real orchestrator in a folder of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import itertools
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from orchestrator.client import Client, Link
+from quarterdeck.errors import QuarterdeckError
+from quarterdeck.paths import Paths
+from quarterdeck.process import Identity, alive, identity
+
+PATIENCE = 30.0
+
+
+def _load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"tui_tests_{name}", Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules.get(spec.name)
+    if module is None:
+        module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def scenes() -> ModuleType:
+    return _load("scenes")
+
+
+@pytest.fixture(scope="session")
+def keytable() -> ModuleType:
+    return _load("keytable")
+
+
+@pytest.fixture
+def on_peer(scenes: ModuleType) -> Callable[..., Any]:
+    """``async with on_peer(peer, size=(80, 24)) as (app, pilot)``: the client on a scripted orchestrator."""
+
+    @asynccontextmanager
+    async def run(peer: Any, size: tuple[int, int] = (80, 24), **options: Any) -> AsyncIterator[Any]:
+        app = scenes.app_for(peer, **options)
+        async with app.run_test(size=size, notifications=True) as pilot:
+            await scenes.settle(pilot)
+            yield app, pilot
+
+    return run
+
+
+async def eventually(pilot: Any, condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
+    """Let the app run until ``condition`` gives something true, and return that."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"never happened: {what}"
+        await asyncio.sleep(0.01)
+        await pilot.pause()
+    return value
+
+
+@pytest.fixture
+def until() -> Callable[..., Awaitable[Any]]:
+    return eventually
+
+
+class Deck:
+    """A real orchestrator's state folder and one workspace, whose agents are the test's own."""
+
+    def __init__(self, home: Path, workspace: str = "work") -> None:
+        self.home = home
+        self.paths = Paths(home / "state")
+        self.workspace = home / workspace
+        self.workspace.mkdir()
+        self.client = Client(self.paths)
+        self.seen: set[Identity] = set()
+
+    def start(self, name: str, *argv: str, **more: Any) -> Any:
+        """An agent that runs a command."""
+        environ = {k: v for k, v in os.environ.items() if not k.startswith(("TMUX", "QUARTERDECK"))}
+        body = {
+            "profile": "custom", "name": name, "workspace": str(self.workspace), "argv": list(argv),
+            "environ": environ | {"PS1": "$ ", "ENV": ""},
+        }  # fmt: skip
+        made = self.client.request("POST", "/v1/agents", body | more)
+        self.remember(made["pid"])
+        return made
+
+    def agents(self) -> list[Any]:
+        """The agents of this workspace."""
+        return list(self.client.request("GET", f"/v1/agents?session={self.workspace.name}"))
+
+    def orchestrator(self) -> int:
+        pid = int(self.client.request("GET", "/v1/health")["pid"])
+        self.remember(pid)
+        return pid
+
+    def remember(self, pid: int) -> None:
+        if pid and (who := identity(pid)) is not None:
+            self.seen.add(who)
+
+    def link(self) -> Link:
+        return Link(self.paths)
+
+    def stop(self) -> None:
+        """End everything and see it gone."""
+        try:
+            self.orchestrator()
+            self.client.request("POST", "/v1/stop", {"agents": True})
+        except QuarterdeckError:
+            pass
+        self._see_gone()
+
+    def clear(self) -> None:
+        """End this workspace's agents and see them gone."""
+        if self.seen:
+            for agent in self.agents():
+                self.client.request("DELETE", f"/v1/agents/{agent['id']}?force=true")
+        self._see_gone()
+
+    def _see_gone(self) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while left := [who.pid for who in self.seen if alive(who)]:
+            assert time.monotonic() < deadline, f"still there: {left}"
+            time.sleep(0.01)
+
+
+def _home() -> Path:
+    return Path(tempfile.mkdtemp(prefix="qdt-", dir="/tmp"))
+
+
+@pytest.fixture(scope="module")
+def shared_deck() -> Iterator[Deck]:
+    home = _home()
+    try:
+        found = Deck(home)
+        yield found
+        found.stop()
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def deck(shared_deck: Deck) -> Iterator[Deck]:
+    """An orchestrator shared by the module's tests, with a workspace and session of this test's own."""
+    found = Deck(shared_deck.home, f"work{next(_numbers)}")
+    yield found
+    found.clear()
+
+
+@pytest.fixture
+def own_deck() -> Iterator[Deck]:
+    """An orchestrator for this test alone, to be killed."""
+    home = _home()
+    try:
+        found = Deck(home)
+        yield found
+        found.stop()
+    finally:
+        shutil.rmtree(home, ignore_errors=True)

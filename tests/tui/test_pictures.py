@@ -1,0 +1,38 @@
+"""The named screens look as they were reviewed (docs/screen-review.md)."""
+
+from __future__ import annotations
+
+import pytest
+
+SMALL = [
+    "grid", "zoom", "leader", "new-agent", "rename", "close", "help", "palette", "sessions", "ended", "scrollback",
+    "disconnected", "restore-report", "empty", "connecting", "light", "ascii", "no-color",
+]  # fmt: skip
+LARGE = ["grid", "light"]
+
+
+def _snap(snap_compare, scenes, name, size):
+    build, act, options = scenes.SCENES[name]
+    peer = build()
+    app = scenes.app_for(peer, **options)
+
+    async def before(pilot):
+        await scenes.settle(pilot)
+        await act(pilot, peer)
+        await scenes.settle(pilot)
+
+    assert snap_compare(app, terminal_size=size, run_before=before)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_small(snap_compare, scenes, name):
+    _snap(snap_compare, scenes, name, scenes.SIZES["small"])
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_large(snap_compare, scenes, name):
+    _snap(snap_compare, scenes, name, scenes.SIZES["large"])
+
+
+def test_tiny(snap_compare, scenes):
+    _snap(snap_compare, scenes, "grid", scenes.TINY)

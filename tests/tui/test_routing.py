@@ -1,0 +1,373 @@
+"""Keys, pastes, the mouse, frames and verbs, against a scripted orchestrator with the real emulator behind it."""
+
+from __future__ import annotations
+
+import pytest
+from textual import events
+
+from quarterdeck.errors import Refused
+from tui.driver import Key
+from tui.port import frames
+from tui.typed import press
+
+LEADER = "ctrl+right_square_bracket"
+
+
+def sent(peer, kind):
+    return [request for request in peer.sent if isinstance(request, kind)]
+
+
+def text_of(app, agent):
+    panel = app.deck_screen.panel(agent)
+    return "\n".join(panel.render_line(y).text for y in range(panel.outer_size.height))
+
+
+async def type_keys(scenes, pilot, *names):
+    for name in names:
+        await pilot.press(name)
+    await scenes.settle(pilot)
+
+
+@pytest.mark.parametrize(
+    ("key", "data"),
+    [
+        ("ctrl+q", b"\x11"), ("ctrl+p", b"\x10"), ("ctrl+c", b"\x03"), ("tab", b"\t"), ("shift+tab", b"\x1b[Z"),
+        ("escape", b"\x1b"), ("enter", b"\r"), ("ctrl+z", b"\x1a"), ("f1", b"\x1bOP"), ("ctrl+@", b"\x00"),
+        ("up", b"\x1b[A"), ("question_mark", b"?"), ("A", b"A"), ("ctrl+backslash", b"\x1c"), ("space", b" "),
+    ],
+)  # fmt: skip
+async def test_every_key_is_the_agents(on_peer, scenes, key, data):
+    peer = scenes.fleet()
+    async with on_peer(peer) as (app, pilot):
+        await type_keys(scenes, pilot, key)
+        assert peer.typed == {"api-auth": data}
+        assert app.is_running
+        assert app.screen is app.deck_screen
+
+
+async def test_the_leader_twice_is_the_leader(on_peer, scenes):
+    peer = scenes.fleet()
+    async with on_peer(peer) as (app, pilot):
+        await type_keys(scenes, pilot, LEADER)
+        assert app.pending
+        assert peer.typed == {}
+        await type_keys(scenes, pilot, LEADER, LEADER, "escape")
+        assert not app.pending
+        assert peer.typed == {"api-auth": b"\x1d"}
+
+
+async def test_keys_the_drivers_parser_told_apart(on_peer, scenes):
+    peer = scenes.fleet()
+    async with on_peer(peer) as (app, pilot):
+        for name, mods in (("enter", 2), ("backspace", 2), ("x", 6), ("space", 2)):
+            app.post_message(Key(press(name, mods)))
+        await scenes.settle(pilot)
+        assert peer.typed == {"api-auth": b"\x1b\r\x1b\x7f\x1b\x18\x1b "}
+
+
+async def test_focus_moves_by_keys_digits_and_clicks(on_peer, scenes):
+    peer = scenes.fleet()
+    async with on_peer(peer, (250, 60)) as (app, pilot):
+        await type_keys(scenes, pilot, LEADER, "tab")
+        assert app.focused_agent == "tests"
+        await type_keys(scenes, pilot, LEADER, "left")
+        assert app.focused_agent == "api-auth"
+        await type_keys(scenes, pilot, LEADER, "4")
+        assert app.focused_agent == "editor"
+        await pilot.click(app.deck_screen.panel("web"), offset=(5, 5))
+        await scenes.settle(pilot)
+        assert app.focused_agent == "web"
+        await pilot.click(app.deck_screen.roster, offset=(5, 10))
+        await scenes.settle(pilot)
+        assert app.focused_agent == "seo"
+        assert app.session_id == "blog"
+        assert sent(peer, frames.Focus)[-1] == frames.Focus("seo")
+
+
+async def test_only_what_is_visible_is_watched_the_focused_closely(on_peer, scenes):
+    peer = scenes.fleet()
+    async with on_peer(peer, (250, 60)) as (app, pilot):
+        rates = {request.agent: request.rate for request in sent(peer, frames.Watch)}
+        assert rates == dict.fromkeys(app.members, 30) | {"api-auth": 120}
+        await type_keys(scenes, pilot, LEADER, "z")
+        assert {request.agent for request in sent(peer, frames.Unwatch)} == set(app.members) - {"api-auth"}
+        size = sent(peer, frames.Size)[-1]
+        assert size == frames.Size("api-auth", 250, 57)
+
+
+async def test_sizes_are_those_of_the_panels_and_follow_the_window(on_peer, scenes):
+    peer = scenes.fleet()
+    async with on_peer(peer, (80, 24)) as (app, pilot):
+        assert sent(peer, frames.Size) == [frames.Size("api-auth", 62, 21)]
+        await pilot.resize_terminal(100, 23)
+        await scenes.settle(pilot)
+        assert sent(peer, frames.Size)[-1] == frames.Size("api-auth", 82, 20)
+        await pilot.resize_terminal(59, 23)
+        await scenes.settle(pilot)
+        assert app.deck_screen.plan.tiny
+        assert sent(peer, frames.Unwatch)[-1] == frames.Unwatch("api-auth")
+        await pilot.resize_terminal(80, 24)
+        await scenes.settle(pilot)
+        assert sent(peer, frames.Watch)[-1].agent == "api-auth"
+        assert "Thinking" in text_of(app, "api-auth")
+
+
+async def test_changed_rows_are_drawn_and_others_stay(on_peer, scenes):
+    peer = scenes.fleet()
+    async with on_peer(peer) as (app, pilot):
+        panel = app.deck_screen.panel("api-auth")
+        before = [panel.render_line(y) for y in range(22)]
+        peer.feed("api-auth", "\x1b[5;1Hnew words\x1b[K")
+        await scenes.settle(pilot)
+        after = [panel.render_line(y) for y in range(22)]
+        changed = [y for y, (old, new) in enumerate(zip(before, after, strict=True)) if old is not new]
+        assert "new words" in after[5].text
+        assert set(changed) <= {5, before.index(before[-1]), panel.surface.cursor.y + 1} | {
+            y for y in range(22) if before[y].text != after[y].text
+        } | {21}
+
+
+async def test_a_paste_goes_as_one_and_is_defused_by_the_emulator(on_peer, scenes):
+    peer = scenes.fleet()
+    peer.feed("api-auth", "\x1b[?2004h")
+    async with on_peer(peer) as (app, pilot):
+        app.post_message(events.Paste("two\nlines \x1b[201~ end"))
+        await scenes.settle(pilot)
+        assert sent(peer, frames.Paste) == [frames.Paste("api-auth", "two\nlines \x1b[201~ end")]
+        assert peer.typed["api-auth"].startswith(b"\x1b[200~two")
+        assert peer.typed["api-auth"].count(b"\x1b[201~") == 1
+
+
+async def test_the_mouse_is_the_agents_where_it_asked(on_peer, scenes):
+    peer = scenes.fleet()
+    peer.feed("api-auth", "\x1b[?1002h\x1b[?1006h")
+    async with on_peer(peer) as (app, pilot):
+        panel = app.deck_screen.panel("api-auth")
+        await pilot.mouse_down(panel, offset=(4, 3))
+        await pilot.mouse_up(panel, offset=(4, 3))
+        await scenes.settle(pilot)
+        assert peer.typed["api-auth"] == b"\x1b[<0;5;3M\x1b[<0;5;3m"
+        panel.on_mouse_scroll_up(_wheel(panel))
+        assert peer.typed["api-auth"].endswith(b"\x1b[<64;3;2M")
+
+
+def _wheel(panel, **more):
+    values = {"shift": False, "meta": False, "ctrl": False} | more
+    return events.MouseScrollUp(panel, 2, 2, 0, 0, 0, values["shift"], values["meta"], values["ctrl"])
+
+
+async def test_looking_back_by_wheel_and_keys(on_peer, scenes):
+    peer = scenes.fleet()
+    async with on_peer(peer) as (app, pilot):
+        await type_keys(scenes, pilot, LEADER, "5")
+        panel = app.deck_screen.panel("web")
+        live = text_of(app, "web")
+        panel.on_mouse_scroll_up(_wheel(panel))
+        await scenes.settle(pilot)
+        assert panel.surface.up == 3
+        assert "3 of 220 lines" in text_of(app, "web")
+        await type_keys(scenes, pilot, "pageup", "home")
+        assert panel.surface.up == 220
+        assert "/api/cart/0 " in text_of(app, "web")
+        peer.feed("web", "one more line\n")
+        await scenes.settle(pilot)
+        assert panel.surface.up == 221
+        assert "/api/cart/0 " in text_of(app, "web")
+        await type_keys(scenes, pilot, "x")
+        assert panel.surface.up == 0
+        assert peer.typed == {"web": b"x"}
+        assert "one more line" in text_of(app, "web")
+        assert text_of(app, "web") != live
+        await type_keys(scenes, pilot, "shift+pageup", "escape")
+        assert panel.surface.up == 0
+        assert peer.typed == {"web": b"x"}
+
+
+async def test_a_key_to_an_agent_that_ended_is_explained(on_peer, scenes):
+    peer = scenes.fleet()
+    async with on_peer(peer) as (app, pilot):
+        await type_keys(scenes, pilot, LEADER, "6", "x")
+        assert peer.typed == {}
+        assert "migrate has ended" in app.deck_screen.keys.note
+        assert "exit status 3" in text_of(app, "migrate")
+        await type_keys(scenes, pilot, LEADER, "a")
+        assert ("POST", "/v1/agents/migrate/restore") in [call[:2] for call in peer.asked]
+        assert app.fleet.agents["migrate"].alive
+
+
+async def test_closing_asks_only_where_something_runs(on_peer, scenes):
+    peer = scenes.fleet()
+    async with on_peer(peer) as (app, pilot):
+        await type_keys(scenes, pilot, LEADER, "x")
+        assert app.screen is not app.deck_screen
+        await type_keys(scenes, pilot, "escape")
+        assert "api-auth" in app.fleet.agents
+        await type_keys(scenes, pilot, LEADER, "x", "enter")
+        assert "api-auth" not in app.fleet.agents
+        assert app.focused_agent == "tests"
+        await type_keys(scenes, pilot, LEADER, "6", LEADER, "x")
+        assert "docs" not in app.fleet.agents
+        assert app.screen is app.deck_screen
+
+
+async def test_a_refused_rename_says_why_in_the_dialog(on_peer, scenes):
+    peer = scenes.fleet()
+    async with on_peer(peer) as (app, pilot):
+        await type_keys(scenes, pilot, LEADER, "r")
+        peer.refuse = Refused("session 'shop' has an agent 'tests' already", hint="choose another name")
+        await type_keys(scenes, pilot, "enter")
+        assert "already" in str(app.screen.query_one("#problem").render())
+        await type_keys(scenes, pilot, *"-2", "enter")
+        assert app.screen is app.deck_screen
+        assert app.fleet.agents["api-auth"].name == "api-auth-2"
+
+
+async def test_an_agent_is_started_with_what_was_filled_in(on_peer, scenes):
+    peer = scenes.fleet()
+    async with on_peer(peer) as (app, pilot):
+        await type_keys(scenes, pilot, LEADER, "n")
+        await type_keys(scenes, pilot, "right", "right", "tab", *"mine", "tab", "tab", *"top -d 1", "enter")
+        method, path, body = peer.asked[-1] if peer.asked[-1][0] == "POST" else peer.asked[-2]
+        assert (method, path) == ("POST", "/v1/agents")
+        assert body["profile"] == "custom"
+        assert body["argv"] == ["top", "-d", "1"]
+        assert (body["name"], body["session"], body["adapter"], body["worktree"]) == ("mine", "shop", "native", False)
+        assert body["workspace"] == "/home/ada/src/shop"
+        assert (body["cols"], body["lines"]) == (62, 21)
+        assert app.focused_agent == "mine"
+
+
+async def test_the_palette_finds_agents_and_actions(on_peer, scenes):
+    peer = scenes.fleet()
+    async with on_peer(peer) as (app, pilot):
+        await type_keys(scenes, pilot, LEADER, "p", *"seo", "enter")
+        assert app.focused_agent == "seo"
+        await type_keys(scenes, pilot, LEADER, "p", *"zoom", "enter")
+        assert app.arrangement.zoom
+        await type_keys(scenes, pilot, LEADER, "p", *"qqqq", "enter", "escape")
+        assert app.screen is app.deck_screen
+
+
+async def test_the_layout_is_kept_with_the_session(on_peer, scenes, until):
+    peer = scenes.fleet()
+    async with on_peer(peer) as (app, pilot):
+        await type_keys(scenes, pilot, LEADER, "g", LEADER, "3", LEADER, "z")
+        await until(pilot, lambda: peer.sessions[0]["layout"], "the layout stored")
+    again = scenes.fleet()
+    again.sessions[0]["layout"] = peer.sessions[0]["layout"]
+    async with on_peer(again) as (app, _):
+        assert app.focused_agent == "shell"
+        assert app.arrangement.zoom
+
+
+async def test_nobody_answers_then_somebody_does(on_peer, scenes):
+    peer = scenes.fleet()
+    async with on_peer(peer) as (app, pilot):
+        before = text_of(app, "api-auth")
+        peer.phase("lost", "the orchestrator ended; the agents go on")
+        await scenes.settle(pilot)
+        assert text_of(app, "api-auth") == before
+        assert app.deck_screen.keys.lead == "orchestrator restarting; the agents run on"
+        await type_keys(scenes, pilot, "x")
+        assert peer.typed == {}
+        assert "dropped" in app.deck_screen.keys.note
+        peer.add("late", "shop", "hello")
+        watches = len(sent(peer, frames.Watch))
+        peer.phase("up")
+        await scenes.settle(pilot)
+        assert "late" in app.fleet.agents
+        assert len(sent(peer, frames.Watch)) > watches
+
+
+async def test_a_stopped_orchestrator_is_started_again_on_request(on_peer, scenes):
+    peer = scenes.fleet()
+    async with on_peer(peer) as (_, pilot):
+        peer.phase("stopped", "the orchestrator was stopped", "quarterdeck ls starts it")
+        await type_keys(scenes, pilot, LEADER, "p", *"reconnect", "enter")
+        assert peer.revived == 1
+
+
+async def test_a_restore_worth_telling_is_told_once(on_peer, scenes):
+    peer = scenes.fleet()
+    peer.report = {
+        "wall_ns": scenes.NOW,
+        "rebooted": True,
+        "worth_telling": True,
+        "outcomes": [{"agent": "images", "name": "images", "action": "waiting", "detail": "rebooted"}],
+    }
+    async with on_peer(peer) as (app, pilot):
+        assert app.screen is not app.deck_screen
+        await type_keys(scenes, pilot, "a")
+        assert ("POST", "/v1/restore") in [call[:2] for call in peer.asked]
+        assert app.screen is app.deck_screen
+        peer.phase("up")
+        await scenes.settle(pilot)
+        assert app.screen is app.deck_screen
+
+
+HOSTILE = "[bold red]x[/] \x1b[2J\x1b]0;evil\x07 \u202eabc\u2066 \x9b31m a\nb " + "z" * 500
+
+
+async def test_hostile_text_is_shown_as_text(on_peer, scenes):
+    peer = scenes.Peer()
+    peer.session(HOSTILE)
+    peer.sessions[0] |= {"id": "s", "workspace": "/home/ada/src/shop"}
+    peer.add("a", "s", "hi", name=HOSTILE, title=HOSTILE, reason=HOSTILE, status="failed",
+             worktree={"branch": HOSTILE}, argv=[HOSTILE], profile=HOSTILE)  # fmt: skip
+    async with on_peer(peer, (200, 40)) as (app, pilot):
+        peer.trouble("a", "full", HOSTILE, HOSTILE)
+        await scenes.settle(pilot)
+        await type_keys(scenes, pilot, LEADER, "r")
+        await type_keys(scenes, pilot, "escape", LEADER, "p", "escape", LEADER, "s", "escape")
+        picture = app.export_screenshot()
+        lines = [
+            widget.render_line(y).text for widget in (app.deck_screen.top, app.deck_screen.roster) for y in range(1)
+        ]
+        for text in (*lines, text_of(app, "a"), app.deck_screen.keys.render_line(0).text):
+            assert not any((ord(char) < 32 and char != "\n") or 0x7F <= ord(char) < 0xA0 for char in text)
+            assert "\u202e" not in text
+        assert "bold" in picture
+
+
+async def test_times_cost_one_timer(on_peer, scenes):
+    peer = scenes.fleet()
+    async with on_peer(peer) as (app, pilot):
+        roster = app.deck_screen.roster
+        app.clock.advance(3600)
+        app._tick()
+        await scenes.settle(pilot)
+        assert "15:02" in app.deck_screen.top.render_line(0).text
+        await pilot.resize_terminal(250, 60)
+        await scenes.settle(pilot)
+        assert "1 h" in roster.render_line(2).text
+
+
+async def test_an_agent_that_appears_or_vanishes_elsewhere(on_peer, scenes):
+    peer = scenes.fleet()
+    async with on_peer(peer) as (app, pilot):
+        peer.add("fresh", "shop", "from a script")
+        peer.happen("agent.created", "fresh")
+        await scenes.settle(pilot)
+        assert "fresh" in app.members
+        peer.remove("fresh")
+        await scenes.settle(pilot)
+        assert "fresh" not in app.members
+        peer.change("tests", status="exited", exit_code=1)
+        await scenes.settle(pilot)
+        assert app.fleet.agents["tests"].status == "exited"
+
+
+@pytest.mark.parametrize("size", [(60, 15), (80, 24), (120, 40), (250, 60), (400, 100)])
+async def test_lines_fill_every_size_exactly(on_peer, scenes, size):
+    peer = scenes.fleet()
+    async with on_peer(peer, size) as (app, _):
+        screen = app.deck_screen
+        widgets = [screen.top, screen.keys, screen.roster, *screen.panels[: len(app.shown)]]
+        for widget in widgets:
+            width, height = widget.outer_size
+            assert width > 0
+            assert height > 0
+            for y in range(height):
+                line = widget.render_line(y)
+                assert line.cell_length == width
+                assert sum(segment.cell_length for segment in line) == width
