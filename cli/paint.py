@@ -100,11 +100,11 @@ def showable_link(link: str) -> str:
     return link if fits and link.isascii() and link.isprintable() and " " not in link else ""
 
 
-def draw(row: Row, cols: int, rich: bool = True, links: bool = True) -> str:
+def draw(row: Row, cols: int, rich: bool = True, *, edge: bool = False) -> str:
     """``row`` from its first cell, cut at ``cols`` cells, rest of the line cleared; pen and link end reset.
 
     After text that is not plain ASCII the column is set again, so that a terminal which measures a character
-    differently cannot shift what follows.
+    differently cannot shift what follows. ``edge``: the terminal ends at ``cols`` and does not wrap.
     """
     out: list[str] = []
     pen, open_link, x, sure = PLAIN, "", 0, True
@@ -116,15 +116,15 @@ def draw(row: Row, cols: int, rich: bool = True, links: bool = True) -> str:
             text, width = _crop(text, cols - x)
         if not sure:
             out.append(f"\x1b[{x + 1}G")
-        link = showable_link(run.link) if links else ""
+        link = showable_link(run.link)
         if link != open_link:
             out.append(f"\x1b]8;;{link}\x1b\\")
             open_link = link
         if run.style != pen:
             out.append(sgr(run.style, rich))
             pen = run.style
-        out.append(text)
         x += width
+        out.append(_at_edge(text, cols) if edge and x == cols else text)
         sure = text.isascii() and len(text) == width
     if open_link:
         out.append("\x1b]8;;\x1b\\")
@@ -134,6 +134,19 @@ def draw(row: Row, cols: int, rich: bool = True, links: bool = True) -> str:
         # in the last column the cursor still stands on the cell it drew, and clearing would erase that
         out.append(f"\x1b[{x + 1}G\x1b[K" if not sure else "\x1b[K")
     return "".join(out)
+
+
+def _at_edge(text: str, cols: int) -> str:
+    """``text`` that ends in the last column, its last character's combining marks kept on that character.
+
+    Where a terminal does not wrap, the cursor stays on the last cell, and a mark would go to the one before it.
+    """
+    base = len(text) - 1
+    while base > 0 and not cells(text[base]):
+        base -= 1
+    if base == len(text) - 1:
+        return text
+    return f"{text[:base]}\x1b[{cols - cells(text[base]) + 1}G\x1b[?7h{text[base:]}\x1b[?7l"
 
 
 def _crop(text: str, width: int) -> tuple[str, int]:
@@ -193,7 +206,7 @@ class Painter:
         out = [BEGIN]
         if changed:
             out.append("\x1b[?25l\x1b[m")
-            out += [f"\x1b[{y + 1};1H{draw(wanted[y], self.cols, self.rich)}" for y in changed]
+            out += [f"\x1b[{y + 1};1H{draw(wanted[y], self.cols, self.rich, edge=True)}" for y in changed]
         out += [place, END]
         self._shown, self._cursor = list(wanted), place
         return "".join(out)

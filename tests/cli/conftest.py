@@ -83,6 +83,11 @@ class Quarterdeck:
             lambda: screen if text in (screen := client.request("GET", path)) else "", seconds, f"{text!r} on {agent}"
         )
 
+    def log(self):
+        """What the orchestrator has written."""
+        files = [self.paths.log, self.paths.log.with_suffix(".err")]
+        return "".join(file.read_text()[-6000:] for file in files if file.exists())
+
     def processes(self):
         """Pids of living processes that name this state folder."""
         mark, found = os.fsencode(self.home), []
@@ -203,7 +208,14 @@ def one_for_all():
 def shared(one_for_all):
     """The command line with the orchestrator these tests share; it has no agents and no sessions."""
     yield one_for_all
-    client = Client(one_for_all.paths)
+    try:
+        clean(one_for_all)
+    except Exception as error:
+        raise AssertionError(f"{error}; the orchestrator's log:\n{one_for_all.log()}") from error
+
+
+def clean(deck):
+    client = Client(deck.paths)
     for agent in client.request("GET", "/v1/agents"):
         if agent["adopted"]:
             client.request("POST", f"/v1/agents/{agent['id']}/release")

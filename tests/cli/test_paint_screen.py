@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cli.output import plain
 from cli.paint import Painter
 from quarterdeck.rows import Row
 from terminals.screen import Screen
@@ -42,7 +43,7 @@ def rows_of(screen):
 
 
 def texts(rows):
-    return [row.text.rstrip() for row in rows]
+    return [plain(row.text).rstrip() for row in rows]
 
 
 def styles(rows):
