@@ -278,7 +278,7 @@ class Fold:
 
     async def _tell_missing(self, start: int, end: int, reason: str) -> None:
         async with self._lane:
-            self._screen.missing(f"[{end - start:,} bytes of output are missing here: {reason}]")
+            self._screen.missing(end - start, reason)
             self._fed = max(self._fed, end)
         self._redraw = True
         self._listener.gap(start, end, reason)

@@ -45,7 +45,7 @@ class Transcript:
                 self._screen.resize(cols, lines)
                 yield from self._scrolled()
             case journal.Gap(start, end, reason):
-                self._screen.missing(f"[{end - start:,} bytes of output are missing here: {reason}]")
+                self._screen.missing(end - start, reason)
                 yield from self._scrolled()
 
     def rest(self) -> list[str]:

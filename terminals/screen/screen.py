@@ -140,8 +140,14 @@ class Screen:
             self._emulator.resize(cols, lines)
         return self._taken().replies
 
-    def missing(self, notice: str) -> None:
-        """Bytes are missing here: leave whatever sequence was open and print a line that says so."""
+    def missing(self, count: int, reason: str) -> None:
+        """Leave whatever sequence was open and print a line that says that ``count`` bytes are not there, and why.
+
+        After a power cut nobody knows how many there were: offsets are skipped so that none is ever used twice.
+        """
+        notice = f"[{count:,} bytes of output are missing here: {reason}]"
+        if reason == "lost":
+            notice = "[what was printed in the last moments before the machine stopped may be missing here]"
         self._scanner.reset()
         # CAN ends any sequence; a pending synchronized update would hide the notice.
         self.feed(b"\x18\x1b[?2026l\x1b[0m")
