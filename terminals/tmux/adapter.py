@@ -160,6 +160,9 @@ class TmuxAdapter:
         except Unreachable as error:
             if await asyncio.to_thread(files.locked, os.fspath(folder / files.LOCK)):
                 raise
+            if record.adopted and found.piped and not socket.exists():
+                # its writer ended in order: with the pipe
+                raise await self._gone(record, folder, "its output was taken over by another pipe") from error
             if found.dead:
                 await self._bury(server, record, folder, found)
                 raise await self._gone(record, folder, "its program has ended") from error
@@ -379,7 +382,10 @@ def socket_path(server: str, environ: Mapping[str, str] = os.environ) -> Path:
 
 def _ask(server: libtmux.Server, pane: str, path: Path) -> dict[str, str]:
     """What a user's server tells of a pane. Raises NotFound, or Broken for a server that is too old."""
-    answer = server.cmd("display-message", "-p", "-t", pane, "\t".join(f"#{{{name}}}" for name in _FACTS))
+    # display-message takes another pane for one it cannot find
+    answer = server.cmd("capture-pane", "-p", "-S", "0", "-E", "0", "-t", pane)
+    if not answer.stderr:
+        answer = server.cmd("display-message", "-p", "-t", pane, "\t".join(f"#{{{name}}}" for name in _FACTS))
     values = "\n".join(answer.stdout).split("\t", len(_FACTS) - 1)
     if answer.stderr or len(values) != len(_FACTS) or not values[0].startswith("%"):
         why = safe(" ".join(answer.stderr)) or "no such pane"

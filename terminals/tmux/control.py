@@ -84,14 +84,14 @@ class Control:
     async def connect(
         cls, tmux: str, socket: Path, session: str, *, environ: Mapping[str, str], note: Note, lost: Callable[[], None]
     ) -> Control:
-        """Attach to ``session`` of the server at ``socket`` without output and without a say in window sizes.
+        """Attach to ``session`` ("" for any) of a server, without output and without a say in window sizes.
 
         ``note`` gets the notifications, ``lost`` is called once when the client ends without :meth:`aclose`.
         Raises :class:`Unreachable` when there is no such server or session.
         """
         process = await asyncio.create_subprocess_exec(
             *(tmux, "-u", "-N", "-S", os.fspath(socket), "-C"),
-            *("attach-session", "-f", "no-output,ignore-size", "-t", session),
+            *("attach-session", "-f", "no-output,ignore-size", *(("-t", session) if session else ())),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,

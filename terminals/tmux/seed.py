@@ -128,7 +128,9 @@ def draw(
         x, y = numbers["alternate_saved_x"], numbers["alternate_saved_y"]
         out.append(b"\x1b[%d;%dH\x1b[?1049h\x1b[H\x1b[2J" % ((y + 1, x + 1) if y < lines else (1, 1)))
         out.append(_placed(screen))
-    out += [on if flags[name] == "1" else off for name, (on, off) in _FLAGS.items() if flags[name] in ("0", "1")]
+    # resets first: to emulators the mouse modes are one, and the last word counts
+    out += [off for name, (_, off) in _FLAGS.items() if flags[name] == "0"]
+    out += [on for name, (on, _) in _FLAGS.items() if flags[name] == "1"]
     if title:
         out.append(b"\x1b]2;" + _CONTROL.sub(" ", title).encode("utf-8", "replace") + b"\x1b\\")
     top, bottom = numbers["scroll_region_upper"], numbers["scroll_region_lower"]

@@ -61,8 +61,8 @@ class Pane(Protocol):
     def look_again(self) -> None:
         """Something may have changed unseen: its window's layout, or the control client was away."""
 
-    def server_lost(self, reason: str) -> None:
-        """The server is gone, and the pane with it."""
+    def server_lost(self, reason: str, *, orderly: bool) -> None:
+        """The server is gone, and the pane with it. ``orderly``: it said goodbye, as when its last pane ended."""
 
 
 class TmuxServer:
@@ -76,6 +76,7 @@ class TmuxServer:
         self._lock = asyncio.Lock()
         self._panes: dict[str, Pane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._farewell = False
 
     @property
     def tmux(self) -> str:
@@ -113,7 +114,18 @@ class TmuxServer:
 
     def forget(self, pane_id: str) -> None:
         """The end of :meth:`follow`."""
-        self._panes.pop(pane_id, None)
+        if self._panes.pop(pane_id, None) is not None and not self._panes:
+            self.idle()
+
+    def idle(self) -> None:
+        """The last terminal was forgotten: a user's server is left."""
+        self._spawn(self._leave())
+
+    async def _leave(self) -> None:
+        async with self._lock:
+            if not self._panes and self._control is not None:
+                control, self._control = self._control, None
+                await control.aclose()
 
     @property
     def panes(self) -> int:
@@ -135,10 +147,10 @@ class TmuxServer:
             return self._control
         environ = tool.environment()
         tmux = await asyncio.to_thread(tool.find)
+        self._farewell = False
         control = await Control.connect(
-            tmux, self.socket, f"={self.session}" if self.session == SESSION else self.session,
-            environ=environ, note=self._note, lost=self._lost,
-        )  # fmt: skip
+            tmux, self.socket, self.session, environ=environ, note=self._note, lost=self._lost
+        )
         try:
             found = identity(int(await control.one("display-message -p '#{pid}'")))
         except BaseException:
@@ -156,6 +168,8 @@ class TmuxServer:
         if name in ("layout-change", "window-close", "unlinked-window-close"):
             for pane in list(self._panes.values()):
                 pane.look_again()
+        elif name == "exit":
+            self._farewell = True
 
     def _lost(self) -> None:
         if self._panes:
@@ -163,25 +177,34 @@ class TmuxServer:
 
     async def _recover(self) -> None:
         """The control client ended: connect again while the server lives, else tell its panes."""
+        orderly = self._farewell
         for turn in range(_RECONNECTS):
             if self.process is None or not alive(self.process):
                 break
             try:
                 await self.connect()
             except (Unreachable, TmuxError):
-                # a server that is ending, or is short of descriptors
+                # a server that is ending, or short of descriptors; or a user's session ended, and others are there
+                self._session_ended()
                 await asyncio.sleep(0.05 * 2**turn)
                 continue
             for pane in list(self._panes.values()):
                 pane.look_again()
             return
         lives = self.process is not None and alive(self.process)
-        self._all_lost("the tmux server does not answer" if lives else "the tmux server was killed")
+        if lives:
+            self._all_lost("the tmux server does not answer")
+        else:
+            self._all_lost("the tmux server was ended" if orderly else "the tmux server was killed", orderly=orderly)
 
-    def _all_lost(self, reason: str) -> None:
+    def _session_ended(self) -> None:
+        """The session attached to may be no more: any other of the same server tells as much of a pane."""
+        self.session = ""
+
+    def _all_lost(self, reason: str, *, orderly: bool = False) -> None:
         panes, self._panes = self._panes, {}
         for pane in panes.values():
-            pane.server_lost(reason)
+            pane.server_lost(reason, orderly=orderly)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work, name="tmux server")
@@ -193,8 +216,14 @@ class PrivateServer(TmuxServer):
     """The server of one state folder, with its own socket and configuration in ``run``; started when first needed."""
 
     def __init__(self, run: Path) -> None:
-        super().__init__(run / "tmux.sock", SESSION)
+        super().__init__(run / "tmux.sock", f"={SESSION}")
         self.config = run / "tmux.conf"
+
+    def idle(self) -> None:
+        """Stay connected: the next agent comes here."""
+
+    def _session_ended(self) -> None:
+        """There is no other session."""
 
     async def start(self) -> Control:
         """Have it running and be connected. Raises Broken (no tmux, or too old, or it does not start)."""

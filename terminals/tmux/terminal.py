@@ -30,8 +30,8 @@ from terminals.tmux.server import TmuxServer
 LINGER = 10.0
 """Seconds without output after which a terminal that something else keeps open is given up once its program ended."""
 LINGER_LIMIT = 300.0
-STATUS_TRIES = 5
-"""Times tmux is asked for an exit status before the pane's end is waited for: it reaps in one of its next turns."""
+STATUS_TRIES = 8
+"""Times tmux is asked for an exit status before the pane's end is waited for, within a quarter of a second."""
 ENDED_WITHIN = 10.0
 _PIPE_ENDS_WITHIN = 2.0
 _LOOK_EVERY = 0.02
@@ -123,7 +123,8 @@ class TmuxTerminal:
         self._exit: Exit | None = None
         self._over = asyncio.Event()
         self._lost_because = ""
-        self._writer_gone = False
+        self._writer_gone = self._pipe_closed = False
+        self._left = False
         self._writer_over = asyncio.Event()
         self._closing = self._detached = False
         self._typing = asyncio.Lock()
@@ -294,14 +295,13 @@ class TmuxTerminal:
         loop = asyncio.get_running_loop()
         began = loop.time()
         stages = [(0.0, signals.SIGHUP), (grace / 2, signals.SIGTERM), (grace, signals.SIGKILL)]
-        while not self._over.is_set() and loop.time() < began + grace + _PIPE_ENDS_WITHIN:
+        while loop.time() < began + grace + _PIPE_ENDS_WITHIN:
             left = members(self.record.child.pid)
             if not left and not alive(self.record.child):
                 break
             while stages and loop.time() >= began + stages[0][0]:
                 _end(left, stages.pop(0)[1])
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._over.wait(), _LOOK_EVERY)
+            await asyncio.sleep(_LOOK_EVERY)
         self.look_again()
         try:
             async with asyncio.timeout(ENDED_WITHIN):
@@ -333,14 +333,18 @@ class TmuxTerminal:
 
     # what happens to it
 
-    def server_lost(self, reason: str) -> None:
-        self._lost_because = self._lost_because or reason
+    def server_lost(self, reason: str, *, orderly: bool) -> None:
+        if orderly and self.record.adopted:
+            # a user's server ends with its last program, which may well be this one
+            self._left = True
+        else:
+            self._lost_because = self._lost_because or reason
         self.look_again()
 
-    def writer_gone(self, channel: Channel) -> None:
+    def writer_gone(self, channel: Channel, *, pipe_ended: bool) -> None:
         """The writer ended with the pipe, or was killed."""
         if channel is self._channel:
-            self._writer_gone = True
+            self._writer_gone, self._pipe_closed = True, pipe_ended
             self._writer_over.set()
             self.look_again()
 
@@ -371,7 +375,7 @@ class TmuxTerminal:
 
     async def _settle_once(self) -> None:
         try:
-            found = None if self._lost_because else await self._look()
+            found = None if self._lost_because or self._left else await self._look()
         except Unreachable:
             await self._server_gone()
             return
@@ -400,7 +404,7 @@ class TmuxTerminal:
 
     async def _mend(self, found: Look) -> None:
         """The writer is gone and the program lives: what it printed meanwhile is a hole."""
-        if self.record.adopted and found.piped:
+        if self.record.adopted and found.piped and self._pipe_closed:
             await self._finish_lost("its output was taken over by another pipe of its tmux")
             return
         try:
@@ -438,10 +442,11 @@ class TmuxTerminal:
                 self._watcher.exited(self._exit)
             found = await self._wait_for_the_end(found)
         except Unreachable:
-            self._lost_because = "" if self._exit else "the tmux server was killed"
-            if self._lost_because:
+            if self._exit is None and not self._left:
+                self._lost_because = "the tmux server was killed"
                 await self._server_gone()
                 return
+            self._exit = self._exit or Exit(code=None, offset=self._offset, end=-1, wall_ns=wall_ns)
         assert self._exit is not None
         if self._exit.code is None and found is not None:
             self._exit = dataclasses.replace(self._exit, code=found.code)
@@ -456,7 +461,15 @@ class TmuxTerminal:
                 # tmux loses a SIGCHLD now and then while it forks, and would leave its children unreaped until the next
                 with contextlib.suppress(OSError):
                     os.kill(self.record.server.pid, signals.SIGCHLD)
+                await asyncio.sleep(0.001 * 2**turn)
             found = await self._look()
+        if self.record.adopted:
+            # nothing tells when a user's tmux keeps the dead pane; its end follows at once
+            for turn in range(STATUS_TRIES):
+                if found is None or found.dead:
+                    break
+                await asyncio.sleep(0.001 * 2**turn)
+                found = await self._look()
         return found
 
     async def _wait_for_the_end(self, found: Look | None) -> Look | None:
@@ -573,10 +586,10 @@ class _Following:
             self._terminal.watcher.resized(offset, cols, lines)
 
     def exited(self, how: Exit) -> None:
-        self._terminal.writer_gone(self._channel)
+        self._terminal.writer_gone(self._channel, pipe_ended=True)
 
     def lost(self, reason: str) -> None:
-        self._terminal.writer_gone(self._channel)
+        self._terminal.writer_gone(self._channel, pipe_ended=False)
 
 
 def write_exit(folder: Path, how: Exit, boot: str) -> None:

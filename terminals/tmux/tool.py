@@ -34,7 +34,8 @@ def find() -> str:
         raise Broken("tmux is not installed; nothing was started", hint=_INSTALL)
     try:
         new_enough, found = has_gte_version(OLDEST, tmux_bin=path), get_version_str(tmux_bin=path)
-    except (exc.LibTmuxException, OSError) as error:
+    except (exc.LibTmuxException, OSError, IndexError, ValueError) as error:
+        # libtmux takes what ``tmux -V`` says apart without looking
         raise Broken(f"{path} does not work: {error}; nothing was started", hint=_INSTALL, path=path) from error
     if not new_enough:
         # libtmux remembers versions; the next try must see a newer one

@@ -204,7 +204,7 @@ class Deck:
             capture_output=True, text=True, env=environ, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
+        return done.stdout.rstrip()
 
     def user_pane(self, *argv: str, size: tuple[int, int] = (80, 24)) -> str:
         """A pane in a session of the user's own server."""
