@@ -72,6 +72,12 @@ class AgentInfo:
         )
 
     @property
+    def kind(self) -> str:
+        """What runs, in a word: the profile, or for any command its program."""
+        program = self.command.partition(" ")[0].rpartition("/")[2]
+        return program[:40] if self.profile == "custom" and program else self.profile
+
+    @property
     def alive(self) -> bool:
         """Whether a program runs for it."""
         return self.status in ALIVE

@@ -13,11 +13,12 @@ from typing import NamedTuple
 from rich.color import Color, ColorSystem
 from rich.style import Style as RichStyle
 
-from quarterdeck.rows import BOLD, DEFAULT, DIM, HIDDEN, INVERSE, ITALIC, OVERLINE, RGB, STRIKE, UNDERLINE_SHIFT, Style
-from themes import Theme
+from quarterdeck.rows import BOLD, DEFAULT, DIM, HIDDEN, INVERSE, ITALIC, OVERLINE, RGB, STRIKE, Style
+from themes import ROLES, Theme
 
 _CUBE = (0, 95, 135, 175, 215, 255)
-UNDERLINED = 1 << UNDERLINE_SHIFT
+FOCUS_SHARE = 0.2
+"""Share of the accent in the ground of the focused panel's title."""
 
 
 class Ink(NamedTuple):
@@ -47,6 +48,8 @@ def mix(one: int, other: int, share: float) -> int:
 class Palette:
     """All inks of one theme on one outer terminal. ``system`` None means no colour at all (``NO_COLOR``).
 
+    ``roles`` are the theme's colours and ``focus``, the ground of the focused panel's title.
+
     ``faded`` draws everything half-way to the background: the last screens while nobody answers.
     """
 
@@ -57,6 +60,9 @@ class Palette:
         self.system = system
         self.faded = faded
         self.ink = lru_cache(maxsize=4096)(self._ink)
+        colors = theme.colors
+        self.roles = {role: getattr(colors, role) for role in ROLES}
+        self.roles["focus"] = mix(colors.accent, colors.background, FOCUS_SHARE)
 
     def color(self, value: int, default: int) -> int:
         """``0xrrggbb`` of a colour as rows carry it."""
@@ -68,8 +74,7 @@ class Palette:
 
     def role(self, fg: str = "text", bg: str = "background", attrs: int = 0) -> Style:
         """A style in the theme's own colours."""
-        colors = self.theme.colors
-        return Style(RGB | getattr(colors, fg), RGB | getattr(colors, bg), attrs)
+        return Style(RGB | self.roles[fg], RGB | self.roles[bg], attrs)
 
     def _ink(self, style: Style) -> Ink:
         colors = self.theme.colors

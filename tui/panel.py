@@ -207,14 +207,20 @@ class Panel(Canvas):
         cols, lines = self.room
         if surface.up:
             return f"{self.glyphs.up} {surface.up} of {surface.history.count} lines"
-        if surface.known and (surface.cols > cols or surface.lines > lines):
+        wide, high = surface.cols, surface.lines
+        info = self.info
+        if info is not None and not info.alive:  # blank cells of a screen that will not change are no loss
+            lines -= 1
+            high = max((y + 1 for y, row in enumerate(surface.rows) if row.runs), default=0)
+            wide = max((sum(run.cells for run in row.runs) for row in surface.rows), default=0)
+        if surface.known and (wide > cols or high > lines):
             return f"{surface.cols}x{surface.lines} cropped"
         return ""
 
     def _title(self, width: int) -> Line:
         info = self.info
         focused = self.focused_here
-        bg = "raised" if focused else "surface"
+        bg = "focus" if focused else "surface"
         if info is None:
             return self.blank(width, bg)
         mark = self.glyphs.mark if focused else " "
@@ -235,7 +241,7 @@ class Panel(Canvas):
             (f"{number} " if number else "", self.style("accent" if focused else "muted", bg, bold=True)),
             (cut_middle(info.name, max(8, width - cells(right) - 6)), self.style(name_color, bg, bold=True)),
         ]
-        for text in (info.profile, "tmux" if info.adapter == "tmux" else "", info.branch):
+        for text in (info.kind, "tmux" if info.adapter == "tmux" else "", info.branch):
             if text and cells(left) + cells(right) + len(text) + 3 < width:
                 left.append((f"  {text}", self.style("muted", bg)))
         return compose(width, left, right, self.palette, self.style(bg=bg))

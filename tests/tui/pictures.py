@@ -19,7 +19,7 @@ async def draw(folder: Path, names: list[str]) -> None:
     scenes = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(scenes)
     if names == ["--docs"]:
-        (folder / "quarterdeck.svg").write_text(await scenes.picture("grid", (160, 44)), encoding="utf-8")
+        (folder / "quarterdeck.svg").write_text(await scenes.picture("grid", (200, 48)), encoding="utf-8")
         return
     for name in names or scenes.SCENES:
         for word, size in scenes.SIZES.items():

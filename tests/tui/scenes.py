@@ -59,7 +59,7 @@ PYTEST = (
     "collected 212 items\n\n"
     "tests/search/test_index.py \x1b[32m....................\x1b[0m\x1b[32m              [  9%]\x1b[0m\n"
     "tests/search/test_query.py \x1b[32m..........\x1b[33ms\x1b[32m.......                [ 17%]\x1b[0m\n"
-    "tests/cart/test_owner.py \x1b[32m......\x1b[31mF\x1b[32m....\x1b[31m                  [ 22%]\x1b[0m\n"
+    "tests/cart/test_owner.py \x1b[32m......\x1b[31mF\x1b[32m....\x1b[31m                         [ 22%]\x1b[0m\n"
     "tests/cart/test_total.py \x1b[32m...........\x1b[0m"
 )
 SHELL = (

@@ -235,6 +235,9 @@ def test_built_in_themes_are_readable(name):
         for ground in ("background", "surface", "raised"):
             assert themes.contrast(getattr(colors, text), getattr(colors, ground)) >= 4.5
     assert themes.contrast(colors.on_accent, colors.accent) >= 4.5
+    focus = Palette(theme).roles["focus"]
+    for text in ("text", "muted", "accent", "warm", "calm"):
+        assert themes.contrast(getattr(colors, text), focus) >= 4.5
 
 
 def test_a_users_theme_wins_and_a_broken_one_says_where(tmp_path):
