@@ -60,10 +60,7 @@ def _leave_everything() -> None:
         os.setsid()
     os.chdir("/")
     os.umask(0o077)
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGTSTP, signal.SIGUSR1):
-        signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    become_subreaper("qd-holder")
+    become_subreaper()
 
 
 def _answer(connection: socket.socket | None, value: dict[str, Any]) -> None:

@@ -73,11 +73,13 @@ def ask(parent: str, request: dict[str, Any]) -> dict[str, Any] | None:
 def record_here(request: dict[str, Any]) -> None:
     """Fork the writer from this process. The lock decides, should a parent have made one after all."""
     from terminals.holder import birth
+    from terminals.holder.system import ignore_signals
 
     umask = os.umask(0o077)
     if os.fork():
         return
     try:
+        ignore_signals()
         source = os.dup(0)
         nothing = os.open(os.devnull, os.O_RDWR)
         for handle in (0, 1, 2):

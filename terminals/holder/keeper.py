@@ -96,7 +96,6 @@ class Keeper:
         os.set_blocking(wake, False)
         os.set_blocking(self._wake_write, False)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
         self._listener.setblocking(False)
         self._selector.register(wake, selectors.EVENT_READ, lambda _events: self._reap(wake))
         self._selector.register(self._listener, selectors.EVENT_READ, lambda _events: self._accept())

@@ -8,6 +8,7 @@ a dead parent nor a dead orchestrator can lose or swap an answer.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import selectors
 import signal
@@ -16,7 +17,7 @@ import time
 from typing import Any
 
 from terminals.holder import birth, wire
-from terminals.holder.system import become_subreaper
+from terminals.holder.system import be_called, become_subreaper, ignore_signals
 
 REQUEST_LIMIT = 16 << 20
 """Bytes of one request; an environment may take a few megabytes."""
@@ -52,18 +53,20 @@ class Parent:
 
     def run(self) -> None:
         """Serve requests and reap holders."""
-        become_subreaper("qd-parent")
+        become_subreaper()
+        be_called("qd-holder")
+        ignore_signals()
         for handle in (self._wake, self._wake_write):
             os.set_blocking(handle, False)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
         self._listener.setblocking(False)
         self._control.setblocking(False)
         self._selector.register(self._wake, selectors.EVENT_READ, self._reap)
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
         self._selector.register(self._control, selectors.EVENT_READ, None)
+        # What lives now lives for ever: a collection in a holder must not touch, and so copy, what it shares with us.
+        gc.collect()
+        gc.freeze()
         while True:
             due = min((asking.by for asking in self._asking), default=None)
             timeout = None if due is None else max(0.0, due - time.monotonic())

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import itertools
 import os
-import threading
 import time
 from collections.abc import Callable
 from zlib import crc32
@@ -59,7 +59,7 @@ class Writer:
         self._gap: int | None = None
         self._retry_at = 0
         self._unsynced: list[int] = []
-        self._thread: threading.Thread | None = None
+        self._syncing = _thread.allocate_lock()
         self._dirty_ns = 0
         os.makedirs(self.folder, mode=0o700, exist_ok=True)
         found = repair(self.folder, boot_id)
@@ -149,29 +149,29 @@ class Writer:
 
     def sync(self) -> None:
         """Hand what was appended to the disk from a short-lived thread, never on the writing path."""
-        if self._thread is not None and self._thread.is_alive():
+        if not self._syncing.acquire(blocking=False):
             self._dirty_ns = self._monotonic_ns()
             return
         self._dirty_ns = 0
         handles, self._unsynced = self._unsynced, []
         if self._log >= 0:
             handles += [os.dup(self._log), os.dup(self._idx)]
-        self._thread = threading.Thread(target=_sync, args=(handles,), daemon=True)
         try:
-            self._thread.start()
+            # Not threading.Thread: what that touches would be private memory of every holder.
+            _thread.start_new_thread(_sync, (handles, self._syncing))
         except RuntimeError:  # no room for a thread
-            self._thread = None
-            _sync(handles)
+            _sync(handles, self._syncing)
 
     def close(self) -> None:
         """Sync everything and mark the end as orderly. The journal can be opened again."""
         if self._gap is not None:
             self._retry_at = 0
             self._reopen()
-        if self._thread is not None:
-            self._thread.join()
-        if self._log >= 0:
-            _sync([*self._unsynced, os.dup(self._log), os.dup(self._idx)])
+        self._syncing.acquire()
+        if self._log < 0:
+            self._syncing.release()
+        else:
+            _sync([*self._unsynced, os.dup(self._log), os.dup(self._idx)], self._syncing)
             self._unsynced = []
             self._note(form.CLOSED)
             with contextlib.suppress(OSError):
@@ -349,11 +349,14 @@ class Writer:
         self._unsynced = []
 
 
-def _sync(handles: list[int]) -> None:
-    for handle in handles:
-        with contextlib.suppress(OSError):  # a disk that cannot sync must not take the terminal with it
-            os.fdatasync(handle)
-        os.close(handle)
+def _sync(handles: list[int], done: _thread.LockType) -> None:
+    try:
+        for handle in handles:
+            with contextlib.suppress(OSError):  # a disk that cannot sync must not take the terminal with it
+                os.fdatasync(handle)
+            os.close(handle)
+    finally:
+        done.release()
 
 
 def _size(folder: str, start: int) -> int:
