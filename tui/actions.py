@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from quarterdeck.errors import NotFound, QuarterdeckError
 from quarterdeck.text import cut_left, safe
-from themes import load
+from themes import available, load
 from tui.bars import Hint
 from tui.commands import COMMANDS
 from tui.dialogs import Dialog, NewAgentDialog, rename_dialog
@@ -287,9 +287,13 @@ class Actions:
         self._app.leave()
 
     def do_theme(self) -> None:
-        """Dark or light."""
+        """The next theme there is."""
+        names = available(self._app.options.theme_folders)
+        name = (
+            names[(names.index(self._app.theme_name) + 1) % len(names)] if self._app.theme_name in names else names[0]
+        )
         try:
-            self._app.wear(load("light" if self._app.dark else "dark", self._app.options.theme_folders))
+            self._app.wear(load(name, self._app.options.theme_folders))
         except QuarterdeckError as error:
             self.complain("change the theme", error)
 
@@ -306,7 +310,12 @@ class Actions:
         self.run(self._report(always=False), "read the restore report")
 
     async def _report(self, *, always: bool) -> None:
-        report = await self._ask("GET", "/v1/restore")
+        try:
+            report = await self._ask("GET", "/v1/restore")
+        except QuarterdeckError:
+            if always:
+                raise
+            return
         waiting = [o["agent"] for o in report.get("outcomes", ()) if o.get("action") == "waiting"]
         waiting = [a for a in waiting if (info := self._app.fleet.agents.get(a)) is not None and not info.alive]
         if not always and not (report.get("worth_telling") and (waiting or self._fresh(report))):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import signal
 from collections.abc import Awaitable
 from pathlib import Path
 from typing import ClassVar
@@ -42,11 +43,14 @@ from tui.states import PLAIN_GLYPHS, Glyphs
 from tui.surface import Surface
 from tui.ticker import Ticker
 from tui.tiles import Layout
+from tui.times import MINUTE, span
 
 RATE, FOCUSED_RATE = 30, 120
 """Frames a second asked for: of a visible panel, of the focused one."""
 SURFACES = 64
 """Screens kept of agents that are not shown, so that coming back to one is immediate."""
+PASTE_LIMIT = 4 << 20
+"""Characters; as much as a terminal takes in before it must be read."""
 _SYSTEMS = {"truecolor": ColorSystem.TRUECOLOR, "256": ColorSystem.EIGHT_BIT, "standard": ColorSystem.STANDARD}
 
 
@@ -147,6 +151,11 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         """Wall-clock nanoseconds."""
         return self.clock.wall_ns()
 
+    def since(self, began_ns: int) -> str:
+        """How long ago, as shown; nothing that counts seconds where motion is not wanted."""
+        ago = self.now() - began_ns
+        return "<1 m" if self.options.reduced_motion and ago < MINUTE else span(ago)
+
     def digit(self, agent: str) -> str:
         """The digit that jumps to an agent, shown while the leader waits for its key."""
         members = self.members[:9]
@@ -233,9 +242,9 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
             widget.refresh()
 
     @property
-    def dark(self) -> bool:
-        """Whether the theme worn is dark."""
-        return self._worn.dark
+    def theme_name(self) -> str:
+        """The theme worn."""
+        return self._worn.name
 
     async def on_mount(self) -> None:
         """Connect and follow."""
@@ -246,7 +255,15 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
             asyncio.create_task(self._guard(self._follow()), name="tui follows"),
             asyncio.create_task(self._guard(self._keep_listed()), name="tui lists"),
         ]
+        self._heed_signals()
         self.sync()
+
+    def _heed_signals(self) -> None:
+        """Asked to end, give the outer terminal back as it was; a client has nothing else to save."""
+        if not self.is_headless:
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                loop.add_signal_handler(number, self.leave)
 
     async def on_unmount(self) -> None:
         """Disconnect; the agents run on."""
@@ -327,8 +344,6 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
     def _linked(self, state: LinkState) -> None:
         before, self.state = self.state, state
         if state.phase == "up":
-            self._watched.clear()
-            self._sizes.clear()
             self._stale_all = True
             self._reload.set()
         if (before.phase == "up") != (state.phase == "up"):
@@ -353,9 +368,13 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
                         self.actions.report_if_worth()
                 for agent in () if everything else stale:
                     try:
-                        self.fleet.put_agent(await self.link.request("GET", f"/v1/agents/{agent}"))
+                        info = self.fleet.put_agent(await self.link.request("GET", f"/v1/agents/{agent}"))
                     except NotFound:
                         self.fleet.drop_agent(agent)
+                        continue
+                    if info.session not in self.fleet.sessions:
+                        self._stale_all = True
+                        self._reload.set()
             except QuarterdeckError as error:
                 if self.connected:
                     self.say(error.message)
@@ -386,7 +405,8 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
             panel.retitle()
         self._keys()
         self.call_after_refresh(self.cursor_moved)
-        self._ticker.watch([agent.since_ns for agent in self.fleet.agents.values()])
+        calm = self.options.reduced_motion
+        self._ticker.watch([] if calm else [agent.since_ns for agent in self.fleet.agents.values()])
 
     def _choose_session(self) -> None:
         chosen = self.fleet.choose(self._wanted_session, self.workspace)
@@ -449,8 +469,11 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
                 ]
         else:
             where = self.session.name if self.session else self.home_relative(self.workspace)
+            first = [("no agents in ", "text"), (where, "text!"), (" yet", "text")]
+            if self._wanted_session and self.session is None:
+                first = [("no session is called ", "text"), (safe(self._wanted_session, 40), "text!")]
             text = [
-                [("no agents in ", "text"), (where, "text!"), (" yet", "text")],
+                first,
                 [],
                 [(f"{lead} n ", "text!"), ("start one", "muted")],
                 [(f"{lead} s ", "text!"), ("open another session", "muted")],
@@ -619,6 +642,9 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         """Paste into the focused agent."""
         panel = self.focused_panel()
         if panel is None or not text:
+            return
+        if len(text) > PASTE_LIMIT:
+            self.say(f"a paste of {len(text):,} characters is too large; nothing was pasted", seconds=8)
             return
         if panel.surface.up:
             self.look_back(panel, -panel.surface.up)

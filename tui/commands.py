@@ -34,7 +34,7 @@ COMMANDS = (
     Command("again", "a", "again", "start the focused agent again after it ended", "agent"),
     Command("layout", "g", "layout", "a grid, columns, rows, or one at a time", "session"),
     Command("scroll", "pageup", "look back", "look at what has scrolled away", "agent"),
-    Command("theme", "t", "theme", "dark or light"),
+    Command("theme", "t", "theme", "the next theme"),
     Command("rename_session", "", "rename session", "give the open session another name", "session"),
     Command("report", "", "restore report", "what the last start found and did"),
     Command("reconnect", "", "reconnect", "start the orchestrator again and connect"),

@@ -95,10 +95,10 @@ class Fleet:
         self.sessions = {info.id: info for info in map(SessionInfo.of, sessions)}
         self.agents = {info.id: info for info in map(AgentInfo.of, agents)}
 
-    def put_agent(self, data: Mapping[str, Any]) -> None:
+    def put_agent(self, data: Mapping[str, Any]) -> AgentInfo:
         """Take one agent's present state."""
-        info = AgentInfo.of(data)
-        self.agents[info.id] = info
+        info = self.agents[str(data["id"])] = AgentInfo.of(data)
+        return info
 
     def drop_agent(self, agent: str) -> None:
         """Forget an agent that was removed."""

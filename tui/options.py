@@ -20,7 +20,9 @@ from tui.names import leader
 
 LEADER = KeyPress("]", CTRL)
 _LARGEST = 1 << 20
-_WORKSPACE_MAY = ("theme", "plain_glyphs")
+_WORKSPACE_MAY = ("theme", "plain_glyphs", "reduced_motion")
+_NAMES = (*_WORKSPACE_MAY, "leader")
+_TRUE = ("1", "true", "yes", "on")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,8 @@ class Options:
     leader: KeyPress = LEADER
     plain_glyphs: bool = False
     """Signs from ASCII only."""
+    reduced_motion: bool = False
+    """Nothing on the screen moves by itself: no time counts seconds."""
     color: bool = True
     theme_folders: tuple[Path, ...] | None = None
 
@@ -43,8 +47,8 @@ class Options:
         """
         user = _read(user_folder(environ).parent / "config.toml")
         there = _read(workspace / ".quarterdeck" / "config.toml", strict=False) if workspace else {}
-        said = {name: environ[f"QUARTERDECK_{name.upper()}"] for name in ("theme", "leader", "plain_glyphs")
-                if environ.get(f"QUARTERDECK_{name.upper()}")}  # fmt: skip
+        variables = {name: environ.get(f"QUARTERDECK_{name.upper()}") for name in _NAMES}
+        said = {name: value for name, value in variables.items() if value}
         found = {**user, **{name: there[name] for name in _WORKSPACE_MAY if name in there}, **said}
         theme = str(found.get("theme", "auto"))
         if theme == str(there.get("theme", "")) and "theme" not in said and not _exists(theme, environ):
@@ -53,7 +57,8 @@ class Options:
         return cls(
             theme=theme,
             leader=leader(str(found.get("leader", LEADER))),
-            plain_glyphs=glyphs in ("1", "true", "yes", "on") if glyphs else _narrow(environ),
+            plain_glyphs=glyphs in _TRUE if glyphs else _narrow(environ),
+            reduced_motion=str(found.get("reduced_motion", "")).lower() in _TRUE,
             color=not environ.get("NO_COLOR"),
         )
 

@@ -15,7 +15,6 @@ from tui.line import Line, Piece, Span, cells, compose, draw, link_at, marked
 from tui.port import frames
 from tui.states import WAITING, look, word
 from tui.surface import Surface, window
-from tui.times import span
 
 WHEEL_LINES = 3
 _PAINTED = 400
@@ -233,7 +232,7 @@ class Panel(Canvas):
         right += [
             (f" {glyph} ", self.style(state.color, bg)),
             (word(info.status, info.exit_code), self.style(state.color, bg)),
-            (f" {span(self.deck.now() - info.since_ns):>5} ", self.style("muted", bg)),
+            (f" {self.deck.since(info.since_ns):>5} ", self.style("muted", bg)),
         ]
         name_color = "accent" if focused else "text"
         left: list[Span] = [

@@ -9,7 +9,6 @@ from tui.canvas import Canvas
 from tui.fleet import AgentInfo, SessionInfo
 from tui.line import Line, Span, compose
 from tui.states import look, word
-from tui.times import span
 
 WIDE, FOLDED = 36, 18
 """Columns, the separator included."""
@@ -97,7 +96,7 @@ class Roster(Canvas):
         if inner >= WIDE - 1:
             right = [
                 (f"{word(agent.status, agent.exit_code):<{_WORD}} ", self.style(state.color, bg)),
-                (f"{span(self.deck.now() - agent.since_ns):>{_TIME}} ", self.style("muted", bg)),
+                (f"{self.deck.since(agent.since_ns):>{_TIME}} ", self.style("muted", bg)),
             ]
         taken = 3 + (_WORD + _TIME + 3 if right else 1)
         name = cut_middle(agent.name, inner - taken)

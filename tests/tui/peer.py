@@ -180,6 +180,10 @@ class Peer:
         """The connection changes."""
         self.state = LinkState(phase, reason, hint)
         self._put(self.state)
+        if phase == "up":
+            for ident in self._watched:
+                self._watched[ident] = 0
+                self._frame(ident)
 
     def happen(self, kind: str, ident: str = "") -> None:
         """An event."""
