@@ -10,20 +10,15 @@ from typing import Protocol, runtime_checkable
 
 from quarterdeck.errors import Invalid, QuarterdeckError, Unreachable
 from quarterdeck.paths import Paths
-from sessions.model import Agent
+from sessions.model import Agent, Status
 from sessions.supervised import Supervised
+from terminals import journal
 from terminals.adapter import Adapter, Exit, Spawn, Terminal
 from terminals.channel import exit_of
 from terminals.live import Feeder, LiveTerminal
 from terminals.remains import end_remains
-from terminals.screen import stateless_replies
+from terminals.screen import new_life, stateless_replies
 from terminals.snapshot import Snapshot
-
-NEW_LIFE = (
-    b"\x1b[?1049l\x1b[!p\x1b[?1000;1002;1003;1004;1006;2004;2026l\x1b[<99u\x1b[>4m\x1b[?25h\x1b[r\x1b[m"
-    b"\x1b]8;;\x1b\\\r\n\x1b[J\x1b[2m--- started again ---\x1b[m\r\n"
-)
-"""Leaves the alternate screen and the modes of the life before; its text stays above the line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +77,7 @@ class Launcher:
                 lines=agent.lines,
                 replies=stateless_replies(),
                 journal_limit=self._limits.journal,
-                preamble=NEW_LIFE if again else b"",
+                preamble=new_life("--- started again ---") if again else b"",
                 lease=self._limits.lease,
             )
         )
@@ -112,7 +107,10 @@ class Launcher:
         return [who.pid for who in await end_remains(self._paths.agent(agent.id))]
 
     async def open(self, supervised: Supervised, terminal: Terminal | None, snapshot: Snapshot | None) -> LiveTerminal:
-        """Draw the agent's screen from its snapshot and journal, and follow ``terminal`` if there is one."""
+        """Draw the agent's screen from its snapshot and journal, and follow ``terminal`` if there is one.
+
+        What the program reported of itself before the snapshot, or before now where there is none, is not told again.
+        """
         agent = supervised.agent
         folder = self._paths.agent(agent.id)
         live = await LiveTerminal.open(
@@ -124,6 +122,7 @@ class Launcher:
             terminal=terminal,
             snapshot=snapshot,
             history_lines=self._limits.history_lines,
+            reported_upto=None if snapshot or agent.status is Status.STARTING else journal.end(folder / "journal"),
         )
         supervised.live = live
         cols, lines = live.size
