@@ -75,9 +75,10 @@ def value_of(head: Head, body: bytes) -> Any:
     """JSON as values, text as ``str``, else bytes, None for nothing. Raises the error the orchestrator sent."""
     is_json = head.kind.startswith("application/json")
     try:
-        value: Any = body or None
-        if body:
-            value = json.loads(body) if is_json else body.decode() if head.kind.startswith("text/") else body
+        if head.kind.startswith("text/"):
+            value: Any = body.decode()
+        else:
+            value = json.loads(body) if is_json and body else body or None
     except ValueError:
         raise Unreachable("the orchestrator's answer cannot be read") from None
     if head.status >= 400:

@@ -77,7 +77,6 @@ class Lock:
     def release(self) -> None:
         """Let the next one in."""
         if self._handle >= 0:
-            os.ftruncate(self._handle, 0)
             os.close(self._handle)
             self._handle = -1
 

@@ -70,6 +70,7 @@ class Server(uvicorn.Server):
             loop="asyncio",
             lifespan="off",
             access_log=False,
+            proxy_headers=False,
             log_config=None,
             server_header=False,
             date_header=False,

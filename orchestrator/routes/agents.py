@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
@@ -19,11 +20,11 @@ router = APIRouter(prefix="/v1", tags=["agents"])
 
 def view(engine: Engine, agent: Agent) -> AgentView:
     """An agent as the API shows it."""
-    try:
+    session = title = ""
+    with contextlib.suppress(QuarterdeckError):
         session = engine.deck.session(agent.session).name
-    except QuarterdeckError:
-        session = ""
-    return AgentView.of(agent, session)
+        title = engine.deck.live(agent.id).title
+    return AgentView.of(agent, session, title)
 
 
 def report(found: RestoreReport) -> ReportView:

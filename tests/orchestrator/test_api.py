@@ -108,6 +108,14 @@ def test_the_screen_in_three_forms(shared, session):
     assert (red["fg"], red["attrs"]) == (1, 1)
 
 
+def test_a_hostile_title_is_made_safe(shared, session, until):
+    script = "printf '\\033]0;a\\342\\200\\256b [bold]c\\007done'; cat"
+    agent = shared.new("sh", "-c", script, session=session["name"])
+    shared.shows(agent, "done")
+    found = [one for one in ask(shared, "GET", "/v1/agents") if one["id"] == agent["id"]]
+    assert found[0]["title"] == "ab [bold]c"
+
+
 def test_a_write_that_comes_too_late_is_refused(shared, session):
     agent = shared.new("cat", session=session["name"])
     shared.type(agent, text="first")
