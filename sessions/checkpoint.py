@@ -81,6 +81,7 @@ class Checkpointer:
                     continue
                 if snapshot := await agent.live.snapshot():
                     snapshots[name] = snapshot
+                await asyncio.sleep(0)  # a key must not wait for a hundred snapshots
             due = {name: s.offset for name, s in snapshots.items() if s.offset - self._kept.get(name, 0) >= KEEP_STEP}
             try:
                 if snapshots:
