@@ -13,19 +13,16 @@ import signal
 import socket
 import struct
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from terminals.holder import files, wire
 from terminals.holder.client import Client
 from terminals.holder.ledger import Ledger
+from terminals.holder.program import Program
 from terminals.holder.replies import Replies
 from terminals.journal.writer import Writer
-
-if TYPE_CHECKING:
-    from terminals.holder.program import Program
 
 AHEAD = 8 << 20
 """Bytes the journal may be ahead of an orchestrator before the terminal is no longer read."""
@@ -107,9 +104,9 @@ class Keeper:
     def _guarded(self, step: Callable[..., None], *args: Any) -> None:
         try:
             step(*args)
-        except Exception:  # noqa: BLE001  the program must outlive any mistake of ours
+        except Exception as error:  # noqa: BLE001  the program must outlive any mistake of ours
             with contextlib.suppress(OSError), open(f"{self._folder}/holder.error", "a", encoding="utf-8") as log:
-                log.write(traceback.format_exc())
+                log.write(files.words(error) + "\n")
             time.sleep(0.05)
 
     def _turn(self) -> None:
@@ -237,7 +234,9 @@ class Keeper:
         self._news = True
         if self._linger_until is not None and not self._closing:
             self._linger_until = min(time.monotonic() + self._linger, self._linger_end)
-        if main is not None and not self._stalled and self._journal.offset - main.acknowledged > AHEAD:
+        # A pane's output would only pile up in tmux's memory.
+        slow = self._program is not None and main is not None and self._journal.offset - main.acknowledged > AHEAD
+        if slow and not self._stalled:
             self._paused_until = time.monotonic() + STALL
             self._watch_source()
 

@@ -395,8 +395,7 @@ def _ask(server: libtmux.Server, pane: str, path: Path) -> dict[str, str]:
             pane=pane,
         )
     facts = dict(zip(_FACTS, values, strict=True))
-    major, minor = (int("".join(filter(str.isdigit, part)) or 0) for part in (facts["version"] + ".0").split(".")[:2])
-    if (major, minor) < tuple(int(part) for part in tool.OLDEST.split(".")):
+    if tool.numbers(facts["version"]) < tool.numbers(tool.OLDEST):
         raise Broken(f"the tmux server at {path} is {facts['version']}: {tool.OLDEST} or newer is needed")
     return facts
 

@@ -77,6 +77,8 @@ class TmuxServer:
         self._panes: dict[str, Pane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._farewell = False
+        self.paste_raw = "-r"
+        """Options with which ``paste-buffer`` leaves bytes alone in the server's version."""
 
     @property
     def tmux(self) -> str:
@@ -152,13 +154,15 @@ class TmuxServer:
             tmux, self.socket, self.session, environ=environ, note=self._note, lost=self._lost
         )
         try:
-            found = identity(int(await control.one("display-message -p '#{pid}'")))
+            pid, version = (await control.one("display-message -p '#{pid} #{version}'")).split(" ", 1)
+            found = identity(int(pid))
         except BaseException:
             await control.aclose()
             raise
         if found is None:
             await control.aclose()
             raise Unreachable(f"the tmux server at {self.socket} is gone")
+        self.paste_raw = "-r -S" if tool.numbers(version) >= (3, 7) else "-r"
         before, self.process, self._control = self.process, found, control
         if before is not None and before != found:
             self._all_lost("the tmux server was killed")

@@ -20,7 +20,6 @@ from terminals import journal
 from terminals.adapter import Exit, State, Watcher, Written, clamp
 from terminals.channel import Channel, tidy
 from terminals.holder import files
-from terminals.tmux import tool
 from terminals.tmux.control import TmuxError
 from terminals.tmux.input import OPTION, ExtendedKeys, Ledger, Room, typing
 from terminals.tmux.keys import typed
@@ -131,7 +130,7 @@ class TmuxTerminal:
         self._ledger, self._room = Ledger(), Room(found.tty)
         self._ledger.load(found.written)
         self._extended = ExtendedKeys(folder / files.JOURNAL)
-        self._last_id = 0
+        self._in_doubt = False
         self._pidfd = -1
         self._again = False
         self._settling: asyncio.Task[None] | None = None
@@ -173,7 +172,7 @@ class TmuxTerminal:
         self._channel.keep_from(offset)
 
     async def describe(self) -> dict[str, Any]:
-        found = await self._look()
+        found = await self._look() if not self._over.is_set() else None
         facts: dict[str, Any] = {}
         if not self._writer_gone:
             with contextlib.suppress(QuarterdeckError):
@@ -215,11 +214,17 @@ class TmuxTerminal:
 
     async def _type(self, data: bytes, write_id: int | None, if_offset: int | None) -> Written:
         async with self._typing:
-            if write_id is not None and (known := self._ledger.outcome(write_id)) is not None:
+            if write_id is not None and (known := await self._known(write_id)) is not None:
                 return known
-            raw = "-r -S" if await asyncio.to_thread(tool.version_at_least, self._server.tmux, "3.7") else "-r"
-            prepare, commands = typing(self.record.pane, data, raw) if data else ([], [])
+            prepare, commands = typing(self.record.pane, data, self._server.paste_raw) if data else ([], [])
             return await self._do(prepare, commands, len(data), write_id, if_offset)
+
+    async def _known(self, write_id: int) -> Written | None:
+        """What became of a write before; after one without an answer, tmux itself is asked."""
+        if self._in_doubt and (found := await self._look()) is not None:
+            self._ledger.load(found.written)
+            self._in_doubt = False
+        return self._ledger.outcome(write_id)
 
     async def _do(
         self, prepare: list[str], commands: list[str], count: int, write_id: int | None, if_offset: int | None
@@ -247,6 +252,9 @@ class TmuxTerminal:
                 await self._run(*commands, *mark)
         except TmuxError:
             return Written("closed", self._offset)
+        except (Unreachable, asyncio.CancelledError):
+            self._in_doubt = True
+            raise
         return Written("written", self._offset)
 
     async def _position(self) -> int:
@@ -458,7 +466,7 @@ class TmuxTerminal:
             if found is None or found.code is not None:
                 break
             if turn and alive(self.record.server):
-                # tmux loses a SIGCHLD now and then while it forks, and would leave its children unreaped until the next
+                # tmux is deaf to SIGCHLD while libutempter notes a login, and would leave a child unreaped
                 with contextlib.suppress(OSError):
                     os.kill(self.record.server.pid, signals.SIGCHLD)
                 await asyncio.sleep(0.001 * 2**turn)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Mapping
 
@@ -45,9 +46,10 @@ def find() -> str:
     return path
 
 
-def version_at_least(path: str, version: str) -> bool:
-    """Whether the tmux at ``path`` is this new."""
-    return has_gte_version(version, tmux_bin=path)
+def numbers(version: str) -> tuple[int, int]:
+    """``3.3a`` or ``next-3.8`` as (3, 3) and (3, 8); what is not a number, as ``master``, counts as newer than all."""
+    found = re.search(r"(\d+)\.(\d+)", version)
+    return (int(found[1]), int(found[2])) if found else (999, 0)
 
 
 def environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
