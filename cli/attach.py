@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from cli.scope import Scope, agent_argument, agent_path
-from quarterdeck.errors import Refused
+from quarterdeck.errors import NotPermitted, Refused
 from quarterdeck.rows import Cursor, Modes, Row
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ def follow(scope: Scope, agent: dict[str, Any], detach_key: DetachKey | None = N
             f"{name} does not run: {agent['status']}" + (f" ({agent['reason']})" if agent["reason"] else ""),
             hint=f"quarterdeck show {name} prints its last screen, quarterdeck restore {name} starts it again",
         )
+    if scope.get("/v1/health")["role"] != "person":
+        raise NotPermitted("this runs inside an agent, which may not look at others", hint="attach from outside")
     outer = Outer()
     try:
         ending = asyncio.run(_Attachment(scope, agent, outer, detach_key or DetachKey()).run())

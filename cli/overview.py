@@ -134,8 +134,7 @@ def front(scope: Scope, session: str | None) -> None:
     if sys.stdin.isatty() and sys.stdout.isatty():
         from tui.app import run
 
-        run(scope.paths, session, workspace())
-        return
+        raise click.exceptions.Exit(run(scope.paths, session, workspace()))
     context = click.get_current_context()
     context.invoke(ls, everything=False, session=session)
     scope.out.note("quarterdeck opens its screen on a terminal; quarterdeck --help lists what scripts can do")

@@ -25,7 +25,7 @@ def show(scope: Scope, agent: str, ansi: bool, history: bool) -> None:
         for row in scope.get(path + "rows")["rows"]:
             scope.out.write(_draw(row) + "\n")
     else:
-        text = plain(scope.get(path + "text"))
+        text = plain(scope.get(path + "text") or "")
         scope.out.write(text if not text or text.endswith("\n") else text + "\n")
 
 

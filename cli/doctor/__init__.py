@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 import click
@@ -20,6 +21,7 @@ _MARKS: dict[Level, tuple[str, str, str]] = {
     "warning": ("◑", "warning", YELLOW),
     "problem": ("✕", "problem", RED),
 }
+_INDENT = 26
 PROBLEMS = 1
 """The exit code when something is wrong."""
 
@@ -63,9 +65,13 @@ def doctor(scope: Scope, mend: bool) -> None:
 def _print(out: Output, found: Finding) -> None:
     glyph, word, colour = _MARKS[found.level]
     mark = out.painted(f"{glyph} {word:<7}" if out.unicode else f"{word:<9}", colour)
-    out.write(f"{mark}  {safe(found.name, 40):<13}  {safe(found.text, 400)}\n")
+    room = max(30, (out.width or 10_000) - _INDENT)
+    first, *rest = textwrap.wrap(safe(found.text, 400), room) or [""]
+    out.write(f"{mark}  {safe(found.name, 40):<13}  {first}\n")
+    for line in rest:
+        out.write(f"{'':<{_INDENT}}{line}\n")
     if found.mend:
-        out.write(f"{'':<26}{out.painted('mend:', DIM)} {safe(found.mend, 400)}\n")
+        out.write(f"{'':<{_INDENT}}{out.painted('mend:', DIM)} {safe(found.mend, 400)}\n")
 
 
 def _orchestrator(scope: Scope) -> tuple[list[Finding], dict[str, Any] | None]:

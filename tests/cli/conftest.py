@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -144,11 +145,16 @@ class Pane:
             raise AssertionError(f"{error}:\n{self.screen()}") from None
 
     def modes(self):
-        """The modes tmux tells of, as numbers by name, and the title."""
+        """The modes tmux tells of, by name, the title, and how the terminal device is set."""
         names = ["alternate_on", "cursor_flag", "keypad_cursor_flag", "keypad_flag", "mouse_any_flag", "mouse_sgr_flag"]
         names += ["mouse_standard_flag", "mouse_button_flag", "mouse_all_flag", "wrap_flag", "pane_title"]
         said = self.tmux("display-message", "-p", "\t".join(f"#{{{name}}}" for name in names)).rstrip("\n").split("\t")
-        return dict(zip(names, said, strict=True))
+        handle = os.open(self.tmux("display-message", "-p", "#{pane_tty}").strip(), os.O_RDONLY | os.O_NOCTTY)
+        try:
+            device = termios.tcgetattr(handle)
+        finally:
+            os.close(handle)
+        return dict(zip(names, said, strict=True)) | {"device": device}
 
     def close(self):
         subprocess.run(["tmux", "-S", str(self.socket), "kill-server"], capture_output=True, check=False)

@@ -40,10 +40,6 @@ def own_shell(deck, pane):
 def attached_shell(deck, pane):
     deck.run("new", "--name", "sh", "--", *SHELL)
     before = pane.modes()
-    pane.run("stty", "-a")
-    pane.sees("time = ")
-    deck.stty = [line for line in pane.lines() if "=" in line or "echo" in line]
-    pane.run("clear")
     attach(pane, deck, "sh")
     pane.sees("agent$")
     deck.before = before
@@ -53,10 +49,8 @@ def attached_shell(deck, pane):
 def restored(pane, deck):
     """Whether the pane is as it was before it was attached."""
     assert pane.modes() == deck.before
-    pane.run("clear")
-    pane.run("stty", "-a")
-    pane.sees("time = ")
-    assert [line for line in pane.lines() if "=" in line or "echo" in line] == deck.stty
+    pane.run("echo", "still", "a", "shell")
+    pane.sees("\nstill a shell")
 
 
 def test_typed_keys_are_echoed_and_the_terminal_is_given_back(shell, pane):
@@ -119,6 +113,13 @@ def test_the_end_of_the_program_is_told_and_leaves(shell, pane):
     assert "sh does not run" in pane.sees("ended=4")
 
 
+def attachment(deck):
+    """The pid of the one ``quarterdeck attach`` that runs."""
+    words = {pid: Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") for pid in deck.processes()}
+    (pid,) = (pid for pid, line in words.items() if b"attach" in line and b"quarterdeck" in line)
+    return pid
+
+
 def orchestrator(deck):
     from orchestrator.lock import owner
 
@@ -145,16 +146,27 @@ def test_it_outlives_the_orchestrator(own_shell, pane, until):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_leaves_the_terminal_as_it_was(shell, pane, number):
-    pids = [
-        pid
-        for pid in shell.processes()
-        if b"attach" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        and b"quarterdeck" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    ]
-    assert len(pids) == 1
-    os.kill(pids[0], number)
+    os.kill(attachment(shell), number)
     pane.sees(f"ended={128 + number}")
     restored(pane, shell)
+
+
+def test_a_stopped_attachment_gives_the_terminal_back_meanwhile(shell, pane, until):
+    pane.type("echo sh''own")
+    pane.press("Enter")
+    pane.sees("shown")
+    os.kill(attachment(shell), signal.SIGTSTP)
+    until(lambda: pane.modes()["alternate_on"] == "0", what="the person's own screen")
+    pane.press("Enter")
+    pane.run("fg")
+    until(lambda: pane.modes()["alternate_on"] == "1", what="the agent's screen")
+    pane.sees("shown")
+    pane.type("echo go''es on")
+    pane.press("Enter")
+    pane.sees("goes on")
+    pane.press("C-]")
+    pane.press("d")
+    pane.sees("detached from sh")
 
 
 def test_vim_is_drawn_right(shared, pane, until):
@@ -288,3 +300,29 @@ def test_without_a_terminal_it_says_so(shared):
 def test_unknown_agents_and_keys(shared):
     assert "no agent" in shared.run("attach", "nobody", code=3).stderr
     assert "cannot end" in shared.run("attach", "x", "--detach-key", "up", code=2).stderr
+
+
+def test_an_agent_may_not_attach(shell, pane):
+    inner = " ".join(shell.command("attach", "sh"))
+    pane.type(f"{inner}; echo in''ner=$?")
+    pane.press("Enter")
+    assert "cannot show itself" in pane.sees("inner=4")
+    pane.type(f"clear; env -u QUARTERDECK_AGENT {inner}; echo out''er=$?")
+    pane.press("Enter")
+    assert "inside an agent" in pane.sees("outer=6")
+
+
+def test_quarterdeck_alone_opens_the_screen(shared, pane):
+    shared.run("new", "--name", "sh", "--", *SHELL)
+    command = " ".join(shared.command())
+    pane.type(f"cd {shared.work}; QUARTERDECK_HOME={shared.home} {command}; echo ended=$?")
+    pane.press("Enter")
+    pane.sees("agent$")
+    assert pane.modes()["alternate_on"] == "1"
+    pane.type("echo in''side")
+    pane.press("Enter")
+    pane.sees("inside")
+    pane.press("C-]")
+    pane.press("d")
+    pane.sees("ended=0")
+    assert pane.modes()["alternate_on"] == "0"

@@ -266,6 +266,21 @@ def test_stop_and_start_again(own_shell, until):
     assert own_shell.json("ls")[0]["status"] == "exited"
 
 
+def test_a_damaged_database_is_mended_and_agents_are_found_again(own_shell):
+    pid = own_shell.json("ls")[0]["pid"]
+    own_shell.run("stop")
+    with own_shell.paths.database.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * 8192)
+    done = own_shell.run("ls", code=7)
+    assert "is damaged" in done.stderr
+    assert "hint: quarterdeck doctor --mend" in done.stderr
+    assert own_shell.json("doctor", "--mend")["mended"]
+    found = own_shell.json("ls")
+    assert [(agent["name"], agent["status"], agent["pid"]) for agent in found] == [("sh", "running", pid)]
+    assert "agent$" in own_shell.out("show", "sh")
+
+
 def test_doctor_with_an_orchestrator(shell):
     said = shell.json("doctor")
     names = {check["name"] for check in said["checks"]}
@@ -325,6 +340,28 @@ def test_adopt_and_release(shared, pane):
     pane.run("echo", "still", "here")
     pane.sees("\nstill here")
     assert shared.run("adopt", "%0", "--socket-path", "/no/such/socket", code=None).returncode in (3, 5)
+
+
+def test_an_agent_may_only_read_what_is_its_own(shell, until):
+    shell.run("new", "--name", "other", "--", *SHELL)
+    shell.run("resize", "sh", "200", "40")
+    words = " ".join(shell.command())
+    for verb, code in [
+        ("ls", 0),
+        ("show sh", 0),
+        ("show other", 6),
+        ("send other x", 6),
+        ("send sh x", 6),
+        ("kill other", 6),
+        ("rm --force other", 6),
+        ("trust --yes", 6),
+        ("stop", 6),
+    ]:
+        shell.run("send", "sh", f"clear; {words} {verb} >/dev/null; echo co''de=$?")
+        assert f"code={code}" in shell.sees("sh", "code="), verb
+        shell.run("send", "sh", "clear")
+        until(lambda: "code=" not in shell.out("show", "sh"), what="a clear screen")
+    assert {agent["status"] for agent in shell.json("ls")} == {"running"}
 
 
 FORBIDDEN = {"pydantic", "textual", "httpx", "http.client", "asyncio", "msgspec", "sessions", "terminals", "sqlite3"}
