@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import os
 import socket
 import sys
@@ -103,9 +102,6 @@ class Preloaded:
                 await writer.wait_closed()
 
     async def _start(self) -> None:
-        found = importlib.util.find_spec("ptyprocess")
-        if found is None or found.origin is None:
-            raise Broken("ptyprocess is not installed", hint="install quarterdeck again")
         main = Path(__file__).parent / "holder" / "__main__.py"
         ours, control = socket.socketpair()
         try:
@@ -113,7 +109,7 @@ class Preloaded:
                 self._process = await asyncio.create_subprocess_exec(
                     sys.executable,
                     *("-P", "-E", "-S", "-X", "utf8", os.fspath(main)),
-                    *(str(control.fileno()), str(listener.fileno()), os.fspath(Path(found.origin).parent.parent)),
+                    *(str(control.fileno()), str(listener.fileno())),
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=asyncio.subprocess.DEVNULL,
                     stderr=asyncio.subprocess.DEVNULL,

@@ -1,7 +1,7 @@
-"""Start the parent: ``python -P -E -S -X utf8 PATH/terminals/holder/__main__.py CONTROL LISTENER IMPORTS``.
+"""Start the parent: ``python -P -E -S -X utf8 PATH/terminals/holder/__main__.py CONTROL LISTENER``.
 
-CONTROL and LISTENER are inherited descriptors, IMPORTS the folder ptyprocess is in. Run by path and without site, so
-that no ``terminals`` or ``quarterdeck`` of a user's own is found before ours, and nothing before the standard library.
+CONTROL and LISTENER are inherited descriptors. Run by path and without site, so that no ``terminals`` of a user's own
+is found before ours, and nothing before the standard library.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ import socket
 import sys
 
 
-def main(control: int, listener: int, imports: str) -> None:
+def main(control: int, listener: int) -> None:
     """Serve as the parent until the control socket closes."""
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    sys.path += [root, imports]
-    from terminals.holder import program as _program  # noqa: F401  imported before the first fork
+    sys.path.append(root)
     from terminals.holder.parent import Parent
 
     for handle in (control, listener):
@@ -25,4 +24,4 @@ def main(control: int, listener: int, imports: str) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+    main(int(sys.argv[1]), int(sys.argv[2]))

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import socket
-import stat as modes
 import time
-import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from quarterdeck.process import stat
 from terminals.holder import files, wire
 from terminals.holder.keeper import Keeper
+from terminals.holder.program import NotStarted, Program, start
 from terminals.holder.replies import Replies
 from terminals.holder.system import become_subreaper
 from terminals.journal.writer import Writer
@@ -38,26 +37,27 @@ def live(request: dict[str, Any], connection: socket.socket | None, source: int 
     the caller is a process of its own and exits then. ``umask`` is the program's.
     """
     _leave_everything()
-    undo = contextlib.ExitStack()
+    undo: list[Callable[[], object]] = []
     try:
         keeper, facts = _build(request, source, umask, undo)
     except _Failed as failed:
-        undo.close()
+        _undo(undo)
         _answer(connection, failed.answer)
         return
-    except Exception:  # noqa: BLE001  a mistake of ours must still be told to whoever waits
-        undo.close()
-        _answer(connection, {"error": "bug", "errno": 0, "detail": traceback.format_exc()})
+    except Exception as error:  # noqa: BLE001  a mistake of ours must still be told to whoever waits
+        _undo(undo)
+        _answer(connection, {"error": "bug", "errno": 0, "detail": files.words(error)})
         return
-    undo.pop_all()
     _answer(connection, facts)
     keeper.run()
 
 
 def _leave_everything() -> None:
     """Be in a process session of its own, tied to no folder, and deaf to hang-ups and polite kills."""
-    with contextlib.suppress(OSError):
+    try:  # noqa: SIM105
         os.setsid()
+    except OSError:
+        pass
     os.chdir("/")
     os.umask(0o077)
     become_subreaper()
@@ -67,14 +67,17 @@ def _answer(connection: socket.socket | None, value: dict[str, Any]) -> None:
     """Tell whoever asked; that one may be dead by now, and the terminal lives all the same."""
     if connection is None:
         return
-    with contextlib.suppress(OSError):
+    try:
         connection.settimeout(_ANSWER_WITHIN)
         connection.sendall(wire.json_frame(wire.RESULT, value))
-    connection.close()
+    except OSError:
+        return
+    finally:
+        connection.close()
 
 
 def _build(
-    request: dict[str, Any], source: int | None, umask: int, undo: contextlib.ExitStack
+    request: dict[str, Any], source: int | None, umask: int, undo: list[Callable[[], object]]
 ) -> tuple[Keeper, dict[str, Any]]:
     folder, path = str(request["folder"]), str(request["socket"])
     cols, lines = int(request["cols"]), int(request["lines"])
@@ -82,26 +85,23 @@ def _build(
     lock = _try("folder", folder, lambda: files.take_lock(f"{folder}/{files.LOCK}"))
     if lock is None:
         raise _Failed("lock", 0, folder)
-    undo.callback(_forget_path, f"{folder}/{files.LOCK}")
+    undo.append(lambda: files.remove(f"{folder}/{files.LOCK}"))
     listener = _try("socket", path, lambda: _listen(path))
-    undo.callback(_forget_path, path)
+    undo.append(lambda: files.remove(path))
     journal = _try("journal", f"{folder}/{files.JOURNAL}", lambda: _journal(request, folder, cols, lines, boot))
-    undo.callback(journal.discard)
+    undo.append(journal.discard)
     if request.get("unseen"):
         _try("journal", f"{folder}/{files.JOURNAL}", lambda: journal.skip(1))
     if preamble := bytes.fromhex(str(request.get("preamble", ""))):
         journal.append(preamble)
-    program = None
+    program: Program | None = None
     if source is None:
-        # Not at the top: a hand-over that records by itself has no site-packages to find ptyprocess in.
-        from terminals.holder.program import NotStarted, start
-
         environ = {str(name): str(value) for name, value in request["environ"].items()}
         try:
             program = start([str(a) for a in request["argv"]], str(request["cwd"]), environ, cols, lines, umask)
         except NotStarted as error:
             raise _Failed(error.kind, error.number, error.detail) from None
-        undo.callback(program.end, signal.SIGKILL)
+        undo.append(partial(program.end, signal.SIGKILL))
     else:
         os.set_blocking(source, False)
     own = stat(os.getpid())
@@ -119,8 +119,7 @@ def _build(
     }
     # Not synced: after a power cut there is no process left that it could speak of.
     _try("facts", folder, lambda: files.write_json(f"{folder}/{files.HOLDER}", facts, durable=False))
-    with contextlib.suppress(OSError):
-        os.unlink(f"{folder}/{files.EXIT}")
+    files.remove(f"{folder}/{files.EXIT}")
     lease = request.get("lease")
     keeper = Keeper(
         folder=folder,
@@ -152,9 +151,7 @@ def _journal(request: dict[str, Any], folder: str, cols: int, lines: int, boot: 
 
 def _listen(path: str) -> socket.socket:
     """Listen 0600 at ``path``; a socket that is there belongs to a dead holder, since the lock is ours."""
-    with contextlib.suppress(FileNotFoundError):
-        if modes.S_ISSOCK(os.lstat(path).st_mode):
-            os.unlink(path)
+    files.remove(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listener.bind(path)
@@ -168,12 +165,15 @@ def _listen(path: str) -> socket.socket:
 
 def _boot_id() -> str:
     try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return file.read().strip()
+        handle = os.open("/proc/sys/kernel/random/boot_id", os.O_RDONLY)
     except OSError:
         return ""
+    try:
+        return os.read(handle, 64).decode().strip()
+    finally:
+        os.close(handle)
 
 
-def _forget_path(path: str) -> None:
-    with contextlib.suppress(OSError):
-        os.unlink(path)
+def _undo(steps: list[Callable[[], object]]) -> None:
+    for step in reversed(steps):
+        step()

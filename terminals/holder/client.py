@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from terminals.holder import wire
 
@@ -21,6 +21,8 @@ class Client:
     def __init__(self, connection: socket.socket, hello_by: float) -> None:
         connection.setblocking(False)
         self.socket = connection
+        self.fd = connection.fileno()
+        self.handler: Callable[[int], None] = _deaf
         self.hello_by: float | None = hello_by
         """When it is dropped unless it said HELLO before; None once it did."""
         self.attached = False
@@ -91,3 +93,7 @@ class Client:
         """Drop the connection."""
         self.dead = True
         self.socket.close()
+
+
+def _deaf(_events: int) -> None:
+    """Before it is listened to."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import json
 import os
@@ -30,8 +29,7 @@ def write_json(path: str, value: dict[str, Any], *, durable: bool) -> None:
             os.close(handle)
         os.replace(temporary, path)
     except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
+        remove(temporary)
         raise
     if durable:
         folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
@@ -39,6 +37,14 @@ def write_json(path: str, value: dict[str, Any], *, durable: bool) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def remove(path: str) -> None:
+    """Delete a file if it can be."""
+    try:  # noqa: SIM105
+        os.unlink(path)
+    except OSError:
+        pass
 
 
 def read_json(path: str) -> dict[str, Any] | None:
@@ -67,10 +73,23 @@ def take_lock(path: str) -> int | None:
                 return None
             time.sleep(0.005)  # somebody may only be asking, see locked()
             continue
-        with contextlib.suppress(FileNotFoundError):
+        try:
             if os.stat(path).st_ino == os.fstat(handle).st_ino:
                 return handle
+        except FileNotFoundError:
+            pass
         os.close(handle)  # deleted between open and lock
+
+
+def words(error: BaseException) -> str:
+    """An error and where it was raised, in one line; :mod:`traceback` would cost every holder memory."""
+    places = []
+    step = error.__traceback__
+    while step is not None:
+        code = step.tb_frame.f_code
+        places.append(f"{os.path.basename(code.co_filename)}:{step.tb_lineno} {code.co_name}")
+        step = step.tb_next
+    return f"{error!r} at {' > '.join(places)}"
 
 
 def locked(path: str) -> bool:

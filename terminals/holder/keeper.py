@@ -8,17 +8,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import selectors
 import signal
 import socket
 import struct
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from terminals.holder import files, wire
 from terminals.holder.client import Client
+from terminals.holder.events import READ, WRITE, Events
 from terminals.holder.ledger import Ledger
 from terminals.holder.program import Program
 from terminals.holder.replies import Replies
@@ -64,7 +65,7 @@ class Keeper:
         self._folder, self._socket_path, self._listener = folder, socket_path, listener
         self._source, self._program, self._journal, self._replies = source, program, journal, replies
         self._facts, self._lease, self._linger = facts, lease, linger
-        self._selector = selectors.DefaultSelector()
+        self._ready = Events()
         self._clients: list[Client] = []
         self._main: Client | None = None
         self._ledger = Ledger()
@@ -81,7 +82,6 @@ class Keeper:
         self._linger_until: float | None = None
         self._linger_end = 0.0
         self._source_open = True
-        self._events = 0
         self._retry_record: float | None = None
         self._over = False
 
@@ -94,8 +94,8 @@ class Keeper:
         os.set_blocking(self._wake_write, False)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         self._listener.setblocking(False)
-        self._selector.register(wake, selectors.EVENT_READ, lambda _events: self._reap(wake))
-        self._selector.register(self._listener, selectors.EVENT_READ, lambda _events: self._accept())
+        self._ready.watch(wake, READ, lambda _events: self._reap(wake))
+        self._ready.watch(self._listener.fileno(), READ, lambda _events: self._accept())
         self._watch_source()
         self._guarded(self._reap, wake)
         while not self._over:
@@ -112,11 +112,9 @@ class Keeper:
     def _turn(self) -> None:
         due = min(self._deadlines(), default=None)
         timeout = None if due is None else max(0.0, due - time.monotonic())
-        ready = self._selector.select(timeout)
         # Output first: whoever asks "if nothing was printed since" must hear of it.
-        ready.sort(key=lambda item: item[0].fd != self._source)
-        for key, events in ready:
-            self._guarded(key.data, events)
+        for handler, events in self._ready.wait(timeout, self._source):
+            self._guarded(handler, events)
         self._on_time()
         self._tell()
         self._sweep()
@@ -179,23 +177,15 @@ class Keeper:
         """Listen to the terminal for what is wanted of it now."""
         wanted = 0
         if self._source_open and self._paused_until is None:
-            wanted |= selectors.EVENT_READ
+            wanted |= READ
         if self._source_open and self._input:
-            wanted |= selectors.EVENT_WRITE
-        if wanted == self._events:
-            return
-        if not self._events:
-            self._selector.register(self._source, wanted, self._on_source)
-        elif not wanted:
-            self._selector.unregister(self._source)
-        else:
-            self._selector.modify(self._source, wanted, self._on_source)
-        self._events = wanted
+            wanted |= WRITE
+        self._ready.watch(self._source, wanted, self._on_source)
 
     def _on_source(self, events: int) -> None:
-        if events & selectors.EVENT_READ and self._source_open and self._paused_until is None:
+        if events & READ and self._source_open and self._paused_until is None:
             self._read()
-        if events & selectors.EVENT_WRITE and self._source_open:
+        if events & WRITE and self._source_open:
             self._type()
 
     def _read(self) -> None:
@@ -288,9 +278,11 @@ class Keeper:
 
     def _reap(self, wake: int) -> None:
         """Collect ended children: the program, and orphans that came to us."""
-        with contextlib.suppress(BlockingIOError):
+        try:
             while os.read(wake, 512):
                 pass
+        except BlockingIOError:
+            pass
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -358,8 +350,7 @@ class Keeper:
                 self._exit_retry = time.monotonic() + 1.0
                 return
         self._over = True
-        with contextlib.suppress(OSError):
-            os.unlink(self._socket_path)
+        files.remove(self._socket_path)
         if self._main is not None:
             self._main.send(wire.json_frame(wire.ENDED, record))
             self._main.drain(1.0)
@@ -383,12 +374,13 @@ class Keeper:
             return
         client = Client(connection, time.monotonic() + HELLO_WITHIN)
         self._clients.append(client)
-        self._selector.register(connection, selectors.EVENT_READ, lambda events: self._on_client(client, events))
+        client.handler = partial(self._on_client, client)
+        self._ready.watch(client.fd, READ, client.handler)
 
     def _on_client(self, client: Client, events: int) -> None:
-        if events & selectors.EVENT_WRITE:
+        if events & WRITE:
             client.flush()
-        if events & selectors.EVENT_READ and client.wants_read:
+        if events & READ and client.wants_read:
             self._hear(client)
 
     def _hear(self, client: Client) -> None:
@@ -406,17 +398,12 @@ class Keeper:
             if client.dead:
                 self._drop(client)
                 continue
-            wanted = (selectors.EVENT_READ if client.wants_read else 0) | (
-                selectors.EVENT_WRITE if client.unsent else 0
-            )
-            key = self._selector.get_key(client.socket)
-            if key.events != wanted:
-                self._selector.modify(client.socket, wanted, key.data)
+            wanted = (READ if client.wants_read else 0) | (WRITE if client.unsent else 0)
+            self._ready.watch(client.fd, wanted, client.handler)
 
     def _drop(self, client: Client) -> None:
         self._clients.remove(client)
-        with contextlib.suppress(KeyError, ValueError):
-            self._selector.unregister(client.socket)
+        self._ready.forget(client.fd)
         client.close()
         if client is self._main:
             self._main = None

@@ -8,15 +8,14 @@ import fcntl
 import os
 import signal
 import struct
-import sys
 import termios
 from collections.abc import Mapping, Sequence
-
-from ptyprocess import PtyProcess
+from typing import NoReturn
 
 from quarterdeck.process import members, stat
 
 _TIOCGPTPEER = 0x5441
+_UNCHANGEABLE = (signal.SIGKILL, signal.SIGSTOP)
 
 
 class NotStarted(Exception):
@@ -87,39 +86,54 @@ def start(argv: Sequence[str], cwd: str, environ: Mapping[str, str], cols: int, 
 
     Raises :class:`NotStarted`; then no process is left. The command is looked up in the PATH of ``environ``.
     """
+    told, tell = os.pipe()
+    try:
+        pid, master = os.forkpty()
+    except OSError as error:
+        os.close(told)
+        os.close(tell)
+        kind = "fork" if error.errno in (errno.EAGAIN, errno.ENOMEM) else "pty"
+        raise NotStarted(kind, error.errno or 0, str(error)) from error
+    if not pid:
+        _become(argv, cwd, environ, cols, lines, umask, tell)
+    os.close(tell)
+    answer = os.read(told, 256)  # nothing but the end once the program was exec'd
+    os.close(told)
+    if answer:
+        os.close(master)
+        os.waitpid(pid, 0)
+        stage, _, number = answer.decode().partition(":")
+        raise _reason(stage, int(number), argv[0], cwd, environ)
+    os.set_inheritable(master, False)
+    os.set_blocking(master, False)
+    return Program(pid, master)
 
-    def become() -> None:
+
+def _become(
+    argv: Sequence[str], cwd: str, environ: Mapping[str, str], cols: int, lines: int, umask: int, tell: int
+) -> NoReturn:
+    """In the forked child: become the program, or tell why not and end. Nothing of the holder may run here."""
+    stage = "pty"
+    try:
+        # Before the program can look. All other descriptors are closed by exec.
+        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", lines, cols, 0, 0))
         # Python ignores some signals and the holder more; the program must not inherit that.
-        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-            with contextlib.suppress(OSError, ValueError):
-                signal.signal(number, signal.SIG_DFL)
+        for number in range(1, signal.NSIG):
+            if number not in _UNCHANGEABLE:
+                with contextlib.suppress(OSError, ValueError):
+                    signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         os.umask(umask)
-        try:
-            os.chdir(cwd)
-        except OSError as error:
-            raise OSError(f"cwd:{error.errno}") from None
-        try:
-            _execute(argv, environ)
-        except OSError as error:
-            raise OSError(f"exec:{error.errno}") from None
-        except ValueError:
-            raise OSError(f"arguments:{errno.EINVAL}") from None
-
-    try:
-        # The interpreter stands in for the command, which only the child can look up: become() never returns.
-        process = PtyProcess.spawn([sys.executable], env={}, preexec_fn=become, dimensions=(lines, cols))
+        stage = "cwd"
+        os.chdir(cwd)
+        stage = "exec"
+        _execute(argv, environ)
     except OSError as error:
-        stage, _, number = str(error.args[0]).partition(":")
-        if stage not in ("cwd", "exec", "arguments"):
-            kind = "fork" if error.errno in (errno.EAGAIN, errno.ENOMEM) else "pty"
-            raise NotStarted(kind, error.errno or 0, str(error)) from error
-        raise _reason(stage, int(number), argv[0], cwd, environ) from None
-    master = os.dup(process.fd)
-    process.fileobj.close()
-    process.closed = True  # or its destructor would end the program
-    os.set_blocking(master, False)
-    return Program(process.pid, master)
+        os.write(tell, f"{stage}:{error.errno or 0}".encode())
+    except ValueError:
+        os.write(tell, f"arguments:{errno.EINVAL}".encode())
+    finally:
+        os._exit(127)
 
 
 def _execute(argv: Sequence[str], environ: Mapping[str, str]) -> None:
@@ -141,12 +155,8 @@ def _execute(argv: Sequence[str], environ: Mapping[str, str]) -> None:
 
 def _reason(stage: str, number: int, command: str, cwd: str, environ: Mapping[str, str]) -> NotStarted:
     """Tell apart what exec reports with one number."""
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(-1, 0)
-    if stage == "cwd":
-        return NotStarted("cwd", number, cwd)
-    if stage == "arguments":
-        return NotStarted("arguments", number, command)
+    if stage in ("pty", "cwd", "arguments"):
+        return NotStarted(stage, number, cwd if stage == "cwd" else command)
     if number in (errno.ENOENT, errno.ENOTDIR):
         folders = [""] if "/" in command else environ.get("PATH", os.defpath).split(os.pathsep)
         paths = [os.path.join(cwd, folder, command) for folder in folders]

@@ -71,7 +71,7 @@ def frame(kind: int, payload: bytes = b"") -> bytes:
 
 def json_frame(kind: int, value: dict[str, Any]) -> bytes:
     """A frame whose payload is JSON."""
-    return frame(kind, json.dumps(value, separators=(",", ":")).encode())
+    return frame(kind, json.dumps(value).encode())
 
 
 def parse_json(payload: bytes) -> dict[str, Any]:

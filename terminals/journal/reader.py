@@ -224,11 +224,13 @@ class Reader:
         return Bytes(self.position, data[skip:] if skip else data, record.wall_ns)
 
     def _log_bytes(self, at: int, count: int) -> bytes:
-        """``count`` bytes of the log, read ahead in larger pieces."""
+        """``count`` bytes of the log, read ahead in larger pieces as far as the index is known."""
         inside = at - self._chunk_at
         if inside < 0 or inside + count > len(self._chunk):
+            last = self._batch[-1] if self._batch else None
+            ahead = min(_LOG_CHUNK, last.offset - self._start - at) if last is not None else 0
             try:
-                self._chunk = os.pread(self._log, max(count, _LOG_CHUNK), at) if self._log >= 0 else b""
+                self._chunk = os.pread(self._log, max(count, ahead), at) if self._log >= 0 else b""
             except OSError:
                 self._chunk = b""
             self._chunk_at, inside = at, 0

@@ -61,7 +61,7 @@ class Writer:
         self._unsynced: list[int] = []
         self._syncing = _thread.allocate_lock()
         self._dirty_ns = 0
-        os.makedirs(self.folder, mode=0o700, exist_ok=True)
+        self._make_folder()
         found = repair(self.folder, boot_id)
         self._began = self.offset = found.end
         self._sizes = {start: _size(self.folder, start) for start in form.segments(self.folder)}
@@ -192,6 +192,14 @@ class Writer:
 
     # files
 
+    def _make_folder(self) -> None:
+        try:
+            os.mkdir(self.folder, 0o700)
+        except FileExistsError:
+            pass
+        except FileNotFoundError:
+            os.makedirs(self.folder, 0o700, exist_ok=True)
+
     def _goes_on(self, last: int) -> bool:
         """Whether the newest segment has room and its log ends exactly where the journal does."""
         try:
@@ -230,8 +238,10 @@ class Writer:
         self._gap = None
         self._dirty_ns = self._dirty_ns or self._monotonic_ns()
         if fresh:
-            with contextlib.suppress(OSError):
+            try:  # noqa: SIM105
                 self._unsynced.append(os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY))
+            except OSError:
+                pass
 
     def _reopen(self) -> bool:
         """Try to record again after a failure, at most every quarter of a second."""
@@ -241,7 +251,7 @@ class Writer:
         self._retry_at = now + RETRY_NS
         gap = self._gap
         try:
-            os.makedirs(self.folder, mode=0o700, exist_ok=True)
+            self._make_folder()
             self._open(self.offset, gap if gap is not None and gap < self.offset else None, form.UNWRITTEN)
         except OSError:
             return False
@@ -352,8 +362,10 @@ class Writer:
 def _sync(handles: list[int], done: _thread.LockType) -> None:
     try:
         for handle in handles:
-            with contextlib.suppress(OSError):  # a disk that cannot sync must not take the terminal with it
+            try:  # noqa: SIM105
                 os.fdatasync(handle)
+            except OSError:
+                pass
             os.close(handle)
     finally:
         done.release()
