@@ -36,6 +36,8 @@ from terminals.tmux.terminal import Look, TmuxTerminal, at_the_end, epitaph, loo
 
 _REPORT_WITHIN = 15.0
 _ENDS_WITHIN = 3.0
+_LAST_MOMENTS = 1.0
+"""Seconds a writer may still hold its lock after it said that all is over."""
 _STUB = Path(__file__).with_name("stub.py")
 _HANDOVER = Path(__file__).parent.parent / "holder" / "handover.py"
 _FACTS = ("pane_id", "session_id", "pane_pid", "pane_dead", "pane_pipe", "pid", "version", "pane_current_command",
@@ -78,7 +80,7 @@ class TmuxAdapter:
             raise Invalid(
                 f"the arguments or the environment of {spec.argv[0]!r} cannot be passed on: {error}"
             ) from error
-        if await asyncio.to_thread(files.locked, os.fspath(spec.folder / files.LOCK)):
+        if not await self._unlocked(spec.folder, _LAST_MOMENTS):
             raise refusal(spec, {"error": "lock"})
         await self.server.start()
         self._open_gate()
@@ -360,12 +362,20 @@ class TmuxAdapter:
             with contextlib.suppress(QuarterdeckError):
                 await server.run(f"kill-pane -t {record.pane}", on=record.server)
 
+    @staticmethod
+    async def _unlocked(folder: Path, within: float) -> bool:
+        """Whether no writer lives, or the one at its end is gone in time."""
+        lock, loop = os.fspath(folder / files.LOCK), asyncio.get_running_loop()
+        deadline = loop.time() + within
+        while await asyncio.to_thread(files.locked, lock):
+            if loop.time() > deadline:
+                return False
+            await asyncio.sleep(0.01)
+        return True
+
     async def _leave_nothing(self, spec: Spawn, fresh: bool) -> None:
         """After a spawn that failed: its pane was killed, so its writer ends; then what they wrote goes too."""
-        lock = os.fspath(spec.folder / files.LOCK)
-        deadline = asyncio.get_running_loop().time() + _ENDS_WITHIN
-        while await asyncio.to_thread(files.locked, lock) and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+        await self._unlocked(spec.folder, _ENDS_WITHIN)
         (spec.folder / NAME).unlink(missing_ok=True)
         if fresh:
             for name in (files.LOCK, files.HOLDER):

@@ -168,12 +168,13 @@ class TmuxServer:
             self._all_lost("the tmux server was killed")
         return control
 
-    def _note(self, name: str, _text: str) -> None:
+    def _note(self, name: str, text: str) -> None:
         if name in ("layout-change", "window-close", "unlinked-window-close"):
             for pane in list(self._panes.values()):
                 pane.look_again()
         elif name == "exit":
-            self._farewell = True
+            # the client says it itself for a server that died under it
+            self._farewell = "unexpectedly" not in text
 
     def _lost(self) -> None:
         if self._panes:

@@ -98,7 +98,9 @@ async def test_a_program_that_does_not_read_is_not_filled_without_bound(deck) ->
 
 
 async def test_signals_reach_the_foreground(deck) -> None:
-    terminal, follower = await deck.start(deck.spec("/bin/sh", "-c", "trap 'echo got INT; exit 9' INT; echo on; cat"))
+    terminal, follower = await deck.start(
+        deck.spec("/bin/sh", "-c", "trap 'echo got INT; exit 9' INT; echo on; while :; do sleep 0.02; done")
+    )
     await follower.sees(b"on")
     with pytest.raises(Refused):
         await terminal.signal(999)
