@@ -90,13 +90,14 @@ class Quarterdeck:
         return "".join(file.read_text()[-6000:] for file in files if file.exists())
 
     def processes(self):
-        """Pids of living processes that name this state folder."""
+        """Pids of living processes that name this state folder or have a file of it open (holders do)."""
         mark, found = os.fsencode(self.home), []
         for name in os.listdir("/proc"):
             if not name.isdigit() or int(name) == os.getpid() or identity(int(name)) is None:
                 continue
             try:
                 texts = [Path("/proc", name, part).read_bytes() for part in ("cmdline", "environ")]
+                texts += [os.fsencode(os.readlink(link)) for link in Path("/proc", name, "fd").iterdir()]
             except OSError:
                 continue
             if any(mark in text for text in texts):
