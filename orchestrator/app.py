@@ -1,4 +1,4 @@
-"""The application: routes, errors as JSON, bounded bodies."""
+"""The application: its routes, errors as JSON, bodies with a bound."""
 
 from __future__ import annotations
 

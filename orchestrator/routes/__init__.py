@@ -1,1 +1,1 @@
-"""The HTTP API, one module per group of routes."""
+"""The HTTP API, one module per group of routes; the WebSocket among them."""

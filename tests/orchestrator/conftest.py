@@ -138,9 +138,9 @@ def place():
     place.close()
 
 
-@pytest.fixture(scope="module")
-def shared():
-    """One orchestrator for a whole module of tests that harm nobody."""
+@pytest.fixture(scope="session")
+def shared(_no_user_settings):
+    """One orchestrator for all tests that harm nobody."""
     place = Place()
     yield place
     place.close()

@@ -1,6 +1,7 @@
 import json
 import os
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -43,9 +44,9 @@ ASK = textwrap.dedent("""
 class Inside:
     """Asks the API from within an agent's terminal."""
 
-    def __init__(self, place, until):
+    def __init__(self, place, until, adapter="native"):
         self.place, self.until = place, until
-        self.agent = place.new("sh")
+        self.agent = place.new("sh", adapter=adapter)
         self.script = place.root / "ask.py"
         self.script.write_text(ASK)
 
@@ -68,6 +69,15 @@ def inside(shared):
     return Inside(shared, eventually)
 
 
+@pytest.fixture(scope="module")
+def inside_tmux(shared):
+    from tests.orchestrator.conftest import eventually
+
+    if shutil.which("tmux") is None:
+        pytest.skip("tmux is not installed")
+    return Inside(shared, eventually, "tmux")
+
+
 WAYS = {
     "child": ("{}", ""),
     "in the background": ("{} &", ""),
@@ -82,6 +92,13 @@ WAYS = {
 def test_a_caller_inside_an_agent_is_known_however_it_hides(inside, way):
     how, extra = WAYS[way]
     ((status, health),) = inside.ask(("GET", "/v1/health"), how=how, extra=extra)
+    assert (status, health["role"]) == (200, "agent")
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way != "an orphan without marks"])
+def test_a_caller_inside_a_pane_is_known_unless_it_drops_every_trace(inside_tmux, way):
+    how, extra = WAYS[way]
+    ((status, health),) = inside_tmux.ask(("GET", "/v1/health"), how=how, extra=extra)
     assert (status, health["role"]) == (200, "agent")
 
 
