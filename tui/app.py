@@ -8,7 +8,7 @@ import gc
 import signal
 from collections.abc import Awaitable
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.color import ColorSystem
 from textual import events
@@ -35,7 +35,7 @@ from tui.ink import Palette
 from tui.links import opened, showable
 from tui.names import key_press, words
 from tui.options import Options
-from tui.painter import Painter
+from tui.painter import Dirty, Painter
 from tui.panel import Panel
 from tui.port import Link, LinkState, frames
 from tui.screen import LEAST_HEIGHT, LEAST_WIDTH, DeckScreen, Plan, plan
@@ -96,12 +96,13 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         self._sizes: dict[str, tuple[int, int]] = {}
         self._hint = ""
         self._note = ""
+        self._toasts_end = 0.0
         self._note_timer: asyncio.TimerHandle | None = None
         self._stale: set[str] = set()
         self._stale_all = False
         self._reload = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._painter = Painter()
+        self._painter = Painter(self._paint)
         self._ticker = Ticker(self.clock, self._tick)
         self._mix()
 
@@ -311,6 +312,37 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         elif agent in self._surfaces:
             self._surfaces[agent].take(view)
 
+    def _paint(self, dirty: Dirty) -> None:
+        """Draw changed lines of panels: straight to the outer terminal while nothing lies over them.
+
+        Textual composes the whole screen for each change, which costs more than everything else here together; it
+        keeps no copy of what is shown, so what it composes later agrees with what is written here.
+        """
+        direct = self._driver if isinstance(self._driver, Terminal) else None
+        if direct is None or self.screen is not self.deck_screen or not self.deck_screen.settled or self._toasted():
+            for panel, lines in dirty.items():
+                panel.touch(*(lines or ()))
+            return
+        console = self.console
+        written: list[str] = []
+        for panel, lines in dirty.items():
+            x, y, _, height = panel.region
+            for number in panel.forget(lines):
+                if number < height:
+                    written += (f"\x1b[{y + number + 1};{x + 1}H", panel.render_line(number).render(console))
+        if written:
+            direct.write_frame("".join(written))
+
+    def _toasted(self) -> bool:
+        """Whether a passing message may lie over panels."""
+        return asyncio.get_running_loop().time() < self._toasts_end
+
+    def notify(self, message: str, **more: Any) -> None:
+        """Textual's, remembered for as long as it may be seen."""
+        seconds = float(more.get("timeout") or self.NOTIFICATION_TIMEOUT)
+        self._toasts_end = max(self._toasts_end, asyncio.get_running_loop().time() + seconds + 1)
+        super().notify(message, **more)
+
     def _fetched(self, answer: frames.Fetched) -> None:
         surface = self._surfaces.get(answer.agent)
         panel = self.deck_screen.panel(answer.agent)
@@ -404,9 +436,14 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         for panel in self.deck_screen.panels[: len(wanted.tiles)]:
             panel.retitle()
         self._keys()
-        self.call_after_refresh(self.cursor_moved)
+        self.call_after_refresh(self._settled)
         calm = self.options.reduced_motion
         self._ticker.watch([] if calm else [agent.since_ns for agent in self.fleet.agents.values()])
+
+    def _settled(self) -> None:
+        """Everything stands where the plan says."""
+        self.deck_screen.settled = True
+        self.cursor_moved()
 
     def _choose_session(self) -> None:
         chosen = self.fleet.choose(self._wanted_session, self.workspace)
@@ -584,6 +621,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         elif isinstance(event, events.Key) and isinstance(self.screen, Dialog) and self.screen.moved(event.key):
             return
         if isinstance(event, events.Resize):
+            self.deck_screen.settled = False
             await super().on_event(event)
             self.call_next(self.sync)
             return

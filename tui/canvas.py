@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, cast
 
 from textual.geometry import Region
@@ -60,6 +61,15 @@ class Canvas(Widget, can_focus=False, can_focus_children=False):
         for y in lines:
             self._lines.pop(y, None)
         self.refresh(*[Region(0, y, width, 1) for y in lines if 0 <= y < height])
+
+    def forget(self, lines: Iterable[int] | None) -> Iterable[int]:
+        """Lines (None: all) are to be made anew when asked for next; returns them."""
+        if lines is None:
+            self._lines.clear()
+            return range(self.outer_size.height)
+        for y in lines:
+            self._lines.pop(y, None)
+        return lines
 
     def render_line(self, y: int) -> Strip:
         """The cached line."""

@@ -56,6 +56,8 @@ class Terminal(LinuxDriver):
         self._cursor: Cursor | None = None
         self._cursor_shown = False
         self._last = (0, 0)
+        self.synchronized = False
+        """Whether the outer terminal holds its screen between the two marks of mode 2026."""
 
     def start_application_mode(self) -> None:
         """Textual's, then the keyboard protocols this client wants."""
@@ -108,6 +110,10 @@ class Terminal(LinuxDriver):
             data = f"\x1b[?25l{data}\x1b[{self._last[1] + 1};{self._last[0] + 1}H\x1b[?25h"
         super().write(data)
 
+    def write_frame(self, data: str) -> None:
+        """Write positioned lines at once where the outer terminal can hold its screen until they are complete."""
+        self.write(f"{SYNC_START}{data}{SYNC_END}" if self.synchronized else data)
+
     # input
 
     def run_input_thread(self) -> None:
@@ -146,7 +152,10 @@ class Terminal(LinuxDriver):
             case Focused(inside):
                 return events.AppFocus() if inside else events.AppBlur()
             case Report(mode, setting):
-                return messages.TerminalSupportsSynchronizedOutput() if mode == _SYNCHRONIZED and setting else None
+                if mode != _SYNCHRONIZED or not setting:
+                    return None
+                self.synchronized = True
+                return messages.TerminalSupportsSynchronizedOutput()
             case Pointer():
                 return self._pointer(value)
         return None

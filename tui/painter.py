@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Mapping
 
-from tui.canvas import Canvas
+from tui.panel import Panel
 
 GAP = 1 / 30
 """Seconds between two paints of what is not focused."""
 
+Dirty = Mapping[Panel, set[int] | None]
+"""Panels with the lines that look different, None for all."""
+
 
 class Painter:
-    """Gathers changed lines. What has been quiet is painted at its first change."""
+    """Gathers changed lines and hands them to ``paint``. What has been quiet is painted at its first change."""
 
-    def __init__(self) -> None:
-        self._waiting: dict[Canvas, set[int] | None] = {}
+    def __init__(self, paint: Callable[[Dirty], None]) -> None:
+        self._paint = paint
+        self._waiting: dict[Panel, set[int] | None] = {}
         self._handle: asyncio.TimerHandle | None = None
         self._last = 0.0
 
-    def changed(self, panel: Canvas, lines: set[int] | None, *, first: bool) -> None:
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits to be painted."""
+        return not self._waiting
+
+    def changed(self, panel: Panel, lines: set[int] | None, *, first: bool) -> None:
         """These lines (None: all) look different; ``first`` paints them now."""
         if lines is not None and not lines:
             return
         before = self._waiting.pop(panel, set())
         merged = None if lines is None or before is None else before | lines
         if first:
-            _paint(panel, merged)
+            self._paint({panel: merged})
             return
         self._waiting[panel] = merged
         if self._handle is None:
@@ -47,12 +57,4 @@ class Painter:
         self._handle = None
         self._last = asyncio.get_running_loop().time()
         waiting, self._waiting = self._waiting, {}
-        for panel, lines in waiting.items():
-            _paint(panel, lines)
-
-
-def _paint(panel: Canvas, lines: set[int] | None) -> None:
-    if lines is None:
-        panel.touch()
-    else:
-        panel.touch(*lines)
+        self._paint(waiting)

@@ -76,6 +76,8 @@ class DeckScreen(Screen[None], inherit_bindings=False):
         super().__init__()
         self.ready = False
         """Whether its widgets are there."""
+        self.settled = False
+        """Whether they stand where the plan says."""
         self._planned = Planned()
         self.plan = Plan(FOLDED, (), 1)
         self.top = Top()
@@ -134,6 +136,7 @@ class DeckScreen(Screen[None], inherit_bindings=False):
         if wanted == self.plan:
             return
         self.plan = wanted
+        self.settled = False
         for panel, (agent, at) in zip(self.panels, wanted.tiles, strict=False):
             panel.edge = 1 if at.x > wanted.roster else 0
             panel.show(agent, self.deck.surface(agent))

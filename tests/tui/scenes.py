@@ -154,7 +154,7 @@ def _busy(app: Any) -> bool:
         for screen in app.screen_stack
     )
     asking = any(not worker.is_finished for worker in app.workers)
-    return bool(waiting or painting or asking or app._painter._waiting or app.link._messages or app._reload.is_set())
+    return bool(waiting or painting or asking or not app._painter.idle or app.link._messages or app._reload.is_set())
 
 
 def keys(*names: str) -> Callable[[Pilot[int], Any], Awaitable[None]]:
