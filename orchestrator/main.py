@@ -48,7 +48,6 @@ def run(arguments: Sequence[str]) -> int:
     if asked.detach and os.fork():
         os._exit(0)
     starter = Starter(asked.ready)
-    os.umask(0o077)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     faulthandler.enable()
     paths = Paths(asked.home)

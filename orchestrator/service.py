@@ -47,7 +47,6 @@ KillMode=process
 Restart=on-failure
 RestartSec=1
 TimeoutStopSec=20
-UMask=0077
 
 [Install]
 WantedBy=default.target

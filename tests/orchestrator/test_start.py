@@ -73,8 +73,15 @@ def test_it_is_detached_from_the_client_that_started_it(place):
     assert theirs == {"/dev/null", str(place.paths.log.with_suffix(".err"))}, mine
 
 
-def test_files_and_socket_are_private(place):
-    place.client.request("GET", "/v1/health")
+def test_files_and_socket_are_private_and_agents_keep_the_persons_umask(place, until):
+    before = os.umask(0o027)
+    try:
+        place.client.request("GET", "/v1/health")
+    finally:
+        os.umask(before)
+    agent = place.new("sh", "-c", "umask; cat")
+    place.shows(agent, "0027")
+    until(lambda: place.paths.database.with_name("state.db-wal").exists())
     assert stat.S_IMODE(place.paths.socket.stat().st_mode) == 0o600
     for folder, _, files in os.walk(place.paths.home):
         assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700, folder
