@@ -91,6 +91,8 @@ class Fold:
         self._whole = start.whole
         self._reader = journal.Reader(journal_folder(folder), start.offset)
         self._fed = start.offset
+        self._told = -1
+        """Where the journal ends as far as we were told; -1 for not at all."""
         self._reported_upto = reported_upto
         self._start_size: tuple[int, int] | None = start.screen.size
         self._lane = asyncio.Lock()
@@ -138,6 +140,7 @@ class Fold:
 
     def advanced(self, offset: int) -> None:
         """See :class:`terminals.adapter.Watcher`."""
+        self._told = offset
         self._wake.set()
 
     def streamed(self, offset: int, data: bytes) -> None:
@@ -199,6 +202,8 @@ class Fold:
                     case journal.Gap(start, end, reason):
                         await self._missing(start, end, reason)
             self._acknowledge()
+            if upto is None and 0 <= self._told <= self._fed and not self._streamed:
+                return  # what comes after it is told of; looking for it now would cost more than the reading
             await asyncio.sleep(0)  # a program that prints without end must not keep the loop for itself
 
     def _acknowledge(self) -> None:
