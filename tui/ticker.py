@@ -10,10 +10,14 @@ from tui.times import MINUTE, SECOND
 
 
 def due(now: int, began: Iterable[int]) -> int:
-    """Nanoseconds until something shown reads differently; whole minutes are good enough for what is older."""
-    to_minute = MINUTE - now % MINUTE
-    young = [SECOND - (now - start) % SECOND for start in began if 0 <= now - start < MINUTE]
-    return min(to_minute, *young) if young else to_minute
+    """Nanoseconds until what is shown is looked at again.
+
+    At whole seconds of the clock while something is younger than a minute, however many there are, else at whole
+    minutes.
+    """
+    young = any(0 <= now - start < MINUTE for start in began)
+    step = SECOND if young else MINUTE
+    return step - now % step
 
 
 class Ticker:
