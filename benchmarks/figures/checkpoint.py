@@ -1,9 +1,9 @@
 """A checkpoint of a hundred agents that all changed, with two thousand lines of history each.
 
 The deck runs in this process with a hundred real holders, as in the orchestrator. Each round every agent prints
-something, then one checkpoint is taken: a snapshot of each screen, all in one transaction. Meanwhile keys are pressed
-in one more agent, one after the other; a key's delay runs from the press until its answer is on that agent's screen.
-The same with history files (`history`: written off the loop, once per 4 MB of an agent's output). Peer: one tmux
+something, then one checkpoint is taken: a snapshot of each screen, all in one transaction. In rounds of their own, keys
+are pressed meanwhile in one more agent, up to 20 ms apart; a key's delay runs from when it is due until its answer is
+on that agent's screen. The same with history files (written off the loop, once per 4 MB of output). Peer: one tmux
 command list that captures a hundred panes of the same content with their styles into a pipe; no state of modes,
 cursor or history, and nothing on disk.
 """
@@ -11,6 +11,7 @@ cursor or history, and nothing on disk.
 from __future__ import annotations
 
 import asyncio
+import random
 import subprocess
 import time
 from collections.abc import AsyncIterator
@@ -111,23 +112,28 @@ async def checkpoints(ours: Rig, log: Path, rounds: int) -> tuple[Sample, Sample
     async with deck_of(ours) as deck:
         agents = [await start(deck, ours, f"a{n}", talker(log, n), "ready") for n in range(AGENTS)]
         typist = Typist(deck, await start(deck, ours, "echo", echo(), "ready"))
-        quiet = [await typist.key() for _ in range(50 * rounds)]
+        quiet = await typist.keys(until=30 * rounds)
         times: dict[bool, list[float]] = {False: [], True: []}
-        typed: list[float] = []
         for history in (False, True):
             while len(times[history]) < rounds:
-                await change(deck, agents)
-                typing = asyncio.create_task(typist.until_told())
-                await typist.under_way.wait()
-                began = time.monotonic()
-                saved = await deck.checkpoints.save(history=history)
-                took = (time.monotonic() - began) * 1000
-                typist.enough.set()
-                keys = await typing
-                if saved >= AGENTS:  # else the deck's own clock was faster, and this one found little to do
+                if (took := await save(deck, agents, history)) is not None:
                     times[history].append(took)
-                    typed += [] if history else keys
+        typed: list[float] = []
+        while len(typed) < 10 * rounds:
+            await change(deck, agents)
+            typing = asyncio.create_task(typist.keys())
+            await deck.checkpoints.save()
+            typist.enough.set()
+            typed += await typing
     return Sample.of(times[False]), Sample.of(times[True]), Sample.of(typed), Sample.of(quiet)
+
+
+async def save(deck: Deck, agents: list[Agent], history: bool) -> float | None:
+    """Milliseconds of a checkpoint after everything changed; None where the deck's own clock was faster."""
+    await change(deck, agents)
+    began = time.monotonic()
+    saved = await deck.checkpoints.save(history=history)
+    return (time.monotonic() - began) * 1000 if saved >= AGENTS else None
 
 
 async def change(deck: Deck, agents: list[Agent]) -> None:
@@ -152,31 +158,28 @@ class Typist:
     def __init__(self, deck: Deck, agent: Agent) -> None:
         self.live = deck.live(agent.id)
         self.enough = asyncio.Event()
-        self.under_way = asyncio.Event()
         self._changed = asyncio.Event()
         deck.watch(agent.id, self._changed.set)
 
-    async def key(self) -> float:
-        """Milliseconds from the press to the answer on the screen."""
+    async def key(self, due: float) -> float:
+        """Milliseconds from when the key was due to the answer on the screen."""
         target = self.live.offset + ANSWER
-        began = time.monotonic()
         await self.live.press(KeyPress("x", 0, "x"))
         async with asyncio.timeout(10):
             while self.live.offset < target:
                 self._changed.clear()
                 if self.live.offset < target:
                     await self._changed.wait()
-        return (time.monotonic() - began) * 1000
+        return (time.monotonic() - due) * 1000
 
-    async def until_told(self) -> list[float]:
-        """One key after the other until ``enough`` is set; one before ``under_way`` is set does not count."""
+    async def keys(self, until: int = 0) -> list[float]:
+        """So many keys; 0: keys until ``enough`` is set. A key counts from when it is due, the loop blocked or not."""
         self.enough.clear()
-        self.under_way.clear()
-        await self.key()
-        taken = []
-        self.under_way.set()
-        while not self.enough.is_set():
-            taken.append(await self.key())
+        taken: list[float] = []
+        while len(taken) < until or not (until or self.enough.is_set()):
+            due = time.monotonic() + random.uniform(0, 0.02)
+            await asyncio.sleep(due - time.monotonic())
+            taken.append(await self.key(due))
         return taken
 
 
