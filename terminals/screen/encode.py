@@ -182,8 +182,17 @@ class Encoder:
         return b"\x1b[I" if focused else b"\x1b[O"
 
 
+_free_keys, _free_key, _free_mouse, _free_motion = (
+    lib.ghostty_key_encoder_free,
+    lib.ghostty_key_event_free,
+    lib.ghostty_mouse_encoder_free,
+    lib.ghostty_mouse_event_free,
+)
+
+
 def _free(keys: Any, key: Any, mouse: Any, motion: Any) -> None:
-    lib.ghostty_key_encoder_free(keys)
-    lib.ghostty_key_event_free(key)
-    lib.ghostty_mouse_encoder_free(mouse)
-    lib.ghostty_mouse_event_free(motion)
+    """Run by the garbage collector, perhaps while cffi holds its lock: nothing may be looked up in ``lib`` here."""
+    _free_keys(keys)
+    _free_key(key)
+    _free_mouse(mouse)
+    _free_motion(motion)

@@ -334,10 +334,18 @@ class RowReader:
         return "".join(map(chr, self._codes[0 : self._count[0]]))
 
 
+_free_cells, _free_rows, _free_state = (
+    lib.ghostty_render_state_row_cells_free,
+    lib.ghostty_render_state_row_iterator_free,
+    lib.ghostty_render_state_free,
+)
+
+
 def _free(state: Any, rows: Any, cells: Any) -> None:
-    lib.ghostty_render_state_row_cells_free(cells)
-    lib.ghostty_render_state_row_iterator_free(rows)
-    lib.ghostty_render_state_free(state)
+    """Run by the garbage collector, perhaps while cffi holds its lock: nothing may be looked up in ``lib`` here."""
+    _free_cells(cells)
+    _free_rows(rows)
+    _free_state(state)
 
 
 def _merged(runs: Iterable[Run]) -> Iterator[Run]:

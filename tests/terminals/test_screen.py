@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import resource
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -542,3 +544,25 @@ def test_every_wrapped_getter_keeps_within_its_out_value() -> None:
         assert data[:16] == b"\xa5" * 16
         assert data[16 + size :] == b"\xa5" * (len(data) - 17 - size) + b"\0"
     emulator.close()
+
+
+def test_a_screen_is_freed_while_the_binding_parses() -> None:
+    """The garbage collector may free a screen at any instant, also while the binding holds its own lock."""
+    program = """
+import gc, sys, faulthandler
+sys.path.insert(0, sys.argv[1])
+faulthandler.dump_traceback_later(20, exit=True)
+from pyghostty import ffi
+from terminals.screen import Screen
+gc.set_threshold(1, 1, 1)
+for n in range(60):
+    screen = Screen(20, 5)
+    screen.feed(b"text")
+    screen.itself = screen
+    del screen
+    ffi.typeof("struct { int a%d; } *" % n)
+print("freed")
+"""
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-P", "-c", program, str(root)], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "freed\n", done.stderr
