@@ -103,10 +103,12 @@ async def test_writer_is_killed(deck, when) -> None:
 async def test_writer_is_killed_again_and_again(deck) -> None:
     spec = deck.program("numbers", "RECORD", 600, DELAY, "linger")
     terminal, follower = await deck.start(spec)
+    killed = {None}
     for turn in range(4):
-        await follower.until(lambda turn=turn: len(follower.gaps) == turn)
-        writer = deck.writer(spec)
-        os.kill(writer.pid, signal.SIGKILL)
+        # a gap is recorded before the new writer's facts are
+        await eventually(lambda: deck.writer(spec) not in killed, "a new writer")
+        killed.add(deck.writer(spec))
+        os.kill(deck.writer(spec).pid, signal.SIGKILL)
         await follower.until(lambda turn=turn: len(follower.gaps) == turn + 1)
     await follower.sees(b"done")
     assert (await terminal.write(b"\x04")).status == "written"
