@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import time
 from pathlib import Path
+from typing import Any
 
 from quarterdeck.errors import Invalid
 from quarterdeck.keys import KeyPress
@@ -19,6 +21,10 @@ from terminals.refusal import refusal
 from terminals.remains import end_remains, remains
 
 __all__ = ["NativeAdapter", "NativeTerminal", "end_remains", "exit_of", "remains", "tidy"]
+
+
+ENDS_WITHIN = 5.0
+"""Seconds a holder may take to end itself once it has written how its program ended."""
 
 
 class NativeTerminal(Channel):
@@ -56,30 +62,38 @@ class NativeAdapter:
         if not spec.argv or not spec.argv[0]:
             raise Invalid("there is no command to start")
         cols, lines = clamp(spec.cols, spec.lines)
-        result = await self.parent.request(
-            wire.SPAWN,
-            {
-                "agent": spec.agent,
-                "folder": os.fspath(spec.folder.absolute()),
-                "socket": os.fspath(spec.socket.absolute()),
-                "argv": list(spec.argv),
-                "cwd": os.fspath(spec.cwd),
-                "environ": dict(spec.environ),
-                "cols": cols,
-                "lines": lines,
-                "replies": [(query.hex(), answer.hex()) for query, answer in spec.replies],
-                "journal_limit": spec.journal_limit,
-                "preamble": spec.preamble.hex(),
-                "lease": spec.lease,
-                "nonce": secrets.token_hex(8),
-            },
-        )
+        request: dict[str, Any] = {
+            "agent": spec.agent,
+            "folder": os.fspath(spec.folder.absolute()),
+            "socket": os.fspath(spec.socket.absolute()),
+            "argv": list(spec.argv),
+            "cwd": os.fspath(spec.cwd),
+            "environ": dict(spec.environ),
+            "cols": cols,
+            "lines": lines,
+            "replies": [(query.hex(), answer.hex()) for query, answer in spec.replies],
+            "journal_limit": spec.journal_limit,
+            "preamble": spec.preamble.hex(),
+            "lease": spec.lease,
+            "nonce": secrets.token_hex(8),
+        }
+        result = await self._start(spec, request)
         if "error" in result:
             raise refusal(spec, result)
         terminal = NativeTerminal(spec.folder, spec.socket, spec.agent)
         await terminal.open(born=True)
         self._enter_scope(spec.agent, int(result["pid"]), int(result["child"][0]))
         return terminal
+
+    async def _start(self, spec: Spawn, request: dict[str, Any]) -> dict[str, Any]:
+        """What the new holder answers; one whose program has ended already is given time to end itself."""
+        until = time.monotonic() + ENDS_WITHIN
+        while True:
+            result = await self.parent.request(wire.SPAWN, request)
+            ending = result.get("error") == "lock" and exit_of(spec.folder) is not None
+            if not ending or time.monotonic() >= until:
+                return result
+            await asyncio.sleep(0.02)
 
     async def find(self, agent: str, folder: Path, socket: Path) -> NativeTerminal:
         """Connect to a terminal that was started earlier. Raises Unreachable when it is gone."""

@@ -15,6 +15,9 @@ import time
 from typing import Any
 
 RETRY_FOR = 1.0
+"""Seconds a parent is waited for."""
+LOCKED_FOR = 10.0
+"""Seconds the writer of the pipe before this one may take to end; it syncs the journal first."""
 ANSWER_WITHIN = 5.0
 
 
@@ -32,14 +35,14 @@ def main(argv: list[str]) -> int:
         "journal_limit": int(limit),
         "replies": [],
     }
-    until = time.monotonic() + RETRY_FOR
-    answer: dict[str, Any] | None = None
-    while answer is None or answer.get("error") == "lock":
+    began = time.monotonic()
+    while True:
         answer = ask(parent, request)
-        if time.monotonic() >= until:
+        if answer is not None and answer.get("error") != "lock":
             break
-        if answer is None or answer.get("error") == "lock":  # the writer of the pipe before this one is still ending
-            time.sleep(0.02)
+        if time.monotonic() >= began + (RETRY_FOR if answer is None else LOCKED_FOR):
+            break
+        time.sleep(0.02)
     if answer is None:
         record_here(request)
         return 0
