@@ -254,6 +254,46 @@ def test_the_outer_cursor_and_the_way_out(deck, outer):
     assert deck.client.request("GET", f"/v1/agents/{made['id']}")["status"] == "running"
 
 
+FLOOD = r"""
+i=0
+while [ $i -lt 400 ]; do
+  i=$((i+1)); printf '\033[3%dm%d\033[0m \346\227\245\346\234\254 e\314\201 \033[4m%s\033[K\033[0m\n' $((i%8)) $i "$1"
+done
+printf done; cat
+"""
+
+
+@needs_tmux
+def test_what_the_outer_terminal_shows_is_what_the_agents_screens_hold(deck, outer):
+    """Frames written straight to the terminal, the composed rest and dialogs in between leave no cell wrong."""
+    terminal = outer(size=(130, 36))
+    for name in ("one", "two"):
+        deck.start(name, "/bin/sh", "-c", FLOOD, "sh", name)
+        wait_for(lambda name=name: name in terminal.screen(), name)
+        terminal.tmux("send-keys", "C-]", "?")
+        wait_for(lambda: "start an agent" in terminal.screen(), "a dialog over it")
+        terminal.tmux("send-keys", "q")
+
+    def panels():
+        lines = [line[36:].rstrip() for line in terminal.screen().splitlines()]
+        tops = [n for n, line in enumerate(lines) if "● running" in line and n > 0]
+        return [lines[a + 1 : b] for a, b in zip(tops, [*tops[1:], len(lines) - 1], strict=True)]
+
+    def held(name, size):
+        text = deck.client.request("GET", f"/v1/agents/{name}/screen?format=text")
+        lines = [line.rstrip() for line in text.splitlines()]
+        return [*lines, *[""] * (size - len(lines))]
+
+    def same():
+        shown = panels()
+        return len(shown) == 2 and all(
+            lines == held(agent["id"], len(lines)) and any("done" in line for line in lines)
+            for lines, agent in zip(shown, deck.agents(), strict=True)
+        )
+
+    wait_for(same, "both panels as the screens are")
+
+
 @needs_tmux
 def test_kill_9_of_the_client_harms_nobody(deck, outer):
     deck.start("shell", "/bin/sh")
