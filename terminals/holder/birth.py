@@ -52,6 +52,11 @@ def live(request: dict[str, Any], connection: socket.socket | None, source: int 
     keeper.run()
 
 
+def replies(request: dict[str, Any]) -> Replies:
+    """The table of answers in a request. Its pattern is compiled once in a process and those forked from it."""
+    return Replies([(bytes.fromhex(query), bytes.fromhex(answer)) for query, answer in request["replies"]])
+
+
 def _leave_everything() -> None:
     """Be in a process session of its own, tied to no folder, and deaf to hang-ups and polite kills."""
     try:  # noqa: SIM105
@@ -128,7 +133,7 @@ def _build(
         source=program.master if program else (source if source is not None else -1),
         program=program,
         journal=journal,
-        replies=Replies([(bytes.fromhex(query), bytes.fromhex(answer)) for query, answer in request["replies"]]),
+        replies=replies(request),
         facts=facts,
         lease=float(lease) if lease is not None else None,
         linger=float(request.get("linger", 10.0)),

@@ -140,6 +140,8 @@ class Parent:
         return (kind == wire.SPAWN and not asking.handed) or (kind == wire.ADOPT and len(asking.handed) == 1)
 
     def _fork(self, request: dict[str, Any], asking: _Asking) -> None:
+        with contextlib.suppress(KeyError, TypeError, ValueError):  # the holder says what is wrong with it
+            birth.replies(request)  # compiled here, once, it is memory all holders share
         try:
             pid = os.fork()
         except OSError as error:
