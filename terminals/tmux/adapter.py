@@ -29,10 +29,11 @@ from terminals.tmux import tool
 from terminals.tmux.control import TmuxError, quote
 from terminals.tmux.gate import Caller, Gate
 from terminals.tmux.order import give, order
+from terminals.tmux.pane import Look, at_the_end, epitaph, look, write_exit
 from terminals.tmux.record import NAME, PaneRecord
 from terminals.tmux.seed import Capture, Seed
 from terminals.tmux.server import KEEPER, SESSION, PrivateServer, TmuxServer
-from terminals.tmux.terminal import Look, TmuxTerminal, at_the_end, epitaph, look, write_exit
+from terminals.tmux.terminal import TmuxTerminal
 
 _REPORT_WITHIN = 15.0
 _ENDS_WITHIN = 3.0

@@ -30,9 +30,6 @@ class PaneRecord:
     adopted: bool = False
     """Whether the pane belongs to the user's own tmux."""
     journal_limit: int = 64 << 20
-    lease: float | None = None
-    nonce: str = ""
-    """Of the journal writer started last; tells its socket from one of an earlier life."""
 
     def save(self, folder: Path) -> None:
         """Write it into the agent's folder. Raises OSError."""

@@ -9,13 +9,12 @@ import os
 import signal as signals
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from quarterdeck.errors import QuarterdeckError, Refused, Unreachable
 from quarterdeck.keys import KeyPress
-from quarterdeck.process import alive, members, stat
+from quarterdeck.process import alive, members
 from terminals import journal
 from terminals.adapter import Exit, State, Watcher, Written, clamp
 from terminals.channel import Channel, tidy
@@ -23,6 +22,7 @@ from terminals.holder import files
 from terminals.tmux.control import TmuxError
 from terminals.tmux.input import OPTION, ExtendedKeys, Ledger, Room, typing
 from terminals.tmux.keys import typed
+from terminals.tmux.pane import Look, command, end_groups, epitaph, foreground, look, write_exit
 from terminals.tmux.record import NAME, PaneRecord
 from terminals.tmux.server import TmuxServer
 
@@ -34,67 +34,11 @@ STATUS_TRIES = 8
 ENDED_WITHIN = 10.0
 _PIPE_ENDS_WITHIN = 2.0
 _LOOK_EVERY = 0.02
-
-_LOOK = (
-    "qd:#{pane_dead},#{pane_dead_status},#{pane_dead_signal},#{pane_pipe},#{pane_pid},#{pane_width},#{pane_height},"
-    "#{window_id},#{pane_tty},#{" + OPTION + "}"
-)
+_MENDS = 3
+"""Times in a row that a new writer may fail to come before recording is given up."""
 
 Reopen = Callable[[PaneRecord, Path, Path], Awaitable[Channel]]
 """Opens the pipe of a pane again, after a hole: a new writer that begins with the pane's screen."""
-
-
-@dataclass(frozen=True)
-class Look:
-    """A pane as tmux sees it now."""
-
-    dead: bool
-    code: int | None
-    piped: bool
-    pid: int
-    cols: int
-    lines: int
-    window: str = ""
-    tty: str = ""
-    written: str = ""
-
-
-def epitaph(pane: str) -> str:
-    """The server option that keeps the exit status of an ended pane."""
-    return f"@quarterdeck-end-{pane[1:]}"
-
-
-def at_the_end(pane: str) -> str:
-    """The command that has tmux keep the exit status and remove the pane when its program ended.
-
-    All output is in the pipe then, and the pipe's end is the end of the output, whether anybody follows or not.
-    """
-    keep = f'set-option -gF {epitaph(pane)} \\"#{{pane_dead_status}},#{{pane_dead_signal}}\\"'
-    return f'set-hook -p -t {pane} pane-died "{keep} ; kill-pane"'
-
-
-async def look(server: TmuxServer, record: PaneRecord) -> Look | None:
-    """What tmux knows of the pane, or kept of one that ended; None when it is gone. Raises Unreachable as ``run``."""
-    # asked for a pane that is gone, tmux answers with empty values, or refuses
-    answers: list[list[str]] = [[]]
-    with contextlib.suppress(TmuxError):
-        answers = await server.run(f"display-message -p -t {record.pane} '{_LOOK}'", on=record.server)
-    values = answers[0][0].removeprefix("qd:").split(",", 9) if answers[0] else []
-    if len(values) == 10 and values[4] == str(record.child.pid):
-        dead, status, number, piped, pid, cols, lines, window, tty, written = values
-        return Look(
-            dead == "1", _code(status, number), piped == "1", int(pid), int(cols), int(lines), window, tty, written
-        )
-    if record.adopted:
-        return None
-    (answer,) = await server.run(f"display-message -p '#{{{epitaph(record.pane)}}}'", on=record.server)
-    status, comma, number = (answer[0] if answer else "").partition(",")
-    return Look(True, _code(status, number), False, record.child.pid, 0, 0) if comma else None
-
-
-def _code(status: str, number: str) -> int | None:
-    """As waitpid tells; tmux before 3.3 does not tell signals."""
-    return int(status) if status else -int(number) if number else None
 
 
 class TmuxTerminal:
@@ -124,6 +68,7 @@ class TmuxTerminal:
         self._lost_because = ""
         self._writer_gone = self._pipe_closed = False
         self._left = False
+        self._mends = 0
         self._writer_over = asyncio.Event()
         self._closing = self._detached = False
         self._typing = asyncio.Lock()
@@ -177,7 +122,7 @@ class TmuxTerminal:
         if not self._writer_gone:
             with contextlib.suppress(QuarterdeckError):
                 facts = await self._channel.describe()
-        group = _foreground(self.record.child.pid)
+        group = foreground(self.record.child.pid)
         return {
             **facts,
             "pane": self.record.pane,
@@ -186,7 +131,7 @@ class TmuxTerminal:
             "tmux_pid": self.record.server.pid,
             "child": list(self.record.child),
             "foreground": group,
-            "foreground_command": _command(group),
+            "foreground_command": command(group),
             "processes": members(self.record.child.pid),
             "recorded": bool(found and found.piped),
             "pane_cols": found.cols if found else 0,
@@ -286,7 +231,7 @@ class TmuxTerminal:
 
     async def signal(self, number: int) -> None:
         """See :class:`terminals.adapter.Terminal`. Raises Refused when there is no foreground, or no such signal."""
-        group = _foreground(self.record.child.pid) if alive(self.record.child) else 0
+        group = foreground(self.record.child.pid) if alive(self.record.child) else 0
         if group <= 0:
             raise Refused(f"agent {self.record.agent}: the program has ended", agent=self.record.agent)
         if number not in signals.valid_signals():
@@ -308,7 +253,7 @@ class TmuxTerminal:
             if not left and not alive(self.record.child):
                 break
             while stages and loop.time() >= began + stages[0][0]:
-                _end(left, stages.pop(0)[1])
+                end_groups(left, stages.pop(0)[1])
             await asyncio.sleep(_LOOK_EVERY)
         self.look_again()
         try:
@@ -417,15 +362,19 @@ class TmuxTerminal:
             return
         try:
             channel = await self._reopen(self.record, self._folder, self._socket)
-        except Unreachable:
-            self._again = True  # the server went away meanwhile
+        except Unreachable as error:
+            self._mends += 1
+            if self._mends > _MENDS:
+                await self._finish_lost(f"its output cannot be recorded any more: {error}")
+                return
+            self._again = True  # most likely the pane or its server went away meanwhile
             await asyncio.sleep(_LOOK_EVERY)
             return
         except (QuarterdeckError, OSError) as error:
             await self._finish_lost(f"its output cannot be recorded any more: {error}")
             return
         await self._channel.detach()
-        self._channel, self._writer_gone = channel, False
+        self._channel, self._writer_gone, self._mends = channel, False, 0
         self._writer_over.clear()
         self._offset = max(self._offset, channel.state.offset)
         if self._watcher is not None:
@@ -598,34 +547,3 @@ class _Following:
 
     def lost(self, reason: str) -> None:
         self._terminal.writer_gone(self._channel, pipe_ended=False)
-
-
-def write_exit(folder: Path, how: Exit, boot: str) -> None:
-    """Keep how the program ended, as a holder does; a full disk or a removed folder loses only this."""
-    record = {"code": how.code, "offset": how.offset, "end": how.end, "wall_ns": how.wall_ns, "boot": boot}
-    with contextlib.suppress(OSError):
-        files.write_json(os.fspath(folder / files.EXIT), record, durable=True)
-
-
-def _end(pids: list[int], number: int) -> None:
-    """Signal the process groups of these processes."""
-    for group in {found.group for pid in pids if (found := stat(pid))}:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(group, number)
-            os.killpg(group, signals.SIGCONT)
-
-
-def _foreground(pid: int) -> int:
-    """The foreground process group of the terminal ``pid`` leads (proc(5), field 8); 0 or less for none."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return int(file.read().rpartition(b")")[2].split()[5])
-    except (OSError, IndexError, ValueError):
-        return 0
-
-
-def _command(group: int) -> str:
-    try:
-        return Path(f"/proc/{group}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-    except OSError:
-        return ""
