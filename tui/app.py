@@ -32,7 +32,7 @@ from tui.dialogs import Dialog
 from tui.driver import Key, Terminal, usable
 from tui.fleet import Fleet, SessionInfo
 from tui.ink import Palette
-from tui.links import opened, showable
+from tui.links import hand_over, opener, showable
 from tui.names import key_press, words
 from tui.options import Options
 from tui.painter import Dirty, Painter
@@ -581,8 +581,9 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         """Open a web link; anything else is only named."""
         if not showable(url):
             self.say(f"not a web link: {safe(url, 80)}")
-        elif opened(url):
+        elif program := opener():
             self.say(f"opening {safe(url, 80)}")
+            self.run_worker(hand_over(program, url), exit_on_error=False)
         else:
             self.say(f"no program opens links here: {safe(url, 120)}", seconds=15)
 

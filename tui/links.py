@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
-import subprocess
+from asyncio.subprocess import DEVNULL
 
 _OPENERS = ("xdg-open", "wslview", "open")
 LONGEST = 2000
@@ -16,18 +17,15 @@ def showable(url: str) -> bool:
     return head.lower() in ("http", "https") and bool(mark) and bool(rest) and fine and len(url) <= LONGEST
 
 
-def opened(url: str) -> bool:
-    """Hand the link to the desktop; False where no opener is found. It runs on by itself, with no terminal."""
-    if not showable(url):
-        return False
-    for name in _OPENERS:
-        if program := shutil.which(name):
-            subprocess.Popen(
-                [program, url],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-            return True
-    return False
+def opener() -> str | None:
+    """The desktop's program that opens links; None where there is none."""
+    return next((program for name in _OPENERS if (program := shutil.which(name))), None)
+
+
+async def hand_over(program: str, url: str) -> None:
+    """Let ``program`` open a link, with no terminal, and see it end; it survives this client."""
+    if showable(url):
+        process = await asyncio.create_subprocess_exec(
+            program, url, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, start_new_session=True
+        )
+        await process.wait()

@@ -295,6 +295,16 @@ def test_what_the_outer_terminal_shows_is_what_the_agents_screens_hold(deck, out
 
 
 @needs_tmux
+def test_asked_to_end_it_gives_the_terminal_back(deck, outer):
+    deck.start("shell", "/bin/sh")
+    terminal = outer()
+    wait_for(lambda: "│$" in terminal.screen(), "the prompt")
+    os.kill(int(terminal.ask("#{pane_pid}")), signal.SIGTERM)
+    wait_for(lambda: terminal.ask("#{pane_dead} #{pane_dead_status}") == "1 0", "its end in good order")
+    assert terminal.ask("#{alternate_on} #{mouse_any_flag}") == "0 0"
+
+
+@needs_tmux
 def test_kill_9_of_the_client_harms_nobody(deck, outer):
     deck.start("shell", "/bin/sh")
     terminal = outer()

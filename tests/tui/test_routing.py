@@ -156,6 +156,33 @@ def _wheel(panel, **more):
     return events.MouseScrollUp(panel, 2, 2, 0, 0, 0, values["shift"], values["meta"], values["ctrl"])
 
 
+async def test_a_link_is_named_then_opened_by_the_desktop(on_peer, scenes, until, tmp_path, monkeypatch):
+    opener = tmp_path / "xdg-open"
+    opener.write_text(f'#!/bin/sh\nprintf "%s" "$1" > {tmp_path}/part && mv {tmp_path}/part {tmp_path}/opened\n')
+    opener.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    peer = scenes.fleet()
+    peer.feed(
+        "shell",
+        b"\x1b[H\x1b]8;;https://example.org/a\x1b\\site\x1b]8;;\x1b\\ \x1b]8;;file:///x\x1b\\file\x1b]8;;\x1b\\",
+    )
+    async with on_peer(peer) as (app, pilot):
+        await type_keys(scenes, pilot, LEADER, "3")
+        panel = app.deck_screen.panel("shell")
+        await pilot.hover(panel, offset=(2, 1))
+        await scenes.settle(pilot)
+        assert app.deck_screen.keys.note == "ctrl+click opens https://example.org/a"
+        await pilot.hover(panel, offset=(6, 1))
+        await scenes.settle(pilot)
+        assert app.deck_screen.keys.note == ""
+        await pilot.click(panel, offset=(6, 1), control=True)
+        await scenes.settle(pilot)
+        assert "not a web link" in app.deck_screen.keys.note
+        await pilot.click(panel, offset=(2, 1), control=True)
+        await until(pilot, (tmp_path / "opened").exists, "the opener called")
+        assert (tmp_path / "opened").read_text() == "https://example.org/a"
+
+
 async def test_looking_back_by_wheel_and_keys(on_peer, scenes):
     peer = scenes.fleet()
     async with on_peer(peer) as (app, pilot):
