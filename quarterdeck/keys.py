@@ -60,7 +60,7 @@ def parse(word: str) -> KeyPress:
         raise Invalid(f"unknown key {word!r}", hint="a character, or: " + " ".join(sorted(NAMED)))
     lower, upper = last.lower(), last.upper()
     cased = lower != upper and len(lower) == len(upper) == 1
-    if cased and last == upper and not mods & (CTRL | ALT | SUPER):
+    if cased and last == upper and not mods & (CTRL | SUPER):
         mods |= SHIFT
     typed = upper if cased and mods & SHIFT else last
     return KeyPress(lower if cased else last, mods, "" if mods & ~SHIFT else typed)

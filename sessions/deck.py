@@ -306,13 +306,15 @@ class Deck:
         await self._trash.forget(supervised.agent)
 
     def _name_for(self, session: Session, wanted: str, profile: str) -> str:
-        taken = self._roster.names(session.id)
         if not wanted:
-            return free_name(profile, taken)
-        check_name(wanted)
-        if wanted in taken:
-            raise Refused(f"session {session.name!r} has an agent {wanted!r} already", hint="choose another --name")
+            return free_name(profile, self._roster.names(session.id))
+        self._check_agent_name(session, wanted)
         return wanted
+
+    def _check_agent_name(self, session: Session, name: str) -> None:
+        check_name(name)
+        if name in self._roster.names(session.id):
+            raise Refused(f"session {session.name!r} has an agent {name!r} already", hint="choose another name")
 
     async def adopt(self, ask: Adopt) -> Agent:
         """Take over a pane of the user's own tmux. Raises :class:`Refused` when something reads its output already."""
@@ -436,9 +438,8 @@ class Deck:
     async def rename(self, ref: str, name: str) -> Agent:
         """Give an agent another name."""
         supervised = self._roster.find(ref)
-        session = self._roster.sessions[supervised.agent.session]
         if name != supervised.agent.name:
-            self._name_for(session, name, "")
+            self._check_agent_name(self._roster.sessions[supervised.agent.session], name)
         return await self._change(supervised, "agent.renamed", name=name)
 
     async def set_restore(self, ref: str, policy: Restore) -> Agent:

@@ -16,7 +16,7 @@ from pathlib import Path
 from cli.doctor.finding import Finding
 
 TMUX_NEEDED = (3, 2)
-_NEEDED = ("aiosqlite", "fastapi", "msgspec", "psutil", "ptyprocess", "pyghostty", "textual", "uvicorn", "websockets")
+_NEEDED = ("aiosqlite", "fastapi", "msgspec", "psutil", "pyghostty", "textual", "uvicorn", "websockets")
 _FILES_WANTED = 1024
 
 

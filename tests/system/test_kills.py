@@ -138,7 +138,7 @@ def test_a_reboot_interrupts_all_and_resumes_what_its_policy_says(fleet: Fleet, 
     assert report["rebooted"]
     until(lambda: fleet.actions() == {"auto": "resumed", "ask": "waiting", "never": "kept"}, "the report says so")
     assert "line 000" in fleet.screen("never")
-    until(lambda: "started again" in fleet.screen("auto"), "its new life is marked")
+    until(lambda: b"started again" in fleet.journal("auto")[0], "its new life is marked")
     assert fleet.screen("never", "ansi") == fleet.fresh_screen("never")
 
 

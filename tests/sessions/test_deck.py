@@ -1,0 +1,173 @@
+"""The deck on real holders and a real store: what the API's own tests do not reach."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from quarterdeck.clock import ManualClock
+from quarterdeck.errors import Invalid, NotFound, Refused
+from quarterdeck.paths import Paths
+from sessions.deck import Deck, NewAgent
+from sessions.model import Restore, Status
+from sessions.trash import DAYS
+from terminals.native import NativeAdapter
+
+Opener = Callable[[], AbstractAsyncContextManager[Deck]]
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    made = Path(tempfile.mkdtemp(prefix="qd-", dir="/tmp"))
+    (made / "work").mkdir()
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def opened(home: Path, clock: ManualClock) -> Opener:
+    paths = Paths(home / "s")
+
+    @asynccontextmanager
+    async def open_deck() -> AsyncIterator[Deck]:
+        async with Deck.open(paths, {"native": NativeAdapter(paths.run)}, clock) as deck:
+            yield deck
+
+    return open_deck
+
+
+def wish(home: Path, *argv: str, **more: object) -> NewAgent:
+    values = {"profile": "custom", "workspace": str(home / "work"), "argv": argv, "environ": dict(os.environ)}
+    return NewAgent(**(values | more))  # type: ignore[arg-type]
+
+
+async def happens(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def test_names(home: Path, opened: Opener) -> None:
+    async with opened() as deck:
+        first = await deck.create(wish(home, "cat"))
+        second = await deck.create(wish(home, "cat"))
+        assert (first.name, second.name) == ("custom", "custom-2")
+        with pytest.raises(Refused, match="already"):
+            await deck.create(wish(home, "cat", name="custom"))
+        for bad in ("", " ", "a/b", "-x", "x" * 65, "a\x1b[31m"):
+            with pytest.raises(Invalid):
+                await deck.rename(first.id, bad)
+        with pytest.raises(Refused, match="already"):
+            await deck.rename(first.id, "custom-2")
+        assert (await deck.rename(first.id, "custom")).name == "custom"
+        assert (await deck.rename(first.id, "other")).name == "other"
+        assert deck.agent("work/other").id == first.id
+        assert deck.agent(first.id[:4]).id == first.id
+        with pytest.raises(NotFound):
+            deck.agent("nobody")
+        await deck.end_all()
+
+
+async def test_an_agent_goes_to_the_trash_and_comes_back_and_is_purged(
+    home: Path, opened: Opener, clock: ManualClock
+) -> None:
+    async with opened() as deck:
+        agent = await deck.create(wish(home, "sh", "-c", "echo remembered; exec cat"))
+        live = deck.live(agent.id)
+        await happens(lambda: live.offset > 0)
+        with pytest.raises(Refused, match="still running"):
+            await deck.remove(agent.id)
+        await deck.remove(agent.id, force=True)
+        assert deck.agents() == []
+        assert [a.id for a in await deck.trash()] == [agent.id]
+        back = await deck.untrash(agent.name)
+        assert back.status is Status.EXITED
+        assert "remembered" in await deck.live(agent.id).text()
+        await deck.remove(agent.id)
+    clock.advance((DAYS + 1) * 86_400)
+    async with opened() as deck:
+        folder = deck.paths.trash / agent.id
+        await happens(lambda: not folder.exists())
+        async with asyncio.timeout(30):
+            while await deck.trash():
+                await asyncio.sleep(0.01)
+
+
+async def test_an_agent_that_is_not_in_the_database_is_found_by_its_own_file(home: Path, opened: Opener) -> None:
+    async with opened() as deck:
+        agent = await deck.create(wish(home, "sh", "-c", "echo here; exec cat"))
+        await happens(lambda: deck.live(agent.id).offset > 0)
+    for name in ("state.db", "state.db-wal", "state.db-shm"):
+        (home / "s" / name).unlink(missing_ok=True)
+    async with opened() as deck:
+        found = deck.agent(agent.id)
+        assert (found.pid, found.status, found.name) == (agent.pid, Status.RUNNING, agent.name)
+        assert "here" in await deck.live(agent.id).text()
+        assert deck.report.outcomes[0].action == "adopted"
+        await deck.end_all()
+
+
+async def test_a_resume_that_fails_keeps_the_screen_and_says_why(home: Path, opened: Opener) -> None:
+    program = home / "program"
+    program.write_text("#!/bin/sh\necho first life\n")
+    program.chmod(0o755)
+    async with opened() as deck:
+        agent = await deck.create(wish(home, str(program)))
+        await happens(lambda: deck.agent(agent.id).status is Status.EXITED)
+        program.unlink()
+        report = await deck.restore([agent.id])
+        assert [o.action for o in report.outcomes] == ["failed"]
+        assert "not found" in report.outcomes[0].detail
+        assert deck.agent(agent.id).status is Status.FAILED
+        assert "first life" in await deck.live(agent.id).text()
+        program.write_text("#!/bin/sh\necho second life\n")
+        program.chmod(0o755)
+        assert (await deck.restore([agent.id])).outcomes[0].action == "resumed"
+        await happens(lambda: deck.agent(agent.id).status is Status.EXITED)
+        text = await deck.live(agent.id).text()
+        assert "first life" in text
+        assert "started again" in text
+        assert "second life" in text
+
+
+async def test_what_runs_is_not_started_twice(home: Path, opened: Opener) -> None:
+    async with opened() as deck:
+        agent = await deck.create(wish(home, "cat", restore=Restore.AUTO))
+        with pytest.raises(Refused, match="running"):
+            await deck.restore([agent.id])
+        assert deck.agent(agent.id).pid == agent.pid
+        await deck.end_all()
+
+
+async def test_the_page_in_the_workspace_tells_the_status_and_stays_out_of_git(home: Path, opened: Opener) -> None:
+    async with opened() as deck:
+        agent = await deck.create(wish(home, "sh", "-c", "exit 4", name="short"))
+        await happens(lambda: deck.agent(agent.id).status is Status.EXITED)
+    folder = home / "work" / ".quarterdeck"
+    page = (folder / "sessions" / "work" / "checkpoint.md").read_text()
+    assert "| short | custom | exited: exit status 4 |" in page
+    assert "/*" in (folder / ".gitignore").read_text()
+
+
+async def test_a_session_is_removed_only_when_it_is_empty(home: Path, opened: Opener) -> None:
+    async with opened() as deck:
+        agent = await deck.create(wish(home, "cat", session="mine"))
+        with pytest.raises(Refused, match="still has"):
+            await deck.remove_session("mine")
+        await deck.remove(agent.id, force=True)
+        await deck.remove_session("mine")
+        assert deck.sessions() == []
+        with pytest.raises(Refused, match="session"):
+            await deck.untrash(agent.id)
