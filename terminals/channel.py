@@ -51,6 +51,7 @@ class Channel:
         self._replaced = False
         self._over = asyncio.Event()
         self._exit: Exit | None = None
+        self._exit_told = False
         self._loss = ""
         self._recovery: asyncio.Task[None] | None = None
 
@@ -206,8 +207,8 @@ class Channel:
             ) from error
         if self._watcher is not None and self.state.offset > self._acknowledged:
             self._watcher.advanced(self.state.offset)
-        if self._watcher is not None and self.state.exit is not None and self._exit is None:
-            self._exit = self.state.exit
+        if self._watcher is not None and self.state.exit is not None and not self._exit_told:
+            self._exit, self._exit_told = self.state.exit, True
             self._watcher.exited(self._exit)
 
     @property
@@ -389,6 +390,7 @@ class Channel:
     def _on_exited(self, payload: bytes) -> None:
         self._exit = _exit(wire.parse_json(payload))
         if self._watcher is not None:
+            self._exit_told = True
             self._watcher.exited(self._exit)
 
     def _on_ended(self, payload: bytes) -> None:

@@ -62,7 +62,8 @@ def ask(parent: str, request: dict[str, Any]) -> dict[str, Any] | None:
             connection.connect(parent)
             data = wire.json_frame(wire.ADOPT, request)
             sent = socket.send_fds(connection, [data], [0])
-            connection.sendall(data[sent:])
+            if sent < len(data):  # sending nothing would fail once the writer has answered and closed
+                connection.sendall(data[sent:])
             decoder = wire.Decoder()
             while received := connection.recv(65536):
                 for kind, payload in decoder.feed(received):
