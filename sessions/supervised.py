@@ -42,7 +42,7 @@ class Supervised:
         self.lock = asyncio.Lock()
         """Held while its program is started, ended or removed."""
         self.missing = 0
-        """Bytes of its journal found missing since it was opened; a power cut's, which nobody can count, left out."""
+        """Bytes of its journal found missing since it was opened; what nobody can count left out."""
         self._keeper = keeper
         self._watchers: dict[int, Callable[[], None]] = {}
         self._next = 0
@@ -77,5 +77,5 @@ class Supervised:
 
     def gap(self, start: int, end: int, reason: str) -> None:
         """See :class:`terminals.live.Listener`."""
-        self.missing += end - start if reason != "lost" else 0
+        self.missing += end - start if reason not in ("lost", "unseen") else 0
         self._keeper.journal_gap(self.agent.id, start, end, reason)

@@ -125,7 +125,7 @@ class Terminal(Protocol):
     async def write(self, data: bytes, *, write_id: int | None = None, if_offset: int | None = None) -> Written:
         """Type ``data``, exactly once per ``write_id`` (one is made when None). Ids grow: take ``time.time_ns()``."""
 
-    async def press(self, key: KeyPress) -> Written:
+    async def press(self, key: KeyPress, *, if_offset: int | None = None) -> Written:
         """Type one key where the host encodes it. Only with ``encodes_keys``."""
 
     async def reply(self, upto: int, data: bytes) -> None:

@@ -240,8 +240,8 @@ class LiveTerminal(Fold):
     async def _key(self, key: KeyPress, *, if_offset: int | None = None) -> Written:
         """One key while it is this writer's turn."""
         terminal = self._living()
-        if terminal.encodes_keys and if_offset is None:
-            return await terminal.press(key)
+        if terminal.encodes_keys:
+            return await terminal.press(key, if_offset=if_offset)
         async with self._lane:
             data = self._screen.key(key)
         return await terminal.write(data, if_offset=if_offset) if data else Written("written", self._fed)

@@ -29,6 +29,8 @@ AHEAD = 8 << 20
 """Bytes the journal may be ahead of an orchestrator before the terminal is no longer read."""
 STALL = 2.0
 """Seconds a terminal is not read for an orchestrator's sake; then it counts as gone until it catches up."""
+FIRST_FOLLOWER = 1.0
+"""Seconds a new terminal waits for the orchestrator that asked for it before its output is read."""
 COALESCE = 256 << 10
 """Bytes read before they are recorded as one append."""
 INPUT_LIMIT = 4 << 20
@@ -72,7 +74,8 @@ class Keeper:
         self._input: deque[memoryview] = deque()
         self._queued = 0
         self._news = False
-        self._paused_until: float | None = None
+        # Whoever asked for the terminal follows in a moment, and knows every answer; the table does not.
+        self._paused_until = time.monotonic() + FIRST_FOLLOWER if program is not None else None
         self._stalled = False
         self._unattached_since: float | None = time.monotonic()
         self._ending: list[tuple[float, int]] = []
@@ -472,6 +475,8 @@ class Keeper:
         self._unattached_since = None
         self._journal.attach(True)
         client.send(wire.json_frame(wire.STATE, self.state()))
+        if self._paused_until is not None:
+            self._resume()
 
     def _on_ack(self, client: Client, payload: bytes) -> None:
         (offset,) = wire.U64.unpack(payload)

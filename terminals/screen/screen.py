@@ -62,6 +62,12 @@ def _unknown(content: bytes, truncated: bool, sink: Sink) -> None:
             sink.reports.append(report)
 
 
+_UNCOUNTED = {
+    "lost": "[what was printed in the last moments before the machine stopped may be missing here]",
+    "unseen": "[what was printed while nobody recorded it is missing here]",
+}
+
+
 class Screen:
     """An emulated terminal with changed rows, history, key encoding and snapshots."""
 
@@ -143,11 +149,9 @@ class Screen:
     def missing(self, count: int, reason: str) -> None:
         """Leave whatever sequence was open and print a line that says that ``count`` bytes are not there, and why.
 
-        After a power cut nobody knows how many there were: offsets are skipped so that none is ever used twice.
+        Where nobody knows how many there were, the notice says what happened instead.
         """
-        notice = f"[{count:,} bytes of output are missing here: {reason}]"
-        if reason == "lost":
-            notice = "[what was printed in the last moments before the machine stopped may be missing here]"
+        notice = _UNCOUNTED.get(reason, f"[{count:,} bytes of output are missing here: {reason}]")
         self._scanner.reset()
         # CAN ends any sequence; a pending synchronized update would hide the notice.
         self.feed(b"\x18\x1b[?2026l\x1b[0m")
