@@ -80,7 +80,7 @@ class Actions:
         """Focus the next agent that waits for a person."""
         agent = self._app.fleet.next_waiting(self._app.focused_agent)
         if agent is None:
-            self._app.say("nobody waits for you")
+            self._app.words.say("nobody waits for you")
         else:
             self._app.focus_agent(agent)
 
@@ -93,7 +93,7 @@ class Actions:
         """The next way to tile."""
         mode = MODES[(MODES.index(self._app.arrangement.mode) + 1) % len(MODES)]
         self._app.arrange(Layout(mode, False, self._app.focused_agent))
-        self._app.say(_MODE_WORDS[mode])
+        self._app.words.say(_MODE_WORDS[mode])
 
     def do_scroll(self) -> None:
         """Look a page up."""
@@ -101,9 +101,9 @@ class Actions:
         if panel is None:
             return
         if not panel.surface.history.count:
-            self._app.say("nothing has scrolled away")
+            self._app.words.say("nothing has scrolled away")
             return
-        self._app.look_back(panel, max(1, panel.room[1] - 1))
+        self._app.keyboard.look_back(panel, max(1, panel.room[1] - 1))
 
     def keep_layout(self) -> None:
         """Store the arrangement with the session, once it has settled."""
@@ -174,7 +174,7 @@ class Actions:
             self._app.fleet.drop_agent(agent.id)
             self._app.sync()
             return
-        self._app.say(f"{agent.name} is in the trash for seven days")
+        self._app.words.say(f"{agent.name} is in the trash for seven days")
 
     def _ask_to_end(self, agent: AgentInfo) -> None:
         async def end(_: dict[str, str]) -> None:
@@ -209,7 +209,7 @@ class Actions:
         if agent is None:
             return
         if agent.alive:
-            self._app.say(f"{agent.name} is running")
+            self._app.words.say(f"{agent.name} is running")
             return
 
         async def start() -> None:

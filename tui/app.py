@@ -15,42 +15,39 @@ from textual import events
 from textual.app import App
 from textual.binding import BindingType
 from textual.geometry import Offset
-from textual.theme import Theme as TextualTheme
 
 from orchestrator.client import Link as RealLink
 from quarterdeck.clock import Clock, SystemClock
 from quarterdeck.errors import Invalid, NotFound, QuarterdeckError
-from quarterdeck.keys import SHIFT, KeyPress
 from quarterdeck.paths import Paths
 from quarterdeck.rows import View
 from quarterdeck.text import safe
-from themes import ROLES, Theme
+from themes import Theme
 from tui.actions import Actions
-from tui.bars import Hint
-from tui.commands import COMMANDS, find
 from tui.dialogs import Dialog
+from tui.dress import textual_theme
 from tui.driver import Key, Terminal, usable
 from tui.fleet import Fleet, SessionInfo
 from tui.ink import Palette
-from tui.links import hand_over, opener, showable
-from tui.names import key_press, words
+from tui.keyboard import Keyboard
+from tui.names import key_press
+from tui.names import words as key_words
 from tui.options import Options
 from tui.painter import Dirty, Painter
 from tui.panel import Panel
 from tui.port import Link, LinkState, frames
-from tui.screen import LEAST_HEIGHT, LEAST_WIDTH, DeckScreen, Plan, plan
+from tui.screen import DeckScreen, Plan, plan
 from tui.states import PLAIN_GLYPHS, Glyphs
 from tui.surface import Surface
 from tui.ticker import Ticker
 from tui.tiles import Layout
 from tui.times import MINUTE, span
+from tui.words import Words
 
 RATE, FOCUSED_RATE = 30, 120
 """Frames a second asked for: of a visible panel, of the focused one."""
 SURFACES = 64
 """Screens kept of agents that are not shown, so that coming back to one is immediate."""
-PASTE_LIMIT = 4 << 20
-"""Characters; as much as a terminal takes in before it must be read."""
 _SYSTEMS = {"truecolor": ColorSystem.TRUECOLOR, "256": ColorSystem.EIGHT_BIT, "standard": ColorSystem.STANDARD}
 
 
@@ -87,17 +84,15 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         self.arrangement = Layout()
         self.state = LinkState("connecting")
         self.listed = False
-        self.pending = False
+        self.keyboard = Keyboard(self)
+        self.words = Words(self)
         self.frames_taken = 0
-        self._wanted_session = session
+        self.wanted_session = session
         self._members_before: list[str] = []
         self._surfaces: dict[str, Surface] = {}
         self._watched: dict[str, int] = {}
         self._sizes: dict[str, tuple[int, int]] = {}
-        self._hint = ""
-        self._note = ""
         self._toasts_end = 0.0
-        self._note_timer: asyncio.TimerHandle | None = None
         self._stale: set[str] = set()
         self._stale_all = False
         self._reload = asyncio.Event()
@@ -121,7 +116,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
     @property
     def leader_words(self) -> str:
         """The leader key as people write it."""
-        return words(self.options.leader)
+        return key_words(self.options.leader)
 
     @property
     def connected(self) -> bool:
@@ -160,7 +155,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
     def digit(self, agent: str) -> str:
         """The digit that jumps to an agent, shown while the leader waits for its key."""
         members = self.members[:9]
-        return str(members.index(agent) + 1) if self.pending and agent in members else ""
+        return str(members.index(agent) + 1) if self.keyboard.pending and agent in members else ""
 
     def home_relative(self, path: str) -> str:
         """A path with ``~`` for the home folder."""
@@ -193,8 +188,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """The stylesheet's names for our colours."""
-        colors = self._worn.colors
-        return {name: f"#{getattr(colors, name):06x}" for name in ("warm", "raised", "muted")}
+        return textual_theme(self._worn).variables
 
     def _mix(self) -> None:
         """The inks for the theme worn and the outer terminal at hand."""
@@ -208,29 +202,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
 
     def _dress(self) -> None:
         """Hand the theme to Textual, for the dialogs."""
-        colors = {role: f"#{getattr(self._worn.colors, role):06x}" for role in ROLES}
-        theme = TextualTheme(
-            name=f"quarterdeck-{self._worn.name}",
-            primary=colors["accent"],
-            background=colors["background"],
-            surface=colors["surface"],
-            panel=colors["raised"],
-            foreground=colors["text"],
-            warning=colors["warm"],
-            error=colors["warm"],
-            success=colors["calm"],
-            dark=self._worn.dark,
-            variables={
-                "warm": colors["warm"],
-                "raised": colors["raised"],
-                "muted": colors["muted"],
-                "text": colors["text"],
-                "text-muted": colors["muted"],
-                "input-cursor-background": colors["text"],
-                "input-cursor-foreground": colors["background"],
-                "input-selection-background": colors["line"],
-            },
-        )
+        theme = textual_theme(self._worn)
         self.register_theme(theme)
         self.theme = theme.name
 
@@ -270,8 +242,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         """Disconnect; the agents run on."""
         self._ticker.stop()
         self._painter.stop()
-        if self._note_timer is not None:
-            self._note_timer.cancel()
+        self.words.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -371,7 +342,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         if agent and info is None:
             return
         name = f"{info.name}: " if info else ""
-        self.say(f"{name}{safe(text)}" + (f"  {safe(hint)}" if hint else ""), seconds=6)
+        self.words.say(f"{name}{safe(text)}" + (f"  {safe(hint)}" if hint else ""), seconds=6)
 
     def _linked(self, state: LinkState) -> None:
         before, self.state = self.state, state
@@ -409,7 +380,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
                         self._reload.set()
             except QuarterdeckError as error:
                 if self.connected:
-                    self.say(error.message)
+                    self.words.say(error.message)
                 continue
             self.sync()
 
@@ -430,12 +401,12 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         )
         self.deck_screen.follow(wanted)
         self._watch(wanted)
-        self._notice(wanted)
+        self.words.notice(wanted)
         self.deck_screen.roster.sync()
         self.deck_screen.top.touch()
         for panel in self.deck_screen.panels[: len(wanted.tiles)]:
             panel.retitle()
-        self._keys()
+        self.words.keys()
         self.call_after_refresh(self._settled)
         calm = self.options.reduced_motion
         self._ticker.watch([] if calm else [agent.since_ns for agent in self.fleet.agents.values()])
@@ -446,7 +417,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         self.cursor_moved()
 
     def _choose_session(self) -> None:
-        chosen = self.fleet.choose(self._wanted_session, self.workspace)
+        chosen = self.fleet.choose(self.wanted_session, self.workspace)
         if chosen is not None:
             self._enter(chosen)
 
@@ -488,66 +459,6 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
             self._focus_told = focus
             self.link.send(frames.Focus(focus))
 
-    def _notice(self, wanted: Plan) -> None:
-        lead = self.leader_words
-        if wanted.tiny:
-            text = [
-                [(f"quarterdeck needs {LEAST_WIDTH}x{LEAST_HEIGHT} cells", "text!")],
-                [("the agents run on", "muted")],
-            ]
-        elif not self.listed and self.connected:
-            text = [[("asking for sessions and agents", "muted")]]
-        elif not self.listed:
-            text = [[(safe(self.state.reason) or "connecting to the orchestrator", "muted")]]
-            if self.state.phase == "stopped" or self.state.hint:
-                text += [
-                    [],
-                    [(f"{lead} p ", "text!"), ("reconnect  ", "muted"), (f"{lead} d ", "text!"), ("leave", "muted")],
-                ]
-        else:
-            where = self.session.name if self.session else self.home_relative(self.workspace)
-            first = [("no agents in ", "text"), (where, "text!"), (" yet", "text")]
-            if self._wanted_session and self.session is None:
-                first = [("no session is called ", "text"), (safe(self._wanted_session, 40), "text!")]
-            text = [
-                first,
-                [],
-                [(f"{lead} n ", "text!"), ("start one", "muted")],
-                [(f"{lead} s ", "text!"), ("open another session", "muted")],
-                [(f"{lead} ? ", "text!"), ("all keys", "muted")],
-            ]
-        self.deck_screen.notice.put(text)
-
-    def _keys(self) -> None:
-        """The key bar: the keys that work now."""
-        lead = self.leader_words
-        bar = self.deck_screen.keys
-        if self.pending:
-            hints = [self._command_hint(c.key, c.label, c.id) for c in COMMANDS if c.key]
-            hints = [h for h, c in zip(hints, COMMANDS, strict=False) if c.footer or self.size.width > 150]
-            bar.put([*hints, Hint("esc", "back", self.cancel_leader)], f"{lead} …", "", bg="raised")
-            return
-        note = self._note or self._hint
-        if not self.connected and self.listed:
-            stopped = self.state.phase == "stopped"
-            bar.put([], safe(self.state.reason) if stopped else "orchestrator restarting; the agents run on", note)
-            return
-        panel = self.focused_panel()
-        if panel is not None and panel.surface.up:
-            hints = [
-                Hint("pgup pgdn", "move", lambda: panel.scroll(panel.surface.lines)),
-                Hint("home", "oldest", lambda: panel.scroll(panel.surface.history.count)),
-                Hint("esc", "live screen", panel.live),
-            ]
-            bar.put(hints, "looking back", note)
-            return
-        bar.put(
-            [self._command_hint(c.key, c.label, c.id) for c in COMMANDS if c.footer and self.fits(c.needs)], lead, note
-        )
-
-    def _command_hint(self, key: str, label: str, command: str) -> Hint:
-        return Hint(key, label, lambda: self.run_command(command))
-
     def fits(self, needs: str) -> bool:
         """Whether what a command needs is there."""
         return not needs or (bool(self.focused_agent) if needs == "agent" else bool(self.session_id))
@@ -557,35 +468,6 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         self.deck_screen.roster.retime()
         for panel in self.deck_screen.panels[: len(self.shown)]:
             panel.retime()
-
-    def say(self, text: str, *, seconds: float = 4) -> None:
-        """A passing word at the right end of the key bar."""
-        self._note = text
-        if self._note_timer is not None:
-            self._note_timer.cancel()
-        self._note_timer = asyncio.get_running_loop().call_later(seconds, self._unsay)
-        self._keys()
-
-    def _unsay(self) -> None:
-        self._note, self._note_timer = "", None
-        self._keys()
-
-    def hint_link(self, url: str) -> None:
-        """Tell where a link leads; "" to stop."""
-        hint = f"ctrl+click opens {safe(url, 120)}" if showable(url) else ""
-        if hint != self._hint:
-            self._hint = hint
-            self._keys()
-
-    def open_link(self, url: str) -> None:
-        """Open a web link; anything else is only named."""
-        if not showable(url):
-            self.say(f"not a web link: {safe(url, 80)}")
-        elif program := opener():
-            self.say(f"opening {safe(url, 80)}")
-            self.run_worker(hand_over(program, url), exit_on_error=False)
-        else:
-            self.say(f"no program opens links here: {safe(url, 120)}", seconds=15)
 
     def cursor_moved(self) -> None:
         """Put the outer terminal's cursor where the focused panel's is."""
@@ -602,6 +484,11 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         self.cursor_position = Offset(*at)
         self._driver.show_cursor(place[0], at.x, at.y)
 
+    def scrolled(self) -> None:
+        """A panel looks at another part of its history."""
+        self.words.keys()
+        self.cursor_moved()
+
     def focused_panel(self) -> Panel | None:
         """The panel that gets the keys."""
         return self.deck_screen.panel(self.focused_agent)
@@ -614,10 +501,10 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
             if isinstance(event, events.Key):
                 press = event.press if isinstance(event, Key) else key_press(event.key, event.character)
                 if press is not None:
-                    self.key(press)
+                    self.keyboard.key(press)
                 return
             if isinstance(event, events.Paste):
-                self.paste(event.text)
+                self.keyboard.paste(event.text)
                 return
         elif isinstance(event, events.Key) and isinstance(self.screen, Dialog) and self.screen.moved(event.key):
             return
@@ -630,95 +517,10 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         if isinstance(event, events.AppFocus | events.AppBlur):
             self._tell_focus()
 
-    def key(self, press: KeyPress) -> None:
-        """A key: the leader and what follows it are ours, everything else is the focused agent's."""
-        if self.pending:
-            self._after_leader(press)
-        elif press[:2] == self.options.leader[:2]:
-            self._wait_for_command(True)
-        elif (panel := self.focused_panel()) is None:
-            self.say(f"{self.leader_words} n starts an agent")
-        elif not self._looks_back(panel, press):
-            self._type(panel, press)
-
-    def _looks_back(self, panel: Panel, press: KeyPress) -> bool:
-        """Keys that move in the scrollback; any other one returns to the live screen and is typed."""
-        surface = panel.surface
-        page = max(1, panel.room[1] - 1)
-        if not surface.up:
-            if press == KeyPress("pageup", SHIFT) and not surface.modes.alt_screen and surface.history.count:
-                self.look_back(panel, page)
-                return True
-            return False
-        steps = {
-            "pageup": page, "pagedown": -page, "up": 1, "down": -1, "home": surface.history.count,
-            "end": -surface.history.count,
-        }.get(press.name)  # fmt: skip
-        if steps is not None and not press.mods & ~SHIFT:
-            self.look_back(panel, steps)
-            return True
-        self.look_back(panel, -surface.up)
-        return press.name == "escape"
-
-    def look_back(self, panel: Panel, lines: int) -> None:
-        """Move in the scrollback of a panel."""
-        panel.scroll(lines)
-        self._keys()
-
-    def _type(self, panel: Panel, press: KeyPress) -> None:
-        info = panel.info
-        if info is not None and not info.alive:
-            self.say(f"{info.name} has ended: {self.leader_words} a starts it again")
-        else:
-            self.press(panel.agent, press)
-
-    def press(self, agent: str, press: KeyPress) -> None:
-        """Type one key into an agent. Never kept for later: a key belongs to the moment."""
-        if not self.connected or not self.link.send(frames.Press(agent, press.name, press.mods, press.text)):
-            self.say("nobody answers; what is typed now is dropped")
-
-    def paste(self, text: str) -> None:
-        """Paste into the focused agent."""
-        panel = self.focused_panel()
-        if panel is None or not text:
-            return
-        if len(text) > PASTE_LIMIT:
-            self.say(f"a paste of {len(text):,} characters is too large; nothing was pasted", seconds=8)
-            return
-        if panel.surface.up:
-            self.look_back(panel, -panel.surface.up)
-        if not self.connected or not self.link.send(frames.Paste(panel.agent, text)):
-            self.say("nobody answers; the paste was dropped")
-
-    def _wait_for_command(self, waiting: bool) -> None:
-        self.pending = waiting
-        self._keys()
-        self.deck_screen.roster.sync()
-        for panel in self.deck_screen.panels[: len(self.shown)]:
-            panel.retitle()
-
-    def cancel_leader(self) -> None:
-        """Back to typing."""
-        self._wait_for_command(False)
-
-    def _after_leader(self, press: KeyPress) -> None:
-        self._wait_for_command(False)
-        word = press.text.lower() if press.text.strip() else str(press)
-        members = self.members
-        if press[:2] == self.options.leader[:2]:
-            if panel := self.focused_panel():
-                self._type(panel, press)
-        elif word.isdigit() and 0 < int(word) <= min(9, len(members)):
-            self.focus_agent(members[int(word) - 1])
-        elif (command := find(word)) is not None:
-            self.run_command(command.id)
-        elif press.name != "escape":
-            self.say(f"{self.leader_words} {word} means nothing; {self.leader_words} ? shows all keys")
-
     def run_command(self, command: str) -> None:
         """Do what a command of the table says."""
-        if self.pending:
-            self._wait_for_command(False)
+        if self.keyboard.pending:
+            self.keyboard.cancel()
         getattr(self.actions, f"do_{command}")()
 
     def focus_agent(self, agent: str) -> None:

@@ -275,7 +275,7 @@ class Panel(Canvas):
         if self.surface.scroll(lines):
             self.fetch()
             self.touch()
-            self.deck.cursor_moved()
+            self.deck.scrolled()
 
     def live(self) -> None:
         """Look at the live screen again."""
@@ -289,7 +289,7 @@ class Panel(Canvas):
         if not self.agent:
             return
         if event.ctrl and event.button == 1 and (link := self._link(event)):
-            self.deck.open_link(link)
+            self.deck.words.open_link(link)
             return
         if not self.focused_here:
             self.deck.focus_agent(self.agent)
@@ -309,7 +309,7 @@ class Panel(Canvas):
     def on_mouse_move(self, event: events.MouseMove) -> None:
         """Tell what a link points to; pass moves on where the program asked for them."""
         event.stop()
-        self.deck.hint_link(self._link(event))
+        self.deck.words.hint_link(self._link(event))
         mode = self.surface.modes.mouse
         held = self.app.mouse_captured is self
         if self.focused_here and self._passes(event) and (mode == 1003 or (mode == 1002 and held)):
@@ -320,7 +320,7 @@ class Panel(Canvas):
 
     def on_leave(self, _: events.Leave) -> None:
         """The mouse went elsewhere."""
-        self.deck.hint_link("")
+        self.deck.words.hint_link("")
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         """Look up, or let the program do it."""
@@ -341,7 +341,7 @@ class Panel(Canvas):
         elif modes.alt_screen and modes.alternate_scroll and not event.shift:
             key = KeyPress("up" if lines > 0 else "down")
             for _ in range(WHEEL_LINES):
-                self.deck.press(self.agent, key)
+                self.deck.keyboard.press(self.agent, key)
         else:
             self.scroll(lines)
 

@@ -53,7 +53,7 @@ async def test_what_is_typed_reaches_the_agent_and_its_echo_the_panel(deck, unti
         await until(pilot, lambda: "$" in screen_text(app, "shell"), "the prompt")
         type_text(app, "echo six$((3*2))\r")
         await until(pilot, lambda: "six6" in screen_text(app, "shell"), "the echo")
-        app.paste("printf 'from %s\\n' paste")
+        app.keyboard.paste("printf 'from %s\\n' paste")
         await pilot.press("enter")
         await until(pilot, lambda: "from paste" in screen_text(app, "shell"), "the paste")
 

@@ -49,10 +49,10 @@ async def test_the_leader_twice_is_the_leader(on_peer, scenes):
     peer = scenes.fleet()
     async with on_peer(peer) as (app, pilot):
         await type_keys(scenes, pilot, LEADER)
-        assert app.pending
+        assert app.keyboard.pending
         assert peer.typed == {}
         await type_keys(scenes, pilot, LEADER, LEADER, "escape")
-        assert not app.pending
+        assert not app.keyboard.pending
         assert peer.typed == {"api-auth": b"\x1d"}
 
 

@@ -1,0 +1,127 @@
+"""What the client says in words: the key bar, passing remarks, and the notice where no panel can be."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from quarterdeck.text import safe
+from tui.bars import Hint
+from tui.commands import COMMANDS
+from tui.links import hand_over, opener, showable
+from tui.screen import LEAST_HEIGHT, LEAST_WIDTH, Plan
+
+if TYPE_CHECKING:
+    from tui.app import QuarterdeckApp
+
+
+class Words:
+    """Fills the key bar and the notice from how things stand."""
+
+    def __init__(self, app: QuarterdeckApp) -> None:
+        self._app = app
+        self._hint = ""
+        self._note = ""
+        self._timer: asyncio.TimerHandle | None = None
+
+    def stop(self) -> None:
+        """Say nothing more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def notice(self, wanted: Plan) -> None:
+        """What stands where no panel can."""
+        app = self._app
+        lead = app.leader_words
+        if wanted.tiny:
+            text = [
+                [(f"quarterdeck needs {LEAST_WIDTH}x{LEAST_HEIGHT} cells", "text!")],
+                [("the agents run on", "muted")],
+            ]
+        elif not app.listed and app.connected:
+            text = [[("asking for sessions and agents", "muted")]]
+        elif not app.listed:
+            text = [[(safe(app.state.reason) or "connecting to the orchestrator", "muted")]]
+            if app.state.phase == "stopped" or app.state.hint:
+                text += [
+                    [],
+                    [(f"{lead} p ", "text!"), ("reconnect  ", "muted"), (f"{lead} d ", "text!"), ("leave", "muted")],
+                ]
+        else:
+            where = app.session.name if app.session else app.home_relative(app.workspace)
+            first = [("no agents in ", "text"), (where, "text!"), (" yet", "text")]
+            if app.wanted_session and app.session is None:
+                first = [("no session is called ", "text"), (safe(app.wanted_session, 40), "text!")]
+            text = [
+                first,
+                [],
+                [(f"{lead} n ", "text!"), ("start one", "muted")],
+                [(f"{lead} s ", "text!"), ("open another session", "muted")],
+                [(f"{lead} ? ", "text!"), ("all keys", "muted")],
+            ]
+        app.deck_screen.notice.put(text)
+
+    def keys(self) -> None:
+        """The key bar: the keys that work now."""
+        app = self._app
+        lead = app.leader_words
+        bar = app.deck_screen.keys
+        if app.keyboard.pending:
+            wide = app.size.width > 150
+            hints = [self._command_hint(c.key, c.label, c.id) for c in COMMANDS if c.key and (c.footer or wide)]
+            bar.put([*hints, Hint("esc", "back", app.keyboard.cancel)], f"{lead} …", "", bg="raised")
+            return
+        note = self._note or self._hint
+        if not app.connected and app.listed:
+            if app.state.phase == "stopped":
+                ways = [Hint(f"{lead} p", "reconnect", lambda: app.run_command("reconnect"))]
+                ways.append(self._command_hint(f"{lead} d", "detach", "detach"))
+                bar.put(ways, safe(app.state.reason, 60), note)
+            else:
+                bar.put([], "orchestrator restarting; the agents run on", note)
+            return
+        panel = app.focused_panel()
+        if panel is not None and panel.surface.up:
+            hints = [
+                Hint("pgup pgdn", "move", lambda: panel.scroll(panel.surface.lines)),
+                Hint("home", "oldest", lambda: panel.scroll(panel.surface.history.count)),
+                Hint("esc", "live screen", panel.live),
+            ]
+            bar.put(hints, "looking back", note)
+            return
+        bar.put(
+            [self._command_hint(c.key, c.label, c.id) for c in COMMANDS if c.footer and app.fits(c.needs)], lead, note
+        )
+
+    def _command_hint(self, key: str, label: str, command: str) -> Hint:
+        return Hint(key, label, lambda: self._app.run_command(command))
+
+    def say(self, text: str, *, seconds: float = 4) -> None:
+        """A passing word at the right end of the key bar."""
+        self._note = text
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._unsay)
+        self.keys()
+
+    def _unsay(self) -> None:
+        self._note, self._timer = "", None
+        self.keys()
+
+    def hint_link(self, url: str) -> None:
+        """Tell where a link leads; "" to stop."""
+        hint = f"ctrl+click opens {safe(url, 120)}" if showable(url) else ""
+        if hint != self._hint:
+            self._hint = hint
+            self.keys()
+
+    def open_link(self, url: str) -> None:
+        """Open a web link; anything else is only named."""
+        if not showable(url):
+            self.say(f"not a web link: {safe(url, 80)}")
+        elif program := opener():
+            self.say(f"opening {safe(url, 80)}")
+            self._app.run_worker(hand_over(program, url), exit_on_error=False)
+        else:
+            self.say(f"no program opens links here: {safe(url, 120)}", seconds=15)
