@@ -335,9 +335,9 @@ class TmuxAdapter:
             await server.aclose()
 
     async def _end_empty_server(self) -> None:
-        """End the private server when no agent is in it."""
+        """End the private server when no agent is in it, also one that an orchestrator before this one left."""
         process = self.server.process
-        if process is None or not alive(process):
+        if not alive(process) if process else not self.server.socket.exists():
             return
         (answer,) = await self.server.run(f"list-panes -s -t ={SESSION}: -F '#{{window_name}}'", on=process)
         if all(name == KEEPER for name in answer):

@@ -183,7 +183,7 @@ def test_a_program_that_prints_garbage(fleet: Fleet, until: Until, name: str, sc
     end = "; import os; os.write(1, b'\\x1b\\\\\\x18\\r\\nstill here\\r\\n')"
     fleet.start("bad", [sys.executable, "-c", script + end])
     until(lambda: fleet.agent("bad")["status"] == "exited", f"{name}: it ends")
-    assert "still here" in fleet.screen("bad")
+    until(lambda: "still here" in fleet.screen("bad"), f"{name}: all is drawn")
     assert fleet.screen("bad", "ansi") == fleet.fresh_screen("bad")
     shown = run_cli(fleet, "ls", "--all").stdout
     assert "\x1b" not in shown

@@ -20,6 +20,7 @@ needs_tmux = pytest.mark.skipif(not shutil.which("tmux"), reason="tmux is not in
 def finished(fleet: Fleet, until: Callable[..., Any], *names: str) -> None:
     for name in names:
         until(lambda name=name: fleet.agent(name)["status"] == "exited", f"{name} exits")
+        until(lambda name=name: "finished" in fleet.screen(name), f"all of {name} is drawn")
 
 
 def assert_nothing_lost(fleet: Fleet, name: str) -> None:
