@@ -6,7 +6,9 @@ import contextlib
 import os
 import selectors
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from textual import events, messages
 from textual._ansi_sequences import SYNC_END, SYNC_START
@@ -45,6 +47,32 @@ class Key(events.Key):
         self.press = press
 
 
+class _Outlet:
+    """The outer terminal's file. Once it is gone, what is written is dropped: nobody can wait for it any more."""
+
+    def __init__(self, file: TextIO, gone: Callable[[], None]) -> None:
+        self._file = file
+        self._gone = gone
+
+    def write(self, text: str) -> None:
+        """Write, or find that there is nothing to write to."""
+        try:
+            self._file.write(text)
+        except OSError:
+            self._gone()
+
+    def flush(self) -> None:
+        """Flush, likewise."""
+        try:
+            self._file.flush()
+        except OSError:
+            self._gone()
+
+    def fileno(self) -> int:
+        """The file's descriptor."""
+        return self._file.fileno()
+
+
 class Terminal(LinuxDriver):
     """Textual's driver with input of our own: no wake-up while nothing is typed, every key told apart."""
 
@@ -52,6 +80,8 @@ class Terminal(LinuxDriver):
         self, app: App[Any], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
     ) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)
+        assert sys.__stderr__ is not None
+        self._file = cast("TextIOWrapper", _Outlet(sys.__stderr__, self._hang_up))
         self._wake_read, self._wake_write = os.pipe()
         self._cursor: Cursor | None = None
         self._cursor_shown = False
@@ -128,7 +158,10 @@ class Terminal(LinuxDriver):
                     os.read(self._wake_read, 64)
                     break
                 if self.fileno in ready:
-                    data = os.read(self.fileno, 1 << 14)
+                    try:
+                        data = os.read(self.fileno, 1 << 14)
+                    except OSError:
+                        data = b""
                     if not data:
                         self._hang_up()
                         break
@@ -140,8 +173,9 @@ class Terminal(LinuxDriver):
                         self.process_message(message)
 
     def _hang_up(self) -> None:
-        """The outer terminal is gone; the agents do not care."""
-        self._loop.call_soon_threadsafe(self._app.exit)
+        """The outer terminal is gone: this client ends, the agents do not care. Called from any thread."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended already
+            self._loop.call_soon_threadsafe(self._app.exit)
 
     def _message(self, value: Typed) -> Message | None:
         match value:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from quarterdeck.keys import parse
+from quarterdeck.process import alive, identity
 from terminals.screen import Screen
 from tui.app import QuarterdeckApp
 from tui.driver import Key
@@ -186,7 +187,10 @@ class Outer:
         return self.tmux("display-message", "-p", what).strip()
 
     def close(self):
+        """Take the terminal away, as when a window is closed; the client must not outlive it."""
+        client = identity(int(self.ask("#{pane_pid}")))
         self.tmux("kill-server")
+        wait_for(lambda: client is None or not alive(client), "the client's end without its terminal")
 
 
 @pytest.fixture
