@@ -128,6 +128,7 @@ class Launcher:
         cols, lines = live.size
         pid = terminal.state.child.pid if terminal and terminal.state.child else agent.pid
         supervised.agent = replace(agent, cols=cols, lines=lines, pid=pid)
+        supervised.changed()
         return live
 
     async def close_all(self) -> None:

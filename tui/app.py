@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import signal
 from collections.abc import Awaitable
 from pathlib import Path
@@ -567,6 +568,8 @@ def run(paths: Paths, session_ref: str | None, workspace: str, options: Options 
             "the TUI needs a terminal on standard input and error", hint="quarterdeck ls, show and send do not"
         )
     paths.prepare()
+    for name in ("COLUMNS", "LINES"):  # an exported size would be believed more than the terminal, even after a resize
+        os.environ.pop(name, None)
     options = options or Options.of(workspace=Path(workspace))
     app = QuarterdeckApp(RealLink(paths), workspace=workspace, session=session_ref, options=options)
     app.run()

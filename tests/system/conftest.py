@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -86,6 +87,12 @@ class Fleet:
         os.kill(pid, signal.SIGKILL)
         return pid
 
+    def kill_all(self) -> None:
+        """kill -9 of every process of this fleet at once."""
+        for pid in self.left():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
     def folder(self, name: str) -> Path:
         return self.paths.agent(self.agent(name)["id"])
 
@@ -151,8 +158,7 @@ def fleet() -> Iterator[Fleet]:
         made.client.stop(agents=True)
         wait_until(lambda: not made.left(), f"every process gone, left: {made.left()}", 20)
     finally:
-        for pid in made.left():
-            os.kill(pid, signal.SIGKILL)
+        made.kill_all()
         if made.paths.run.parent != made.paths.home:
             shutil.rmtree(made.paths.run, ignore_errors=True)
         shutil.rmtree(home, ignore_errors=True)

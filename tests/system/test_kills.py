@@ -98,8 +98,7 @@ def test_everything_killed_at_once(fleet: Fleet, until: Callable[..., Any]) -> N
     record_grows(fleet, until, "a1", 20_000)
     fleet.orchestrator()
     fleet.remember_all()
-    for pid in fleet.left():
-        os.kill(pid, signal.SIGKILL)
+    fleet.kill_all()
     until(lambda: not fleet.left(), "all are gone")
     for n in range(3):
         name = f"a{n}"
@@ -123,8 +122,7 @@ def test_a_reboot_interrupts_all_and_resumes_what_its_policy_says(fleet: Fleet, 
     ids = {policy: fleet.agent(policy)["id"] for policy in ("auto", "ask", "never")}
     fleet.orchestrator()
     fleet.remember_all()
-    for pid in fleet.left():
-        os.kill(pid, signal.SIGKILL)
+    fleet.kill_all()
     until(lambda: not fleet.left(), "all are gone")
     with sqlite3.connect(fleet.paths.database) as database:
         database.execute("UPDATE meta SET value = 'another boot' WHERE key = 'boot_id'")
