@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import re
 import sys
 from pathlib import Path
 
@@ -19,7 +20,9 @@ async def draw(folder: Path, names: list[str]) -> None:
     scenes = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(scenes)
     if names == ["--docs"]:
-        (folder / "quarterdeck.svg").write_text(await scenes.picture("grid", (200, 48)), encoding="utf-8")
+        picture = await scenes.picture("grid", (200, 48))
+        alone = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)  # a picture in a page fetches nothing
+        (folder / "quarterdeck.svg").write_text(alone, encoding="utf-8")
         return
     for name in names or scenes.SCENES:
         for word, size in scenes.SIZES.items():
