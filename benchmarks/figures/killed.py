@@ -24,6 +24,7 @@ from typing import Any
 from benchmarks.following import Following
 from benchmarks.report import Result
 from benchmarks.rig import Rig, program, rig
+from orchestrator.client import Client
 from quarterdeck.process import identity
 from terminals.journal import Bytes, Gap, Reader, end
 from terminals.screen import Screen
@@ -78,7 +79,7 @@ def within() -> float:
         targets = {agent["id"]: end(ours.folder(agent) / "journal") for agent in agents}
         began = time.monotonic()
         tui = ours.tui()
-        ours.outers.until(ours.paths.socket.exists, "the orchestrator is back", poll=0.002)
+        ours.outers.until(Client(ours.paths, start=False).well, "the orchestrator is back", poll=0.002)
         with Following(ours.paths, targets) as seen:
             ours.outers.until(lambda: seen.reached(targets), "every screen is there", poll=0.002)
             followed = time.monotonic() - began
