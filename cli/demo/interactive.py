@@ -12,7 +12,7 @@ def run(out: Output) -> int:
         out.note("starting the demo session …")
         if not has_tmux():
             out.note("the tmux pane is left out: tmux was not found")
-        demo.start_all(lines=400, delay=0.25)
+        demo.start_all(lines=100, delay=0.2)
         from tui.app import run as open_screen
 
         code = open_screen(demo.paths, "demo", str(demo.workspace))
