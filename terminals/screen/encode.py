@@ -13,10 +13,9 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
-from pyghostty import ffi, lib
-
 from quarterdeck.keys import ALT, CTRL, SHIFT, SUPER, KeyPress
 from terminals.screen.ffi import CELL_HEIGHT, CELL_WIDTH, Emulator, EmulatorError
+from terminals.screen.library import ffi, lib
 
 _NAMED = {
     "up": "ARROW_UP", "down": "ARROW_DOWN", "left": "ARROW_LEFT", "right": "ARROW_RIGHT", "home": "HOME", "end": "END",

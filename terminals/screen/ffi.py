@@ -13,9 +13,8 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
-from pyghostty import ffi, lib
-
 from quarterdeck.rows import Cursor, Modes
+from terminals.screen.library import ffi, lib
 from terminals.screen.reports import Report
 
 EMULATOR = f"pyghostty {version('pyghostty')}"
@@ -535,7 +534,6 @@ def _filled(call: Callable[[Any, int, Any], int]) -> bytes:
 
 _FORMAT_OPTIONS = "GhosttyTerminalSelectionFormatOptions"
 # ABI-mode cffi cannot pass a union by value; these twins have the same layout and calling convention.
-ffi.cdef("typedef struct { GhosttyTerminalScrollViewportTag tag; size_t row; uint64_t _pad; } GhosttyScrollViewportS;")
 assert ffi.sizeof("GhosttyScrollViewportS") == ffi.sizeof("GhosttyTerminalScrollViewport")
 _scroll_viewport = ffi.cast(
     "void(*)(GhosttyTerminal, GhosttyScrollViewportS)", ffi.addressof(lib, "ghostty_terminal_scroll_viewport")

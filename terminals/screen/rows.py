@@ -15,8 +15,6 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from pyghostty import ffi, lib
-
 from quarterdeck.rows import (
     BLINK,
     BOLD,
@@ -36,6 +34,7 @@ from quarterdeck.rows import (
     Style,
 )
 from terminals.screen.ffi import Emulator, EmulatorError, cursor_of
+from terminals.screen.library import ffi, lib
 
 _LINK_LIMIT = 2048
 _INTERNED_LIMIT = 16384
