@@ -73,7 +73,7 @@ def make() -> str:
     import io
     import tempfile
 
-    from cffi import FFI  # type: ignore[import-untyped]
+    from cffi import FFI
     from pyghostty._cdef import CDEF
 
     maker = FFI()

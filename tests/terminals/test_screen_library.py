@@ -5,11 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from terminals.screen import library
 
 
 def test_the_declarations_are_those_of_the_installed_pyghostty() -> None:
-    assert library.MADE.read_text() == library.make(), "python scripts/declarations.py"
+    if not library.MADE.exists():
+        pytest.skip("this tree was not set up by scripts/setup.sh")
+    assert library.MADE.read_text() == library.make(), "stale: python scripts/declarations.py"
 
 
 def drawn(before: str) -> str:
