@@ -104,7 +104,9 @@ def installed(environ: Mapping[str, str] = os.environ, system: str = sys.platfor
 def manager_answers(environ: Mapping[str, str] = os.environ) -> bool:
     """Whether a systemd user manager runs for this user; containers and plain logins by su have none."""
     runtime = environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
-    return Path(runtime, "systemd", "private").exists() and shutil.which("systemctl") is not None
+    return (
+        Path(runtime, "systemd", "private").exists() and shutil.which("systemctl", path=environ.get("PATH")) is not None
+    )
 
 
 def install(paths: Paths, environ: Mapping[str, str] = os.environ, system: str = sys.platform) -> Done:

@@ -16,13 +16,13 @@ ENVIRON = {"PATH": os.environ["PATH"]}
 
 async def gone(pid: int) -> None:
     async with asyncio.timeout(10):
-        while identity(pid):  # noqa: ASYNC110  another process
+        while identity(pid):
             await asyncio.sleep(0.01)
 
 
 async def pid_in(file: Path) -> int:
     async with asyncio.timeout(10):
-        while not file.exists() or not file.read_text().endswith("\n"):  # noqa: ASYNC110  another process
+        while not file.exists() or not file.read_text().endswith("\n"):
             await asyncio.sleep(0.01)
     return int(file.read_text())
 

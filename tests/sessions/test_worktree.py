@@ -258,7 +258,7 @@ async def test_a_cancelled_creation_leaves_nothing(repo: Path, where: Path, git:
     started = tmp_path / "started"
     task = asyncio.create_task(create(where, repo, settings=Settings(setup=f"touch '{started}'; sleep 600")))
     async with asyncio.timeout(20):
-        while not started.exists():  # noqa: ASYNC110  another process
+        while not started.exists():
             await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -29,7 +29,7 @@ TABLE = ((DA1, b"\x1b[?62;22c"), (DSR, b"\x1b[0n"))
 
 async def test_a_program_gets_a_terminal_of_its_own(place: Place) -> None:
     script = (
-        'tty; stty size; ps -o sid=,pgid=,tpgid= -p $$ 2>/dev/null || cut -d" " -f5-8 /proc/$$/stat; '
+        'tty; stty size; ps -o sid=,pgid=,tpgid= -p $$ 2>/dev/null || cut -d" " -f5,6,8 /proc/$$/stat; '
         "echo cwd=$PWD umask=$(umask) arg0=$0; echo hello > /dev/tty; env | sort; ls -l /proc/self/fd; exit 3"
     )
     spec = place.spec("sh", "-c", script, cols=123, lines=45, environ={**ENVIRON, "ODD": "a\udcffb"})
@@ -62,7 +62,9 @@ async def test_signals_ignored_by_python_are_not_ignored_by_the_program(place: P
     terminal = await place.spawn(place.spec("sh", "-c", "yes | head -1; grep SigIgn /proc/self/status"))
     follower = await place.follow(terminal)
     await follower.ended()
-    assert follower.data == b"y\r\nSigIgn:\t0000000000000000\r\n"
+    first, said = follower.data.split()[0], follower.data.split()[-1]
+    assert first == b"y"
+    assert int(said, 16) & 0x7FFFFFFF == 0, "of the 31 standard signals none is ignored"
 
 
 async def test_the_command_is_found_in_the_agents_path(place: Place) -> None:

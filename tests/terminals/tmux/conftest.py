@@ -258,6 +258,12 @@ class Deck:
         return Identity(facts["pid"], facts["started"]) if facts else None
 
 
+@pytest.fixture(autouse=True)
+def needs_tmux() -> None:
+    if shutil.which("tmux") is None:
+        pytest.skip("tmux is not installed")
+
+
 @pytest.fixture
 async def deck() -> AsyncIterator[Deck]:
     here = Deck(Path(tempfile.mkdtemp(prefix="qt-", dir="/tmp")))
