@@ -195,7 +195,7 @@ def rm(scope: Scope, agents: tuple[str, ...], force: bool) -> None:
     """
     out = scope.out
     found = [scope.agent(ref) for ref in agents]
-    running = [agent["name"] for agent in found if agent["status"] in ("starting", "running")]
+    running = [a["name"] for a in found if a["status"] in ("starting", "running") and not a["adopted"]]
     if running and not force:
         names = ", ".join(running)
         many = "are" if len(running) > 1 else "is"
