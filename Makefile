@@ -17,7 +17,7 @@ check: $(READY) ## lint, format, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 
 bench: $(READY) ## measure the figures beside their peers; writes benchmarks/results.md
 	$(BIN)/python -m benchmarks
