@@ -339,8 +339,9 @@ class TmuxAdapter:
         process = self.server.process
         if not alive(process) if process else not self.server.socket.exists():
             return
-        (answer,) = await self.server.run(f"list-panes -s -t ={SESSION}: -F '#{{window_name}}'", on=process)
-        if all(name == KEEPER for name in answer):
+        asked = f"list-panes -s -t ={SESSION}: -F '#{{pane_dead}},#{{window_name}}'"
+        (answer,) = await self.server.run(asked, on=process)
+        if all(line.startswith("1,") or line.partition(",")[2] == KEEPER for line in answer):
             await self.server.end()
 
     # ends

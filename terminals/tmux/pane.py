@@ -37,18 +37,24 @@ class Look:
     written: str = ""
 
 
+FLUSH = 0.5
+"""Seconds tmux gets to write what an ended program printed last into the pipe."""
+
+
 def epitaph(pane: str) -> str:
     """The server option that keeps the exit status of an ended pane."""
     return f"@quarterdeck-end-{pane[1:]}"
 
 
 def at_the_end(pane: str) -> str:
-    """The command that has tmux keep the exit status and remove the pane when its program ended.
+    """The command that has tmux keep the exit status and remove the pane a moment after its program ended.
 
-    All output is in the pipe then, and the pipe's end is the end of the output, whether anybody follows or not.
+    The pipe's end is the end of the output, whether anybody follows or not. At once would be too soon: the hook runs
+    before tmux turns to its sockets again, and what it has just read would be dropped with the pane.
     """
     keep = f'set-option -gF {epitaph(pane)} \\"#{{pane_dead_status}},#{{pane_dead_signal}}\\"'
-    return f'set-hook -p -t {pane} pane-died "{keep} ; kill-pane"'
+    remove = f'run-shell -b -d {FLUSH} -C \\"kill-pane -t {pane}\\"'
+    return f'set-hook -p -t {pane} pane-died "{keep} ; {remove}"'
 
 
 async def look(server: TmuxServer, record: PaneRecord) -> Look | None:

@@ -66,6 +66,7 @@ class Follower:
         raise AssertionError("the disk is not full")
 
     def exited(self, how: Exit) -> None:
+        self.advanced(how.end)  # what was recorded before anybody followed is in the journal all the same
         self.exits.append(how)
         self._changed.set()
 
