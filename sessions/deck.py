@@ -429,9 +429,18 @@ class Deck:
         await self._trash.purge(ref, force=force)
 
     async def end_all(self) -> None:
-        """End every program this deck started; adopted panes are given back."""
-        running = alive(self._roster.agents.values())
-        await asyncio.gather(*((self.release if s.agent.adopted else self.end)(s.agent.id) for s in running))
+        """End every program this deck started; adopted panes are given back.
+
+        What is being resumed is waited for and ended too, and nothing is resumed any more. Raises what kept one alive.
+        """
+        self._recovery.held = True
+        try:
+            panes = [s for s in alive(self._roster.agents.values()) if s.agent.adopted]
+            others = [s for s in self._roster.agents.values() if not s.agent.adopted]
+            await asyncio.gather(*(self.release(s.agent.id) for s in panes), *(self.end(s.agent.id) for s in others))
+        except BaseException:
+            self._recovery.held = False
+            raise
 
     # -- agents: change
 

@@ -27,6 +27,8 @@ class Recovery:
     def __init__(self, roster: Roster, launcher: Launcher, workspaces: Workspaces, keeper: Keeper) -> None:
         self.report = RestoreReport()
         """What the start found and did; completed when the agents that are resumed by themselves are up."""
+        self.held = False
+        """Set while everything is being ended: nothing is started meanwhile."""
         self._roster = roster
         self._launcher = launcher
         self._workspaces = workspaces
@@ -105,6 +107,8 @@ class Recovery:
         """Start one agent's program again in its old place, by its profile. A failure leaves its screen readable."""
         async with supervised.lock:
             agent = supervised.agent
+            if self.held:
+                return self._outcome(agent, "waiting", "everything is being ended")
             if agent.status.alive:
                 raise Refused(f"{agent.name} is running", hint="nothing was done")
             if agent.adopted:

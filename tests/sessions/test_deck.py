@@ -171,3 +171,14 @@ async def test_a_session_is_removed_only_when_it_is_empty(home: Path, opened: Op
         assert deck.sessions() == []
         with pytest.raises(Refused, match="session"):
             await deck.untrash(agent.id)
+
+
+async def test_ending_all_waits_for_what_is_being_started_and_starts_nothing_more(home: Path, opened: Opener) -> None:
+    async with opened() as deck:
+        agents = [await deck.create(wish(home, "cat", restore=Restore.AUTO)) for _ in range(6)]
+        await deck.end_all()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(deck.restore([agent.id for agent in agents]))
+            await asyncio.sleep(0)
+            await deck.end_all()
+        assert not [agent for agent in deck.agents() if agent.status.alive]
