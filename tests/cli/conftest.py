@@ -14,9 +14,9 @@ from urllib.parse import quote
 
 import pytest
 
+from cli.demo.stage import processes_of
 from orchestrator.client import Client
 from quarterdeck.paths import Paths
-from quarterdeck.process import identity
 
 ROOT = Path(__file__).resolve().parents[2]
 CLEAN = {
@@ -91,18 +91,7 @@ class Quarterdeck:
 
     def processes(self):
         """Pids of living processes that name this state folder or have a file of it open (holders do)."""
-        mark, found = os.fsencode(self.home), []
-        for name in os.listdir("/proc"):
-            if not name.isdigit() or int(name) == os.getpid() or identity(int(name)) is None:
-                continue
-            try:
-                texts = [Path("/proc", name, part).read_bytes() for part in ("cmdline", "environ")]
-                texts += [os.fsencode(os.readlink(link)) for link in Path("/proc", name, "fd").iterdir()]
-            except OSError:
-                continue
-            if any(mark in text for text in texts):
-                found.append(int(name))
-        return found
+        return processes_of(self.home)
 
 
 class Pane:
