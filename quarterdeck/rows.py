@@ -95,3 +95,17 @@ class View(NamedTuple):
     modes: Modes
     title: str
     history: int
+
+
+class Look(NamedTuple):
+    """The visible screen as text, at one journal offset: what rules and checks look at.
+
+    ``lines`` are all rows from top to bottom, trailing blanks cut; ``cursor`` is column and row from 0; ``title`` is as
+    the program set it, not safe to show.
+    """
+
+    lines: tuple[str, ...]
+    cursor: tuple[int, int] = (0, 0)
+    cols: int = 80
+    title: str = ""
+    offset: int = 0

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from quarterdeck.errors import Broken
 from quarterdeck.paths import boot_id, write_file
-from sessions.model import Agent, Restore, Session, Status, Worktree
+from sessions.model import Agent, Doing, Restore, Session, Status, Worktree
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ NAME = "agent.json"
 FORMAT = 1
 """Raised only when an older reader would misunderstand; a reader takes unknown fields of its own format calmly."""
 
-T = TypeVar("T", Agent, Session, Worktree)
+T = TypeVar("T", Agent, Doing, Session, Worktree)
 
 
 def write(folder: Path, agent: Agent, session: Session) -> None:
@@ -62,6 +62,7 @@ def read(folder: Path) -> tuple[Agent, Session]:
         values["argv"] = tuple(values["argv"])
         values["status"] = Status(values["status"])
         values["restore"] = Restore(values["restore"])
+        values["doing"] = _built(Doing, values.get("doing", {}))
         values["worktree"] = _built(Worktree, values["worktree"]) if values.get("worktree") else None
         return _built(Agent, values), _built(Session, record["session"])
     except OSError as error:

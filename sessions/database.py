@@ -250,7 +250,7 @@ class Database:
                 raise self._damaged(problem)
             self.checked = True
         for step in self._steps[version:]:
-            if step.number > 1:
+            if not blank:
                 self._back_up(db)
             self._migrate(db, step)
         db.execute("PRAGMA foreign_keys=ON")

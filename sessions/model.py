@@ -19,6 +19,17 @@ class Status(StrEnum):
 
     STARTING = "starting"
     RUNNING = "running"
+    """It runs, and its kind tells no more: a shell, a plain program."""
+    WORKING = "working"
+    BLOCKED = "blocked"
+    """It needs a person: permission, question, trust, login."""
+    IDLE = "idle"
+    DONE = "done"
+    """Idle, with results nobody has looked at."""
+    LIMITED = "limited"
+    """A usage limit stops it; :attr:`Doing.until_ns` is when it ends."""
+    UNKNOWN = "unknown"
+    """It runs, and what should tell what it is doing does not."""
     EXITED = "exited"
     FAILED = "failed"
     LOST = "lost"
@@ -27,7 +38,15 @@ class Status(StrEnum):
     @property
     def alive(self) -> bool:
         """Whether a terminal runs for it."""
-        return self in (Status.STARTING, Status.RUNNING)
+        return self not in _ENDED
+
+    @property
+    def ready(self) -> bool:
+        """Whether it waits for a prompt."""
+        return self in (Status.IDLE, Status.DONE)
+
+
+_ENDED = (Status.EXITED, Status.FAILED, Status.LOST, Status.INTERRUPTED)
 
 
 class Restore(StrEnum):
@@ -60,6 +79,32 @@ class Session:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Doing:
+    """What an agent's status is about, as far as its sources tell. Texts are hostile: bounded here, made safe to show.
+
+    Numbers are totals of the present conversation; None is unknown, not zero.
+    """
+
+    kind: str = ""
+    """Of what it waits for: permission, question, trust, login; "" where it is not blocked."""
+    waiting_for: str = ""
+    """What it asks, in one line: "Bash: alembic upgrade head"."""
+    until_ns: int = 0
+    """When its usage limit ends; 0 unknown."""
+    message: str = ""
+    """The last it said to the person, at most 2,000 characters."""
+    model: str = ""
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    cost: float | None = None
+    """US dollars."""
+    unread: int = 0
+    """Turns that ended since a person looked."""
+    transcript: str = ""
+    """The file of its conversation."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Agent:
     """One supervised program. Times are wall-clock nanoseconds, 0 for never; sizes are cells."""
 
@@ -80,6 +125,7 @@ class Agent:
     """As waitpid tells: negative is minus the signal."""
     pid: int = 0
     title: str = ""
+    doing: Doing = Doing()
     restore: Restore = Restore.ASK
     resume_id: str = ""
     """The agent's own name for its conversation, from evidence of this very agent only."""
@@ -102,3 +148,102 @@ class Event:
     session: str = ""
     agent: str = ""
     data: dict[str, object] = field(default_factory=dict)
+
+
+class PromptState(StrEnum):
+    """The life of a prompt."""
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    """Its write id is stored; it is being typed, or was when everything stopped."""
+    WRITTEN = "written"
+    """The terminal has text and Enter; no receipt yet."""
+    ACCEPTED = "accepted"
+    UNCONFIRMED = "unconfirmed"
+    """Written, and no receipt came: a person looks."""
+    REFUSED = "refused"
+    """The agent did not take it, and said so."""
+    FAILED = "failed"
+    """It could not be typed: the terminal ended."""
+    CANCELLED = "cancelled"
+
+    @property
+    def open(self) -> bool:
+        """Whether something is still to come."""
+        return self in (PromptState.QUEUED, PromptState.SENDING, PromptState.WRITTEN)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """One prompt for one agent, from the moment a client handed it over."""
+
+    id: str
+    agent: str
+    text: str
+    state: PromptState = PromptState.QUEUED
+    now: bool = False
+    """Whether it is typed while the agent works, to steer it, instead of waiting until it is idle."""
+    position: float = 0.0
+    """Its place in the agent's queue; smaller goes first."""
+    broadcast: str = ""
+    """The id it shares with the other prompts of one broadcast."""
+    role: str = "person"
+    reason: str = ""
+    """Why it is in this state, for a person."""
+    receipt: str = ""
+    """What confirmed it: hook, transcript, program, screen ..."""
+    write_id: int = 0
+    """The id of the write of its text; Enter has the next one. 0: not typed yet."""
+    offset: int = -1
+    """The journal offset it was typed at."""
+    enters: int = 0
+    """Times Enter was pressed for it."""
+    created_ns: int = 0
+    changed_ns: int = 0
+
+
+class ApprovalState(StrEnum):
+    """The life of a request for a person's decision."""
+
+    OPEN = "open"
+    ANSWERING = "answering"
+    """An answer is stored and on its way."""
+    ALLOWED = "allowed"
+    DENIED = "denied"
+    GONE = "gone"
+    """The request went away without our answer: answered in the panel, interrupted, ended."""
+    FAILED = "failed"
+    """Our answer could not be given, or nothing shows that it was taken."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approval:
+    """Something an agent waits for a person to decide. Texts are hostile and bounded."""
+
+    id: str
+    agent: str
+    kind: str
+    """permission, question, trust, login"""
+    state: ApprovalState = ApprovalState.OPEN
+    tool: str = ""
+    command: str = ""
+    path: str = ""
+    diff: str = ""
+    text: str = ""
+    """What is asked, in one line, where it is not a tool's call."""
+    key: str = ""
+    """The agent's own id of the request, "" where it has none."""
+    can: tuple[str, ...] = ("allow", "deny")
+    """Answers it takes: allow, always, deny."""
+    reply: dict[str, object] = field(default_factory=dict)
+    """Where a structured answer goes; empty: by keys."""
+    source: str = ""
+    asked_ns: int = 0
+    answer: str = ""
+    """allow, always, deny; "" none."""
+    reason: str = ""
+    answered_by: str = ""
+    """person, or the policy rule."""
+    answered_ns: int = 0
+    offset: int = -1
+    """The journal offset at which the dialog was seen on the screen, -1 while it was not."""

@@ -9,18 +9,20 @@ from __future__ import annotations
 import json
 import sqlite3
 import zlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 from quarterdeck.clock import Clock
 from quarterdeck.errors import Broken, Gone, Invalid, NotFound, Refused
 from quarterdeck.paths import Paths
 from sessions.database import MIGRATIONS, Connection, Database
-from sessions.model import Agent, Event, Restore, Session, Status, Worktree
+from sessions.model import Agent, Doing, Event, Restore, Session, Status, Worktree
 from terminals.snapshot import Snapshot
+
+_T = TypeVar("_T")
 
 EVENTS_KEPT = 1_000_000
 EVENTS_KEPT_NS = 30 * 24 * 3600 * 10**9
@@ -30,7 +32,7 @@ PRUNE_BATCH = 5_000
 
 _AGENT = (
     *("id", "name", "session", "profile", "adapter", "argv", "cwd", "cols", "lines", "status", "reason", "since_ns"),
-    *("exit_code", "pid", "title", "restore", "resume_id", "worktree", "adopted", "created_ns", "removed_ns"),
+    *("exit_code", "pid", "title", "doing", "restore", "resume_id", "worktree", "adopted", "created_ns", "removed_ns"),
     "environ",
 )
 _SESSION = ("id", "name", "workspace", "layout", "created_ns")
@@ -66,6 +68,15 @@ class Change:
     session: Session | None = None
     agent: Agent | None = None
     about: Agent | Session | None = None
+
+
+class Note(NamedTuple):
+    """An event to add with :meth:`Store.transact`; ``session`` and ``agent`` are ids."""
+
+    kind: str
+    data: Mapping[str, object]
+    session: str = ""
+    agent: str = ""
 
 
 class Audited(NamedTuple):
@@ -173,6 +184,27 @@ class Store:
     async def save_all(self, changes: Sequence[Change], *, durable: bool = False) -> list[Event]:
         """Write many changes, each with its own event, in one transaction. Raises as :meth:`save` does."""
         return await self._save(changes, (), durable)
+
+    async def read(self, work: Callable[[Connection], _T]) -> _T:
+        """What ``work`` reads, run on the database's thread."""
+        return await self._database.read(work)
+
+    async def transact(
+        self, work: Callable[[Connection], _T], events: Sequence[Note] = (), *, durable: bool = False
+    ) -> tuple[_T, list[Event]]:
+        """Run ``work`` and add events, in one transaction; for the tables that have their own module.
+
+        The caller publishes the events. What ``work`` raises takes everything back.
+        """
+
+        def both(db: Connection) -> tuple[_T, list[Event]]:
+            result = work(db)
+            return result, [self._add_event(db, *note) for note in events]
+
+        result, added = await self._database.write(both, durable=durable)
+        for event in added:
+            self._committed(event)
+        return result, added
 
     async def remove_session(self, session: str) -> None:
         """Hide the session with this id; it is forgotten with its last agent in the trash.
@@ -450,6 +482,7 @@ def _columns(agent: Agent) -> tuple[Any, ...]:
     packed: dict[str, Any] = {
         "argv": _json(agent.argv),
         "status": str(agent.status),
+        "doing": _json({name: value for name, value in asdict(agent.doing).items() if value not in ("", None)}),
         "restore": str(agent.restore),
         "worktree": _json(asdict(agent.worktree)) if agent.worktree else None,
         "adopted": int(agent.adopted),
@@ -463,6 +496,7 @@ def _agent(row: tuple[Any, ...]) -> Agent:
     values |= {
         "argv": tuple(json.loads(values["argv"])),
         "status": Status(values["status"]),
+        "doing": Doing(**json.loads(values["doing"])),
         "restore": Restore(values["restore"]),
         "worktree": Worktree(**json.loads(values["worktree"])) if values["worktree"] else None,
         "adopted": bool(values["adopted"]),

@@ -10,7 +10,7 @@ from typing import Any
 
 from quarterdeck.errors import Refused, Unreachable
 from quarterdeck.keys import KeyPress
-from quarterdeck.rows import Modes, Row, View
+from quarterdeck.rows import Look, Modes, Row, View
 from terminals.adapter import Terminal, Written, clamp
 from terminals.fold import Feeder, Fold, Listener
 from terminals.replay import Base, Guard, base, history_files, history_path
@@ -148,6 +148,12 @@ class LiveTerminal(Fold):
         """The screen as plain text; with ``history`` everything kept."""
         async with self._lane:
             return self._screen.text(history=history)
+
+    async def look(self) -> Look:
+        """The visible screen as text, with the offset it stands at."""
+        view = await self.view()
+        cursor = (view.cursor.x, view.cursor.y)
+        return Look(tuple(row.text for _, row in view.rows), cursor, view.cols, view.title, view.offset)
 
     async def ansi(self, *, history: bool = False) -> str:
         """The screen as lines with colours, safe for a person's terminal."""

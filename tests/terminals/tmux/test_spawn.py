@@ -45,7 +45,8 @@ async def test_the_journal_is_what_was_printed(deck) -> None:
 
 async def test_program_gets_exactly_what_was_asked(deck) -> None:
     awkward = "ü 'single' \"double\" $HOME `date` #{pane_id} %H \\ \n ; end"
-    show = "import json,os,sys;print(json.dumps([sys.argv[1:],dict(os.environ),os.getcwd(),os.get_terminal_size()]),flush=True)"
+    seen = "[sys.argv[1:],dict(os.environ),os.getcwd(),os.get_terminal_size()]"
+    show = f"import json,os,sys;print(json.dumps({seen}),flush=True)"
     cwd = deck.root / "it's a #{folder} %Y"
     cwd.mkdir()
     environ = {"PATH": os.environ["PATH"], "AWKWARD": awkward, "TMUX": "/tmp/x,1,2", "TMUX_PANE": "%9", "EMPTY": ""}
