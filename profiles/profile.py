@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from profiles.parts import Headless, Hooks, Prompting, ScreenRule, Sources
 from quarterdeck import keys
 from quarterdeck.errors import Invalid, Refused
 from quarterdeck.text import nearest, safe
@@ -36,6 +37,8 @@ class Conversation:
     """Arguments that make a new conversation with the id ``{resume_id}``."""
     resume: tuple[str, ...] = ()
     """Arguments that go on with the conversation ``{resume_id}``."""
+    fork: tuple[str, ...] = ()
+    """Arguments that begin a new conversation from a copy of ``{resume_id}``."""
     own: tuple[str, ...] = ()
     """Options by which a person names the conversation; with one of them ``start`` is not added."""
     unknown: tuple[str, ...] = ()
@@ -57,6 +60,12 @@ class Keys:
     """Stops what it is doing now."""
     newline: str = "enter"
     """Begins a new line in its input without sending."""
+    allow: tuple[str, ...] = ()
+    """Pressed one after the other, they allow what its dialog asks, once."""
+    always: tuple[str, ...] = ()
+    """They allow it from now on."""
+    deny: tuple[str, ...] = ()
+    """They refuse it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +84,13 @@ class Profile:
     """Variables added to the agent's environment."""
     conversation: Conversation = Conversation()
     keys: Keys = Keys()
+    headless: Headless = Headless()
+    prompt: Prompting = Prompting()
+    sources: Sources = Sources()
+    hooks: Hooks = Hooks()
+    screen: tuple[ScreenRule, ...] = ()
+    verified: str = ""
+    """The versions of the agent all this was checked with; "" for unverified."""
     settle_ms: int = 0
     """Milliseconds between pasted text and the key that submits it: the agent must have taken the paste."""
     source: str = ""

@@ -1,0 +1,106 @@
+"""The parts of a profile that tell how an agent is watched and answered; all are data from its TOML file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+HOOKS_FILE, SPOOL, TELL, ASK, PORT, PROMPT = "{hooks_file}", "{spool}", "{tell}", "{ask}", "{port}", "{prompt}"
+"""Placeholders: the hooks' settings file of this run, the agent's spool, the two hook commands, a free port on
+127.0.0.1 chosen for this run, and a headless run's prompt."""
+
+STATES = ("working", "blocked", "idle", "limited", "starting", "ignore")
+"""What a screen rule may say. ``ignore``: while it matches, the other rules say nothing (a transcript viewer)."""
+KINDS = ("permission", "question", "trust", "login")
+DOORS = ("none", "argv", "environ")
+"""How hooks reach one run only: by arguments, by variables, or not at all."""
+RECEIPTS = ("hook", "transcript", "program", "file", "stream", "screen")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Headless:
+    """How the agent runs without a screen: arguments after the command, ``{prompt}`` and ``{resume_id}`` filled in."""
+
+    argv: tuple[str, ...] = ()
+    resume: tuple[str, ...] = ()
+    format: str = ""
+    """What it prints: the name of a reader, "" for plain text."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompting:
+    """How prompts are given."""
+
+    receipts: tuple[str, ...] = ()
+    """Sources, of ``RECEIPTS``, that confirm a prompt this agent took; empty: nothing does."""
+    steer: bool = False
+    """Whether it takes a prompt while it works."""
+    wait: tuple[str, ...] = ()
+    """Sources of which one must have said idle before the first prompt; empty: any."""
+    draft: str = ""
+    """A pattern for the line of its input box that holds the cursor; the group ``text`` is what is typed there."""
+    placeholder: tuple[str, ...] = ()
+    """Patterns of texts that the empty input box shows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """Which sources tell of this agent, besides its process and its screen."""
+
+    program: bool = False
+    """It reports its state by OSC 7501."""
+    file: str = ""
+    """It keeps a status file: the name of a reader."""
+    stream: str = ""
+    """It serves an event stream: the name of a reader."""
+    transcript: str = ""
+    """It writes its conversation down: the name of a reader."""
+    titles: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Patterns of the title and what they hint at: working, blocked, idle."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hooks:
+    """How its hooks are installed and read."""
+
+    shape: str = ""
+    """The form of their events: the name of a reader; "" for an agent without hooks."""
+    door: str = "none"
+    argv: tuple[str, ...] = ()
+    """With the door ``argv``: arguments that load ``{hooks_file}`` for this run only."""
+    environ: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """With the door ``environ``: variables that do."""
+    events: tuple[str, ...] = ()
+    """Events that are told."""
+    asks: tuple[str, ...] = ()
+    """Events that wait for a decision."""
+    wait_s: float = 0.0
+    """Seconds an asking hook waits before it leaves the question to the agent's own dialog."""
+    file: str = ""
+    """The user's own settings file that ``profile hooks install`` changes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScreenRule:
+    """One thing a screen can say. It holds where every pattern of ``all``, one of ``any`` and none of ``none`` does.
+
+    Patterns are Python regular expressions searched in each line of the region (with ``(?s)`` in its whole text).
+    Named groups ``tool``, ``command``, ``path`` and ``text`` become what is known of a dialog.
+    """
+
+    name: str
+    state: str
+    region: str = "bottom"
+    """``screen``, ``bottom`` or ``bottom:N`` (the last N lines that are not blank, 12), ``above`` (what stands above the
+    input box), ``input`` (the input box), ``box`` (the body of the lowest framed box or ruled-off block), ``title``."""
+    all: tuple[str, ...] = ()
+    any: tuple[str, ...] = ()
+    none: tuple[str, ...] = ()
+    kind: str = ""
+    priority: int = 0
+    """The highest that holds speaks."""
+    can: tuple[str, ...] = ()
+    """Answers the dialog takes by keys: allow, always, deny."""
+    keys: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    """Keys for an answer where they differ from the profile's own, by answer."""
