@@ -92,8 +92,8 @@ class ScreenRule:
     name: str
     state: str
     region: str = "bottom"
-    """``screen``, ``bottom`` or ``bottom:N`` (the last N lines that are not blank, 12), ``above`` (what stands above the
-    input box), ``input`` (the input box), ``box`` (the body of the lowest framed box or ruled-off block), ``title``."""
+    """``screen``, ``bottom`` or ``bottom:N`` (the last N lines that are not blank, 12), ``above`` (what stands above
+    the input box), ``input`` (the input box), ``box`` (the body of the lowest framed or ruled-off block), ``title``."""
     all: tuple[str, ...] = ()
     any: tuple[str, ...] = ()
     none: tuple[str, ...] = ()

@@ -84,10 +84,10 @@ class Profile:
     """Variables added to the agent's environment."""
     conversation: Conversation = Conversation()
     keys: Keys = Keys()
-    headless: Headless = Headless()
-    prompt: Prompting = Prompting()
-    sources: Sources = Sources()
-    hooks: Hooks = Hooks()
+    headless: Headless = field(default_factory=Headless)
+    prompt: Prompting = field(default_factory=Prompting)
+    sources: Sources = field(default_factory=Sources)
+    hooks: Hooks = field(default_factory=Hooks)
     screen: tuple[ScreenRule, ...] = ()
     verified: str = ""
     """The versions of the agent all this was checked with; "" for unverified."""
