@@ -237,6 +237,8 @@ class Approval:
     """Answers it takes: allow, always, deny."""
     reply: dict[str, object] = field(default_factory=dict)
     """Where a structured answer goes; empty: by keys."""
+    replies: tuple[str, ...] = ()
+    """Which of ``can`` go there; the others go by keys."""
     source: str = ""
     asked_ns: int = 0
     answer: str = ""
@@ -247,3 +249,10 @@ class Approval:
     answered_ns: int = 0
     offset: int = -1
     """The journal offset at which the dialog was seen on the screen, -1 while it was not."""
+    rule: str = ""
+    """The screen rule that recognised its dialog, "" while none did."""
+    shown: str = ""
+    """The dialog as it was seen on the screen, line by line."""
+    write_id: int = 0
+    """The id of the write of the answer's first key, further keys have the next ones; 0: no key was typed."""
+    closed_ns: int = 0

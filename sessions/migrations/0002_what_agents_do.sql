@@ -47,13 +47,18 @@ CREATE TABLE approvals (
     key         TEXT    NOT NULL,
     can         TEXT    NOT NULL,
     reply       TEXT    NOT NULL,
+    replies     TEXT    NOT NULL,
     source      TEXT    NOT NULL,
     asked_ns    INTEGER NOT NULL,
     answer      TEXT    NOT NULL,
     reason      TEXT    NOT NULL,
     answered_by TEXT    NOT NULL,
     answered_ns INTEGER NOT NULL,
-    "offset"    INTEGER NOT NULL
+    "offset"    INTEGER NOT NULL,
+    rule        TEXT    NOT NULL,
+    shown       TEXT    NOT NULL,
+    write_id    INTEGER NOT NULL,
+    closed_ns   INTEGER NOT NULL
 ) STRICT;
 
 CREATE INDEX approvals_of ON approvals (agent, asked_ns);

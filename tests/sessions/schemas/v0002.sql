@@ -37,15 +37,20 @@ CREATE TABLE approvals (
     key         TEXT    NOT NULL,
     can         TEXT    NOT NULL,
     reply       TEXT    NOT NULL,
+    replies     TEXT    NOT NULL,
     source      TEXT    NOT NULL,
     asked_ns    INTEGER NOT NULL,
     answer      TEXT    NOT NULL,
     reason      TEXT    NOT NULL,
     answered_by TEXT    NOT NULL,
     answered_ns INTEGER NOT NULL,
-    "offset"    INTEGER NOT NULL
+    "offset"    INTEGER NOT NULL,
+    rule        TEXT    NOT NULL,
+    shown       TEXT    NOT NULL,
+    write_id    INTEGER NOT NULL,
+    closed_ns   INTEGER NOT NULL
 ) STRICT;
-INSERT INTO "approvals" VALUES('q222222222','a222222222','permission','open','Bash','ls','','','','k1','["allow","deny"]','{}','hook',8,'','','',0,-1);
+INSERT INTO "approvals" VALUES('q222222222','a222222222','permission','open','Bash','ls','','','','k1','["allow","deny"]','{}','[]','hook',8,'','','',0,-1,'','',0,0);
 CREATE TABLE audit (
     id      INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     wall_ns INTEGER NOT NULL,
