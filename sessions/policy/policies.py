@@ -1,0 +1,151 @@
+"""The policy files in force, and the strictest of what they say.
+
+The user's ``policy.toml`` may allow, deny and ask; a workspace's ``.quarterdeck/policy.toml`` only deny and ask,
+whether it is trusted or not. Deny wins over ask, ask over allow; without a rule the answer is ask.
+
+Rules that allow hold only while the file is as a person last accepted it: an agent that edits the file loosens nothing.
+Rules that deny or ask hold at once. A file with a mistake in it allows nothing until it is mended.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from quarterdeck.paths import read_file
+from quarterdeck.text import nearest, safe
+from sessions.policy.request import Behaviour, Request, Ruling
+from sessions.policy.rules import Rule, Wrong, is_inside, read, resolved
+from sessions.policy.shell import hidden
+
+NAME = "policy.toml"
+FILE_LIMIT = 256 << 10
+_TABLES: tuple[Behaviour, ...] = ("allow", "deny", "ask")
+_NOTHING = ("", (), ())
+
+
+class File(NamedTuple):
+    """One policy file as read: the hash of its bytes ("" where there is none), its rules, what is wrong with it."""
+
+    digest: str
+    rules: tuple[Rule, ...]
+    problems: tuple[str, ...]
+
+
+class Policies:
+    """The user's policy and those of workspaces. Files are read again when they changed, at each decision.
+
+    ``accepted`` is the hash of the user's file as a person last accepted it; None takes any (a headless run whose file
+    was named on its command line). ``guarded`` are folders whose files no rule may open to an agent: ours.
+    """
+
+    def __init__(self, user: Path | None, accepted: str | None = None, guarded: Sequence[Path] = ()) -> None:
+        self.user = user
+        self.accepted = accepted
+        self._guarded = tuple(map(str, guarded))
+        self._read: dict[Path, tuple[tuple[int, ...], File]] = {}
+
+    def decide(self, request: Request, workspace: str = "") -> Ruling:
+        """What the rules say to a request of an agent in ``workspace``."""
+        user = self.file(self.user)
+        theirs = self.file(workspace_file(workspace))
+        rules = (*user.rules, *(rule for rule in theirs.rules if rule.behaviour != "allow"))
+        for behaviour in ("deny", "ask"):
+            for rule in rules:
+                if rule.behaviour == behaviour and rule.catches(request):
+                    return Ruling(behaviour=rule.behaviour, rule=rule.label, why=f"{rule.behaviour} rule {rule.name}")
+        allowing = [rule for rule in rules if rule.behaviour == "allow"]
+        if not allowing:
+            return Ruling(behaviour="ask", why="no rule is about it")
+        if user.problems:
+            return Ruling(behaviour="ask", why=f"the policy has a mistake, so it allows nothing: {user.problems[0]}")
+        if self.accepted is not None and user.digest != self.accepted:
+            why = "the policy is not as it was accepted, so it allows nothing until: quarterdeck policy accept"
+            return Ruling(behaviour="ask", why=why)
+        if touched := self._guards(request, workspace):
+            return Ruling(behaviour="ask", why=f"it touches {touched}, which no rule may allow")
+        reasons = [(rule, rule.allows(request)) for rule in allowing]
+        for rule, reason in reasons:
+            if not reason:
+                return Ruling(behaviour="allow", rule=rule.label, why=f"allow rule {rule.name}")
+        rule, reason = min(reasons, key=lambda one: one[1] == "it is about others")
+        return Ruling(behaviour="ask", why=f"no rule allows it ({rule.name}: {reason})")
+
+    def problems(self, workspace: str = "") -> list[str]:
+        """What is wrong with the files in force, one line each."""
+        theirs = self.file(workspace_file(workspace))
+        loose = [rule for rule in theirs.rules if rule.behaviour == "allow"]
+        told = [f"{rule.source}: {rule.name}: a workspace's policy cannot allow; it is not used" for rule in loose]
+        return [*self.file(self.user).problems, *theirs.problems, *told]
+
+    def file(self, path: Path | None) -> File:
+        """A policy file as it is now."""
+        if path is None:
+            return File(*_NOTHING)
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            return File(*_NOTHING)
+        except OSError as error:
+            return File("unreadable", (), (f"{path}: {error.strerror or error}",))
+        stamp = (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
+        known = self._read.get(path)
+        if known is None or known[0] != stamp:
+            self._read[path] = known = (stamp, load(path))
+        return known[1]
+
+    def _guards(self, request: Request, workspace: str) -> str:
+        """The guarded folder a request touches, "" for none."""
+        own = [*self._guarded, *([os.path.join(workspace, ".quarterdeck")] if workspace else [])]
+        words = [word.partition("=")[2] or word for argv in hidden(request.command) for word in argv]
+        for path in (request.path, *words):
+            if path and any(is_inside(resolved(path, request.cwd), folder) for folder in own):
+                return safe(path, 80)
+        # after a cd nobody can say where a relative path leads
+        return next((name for name in (NAME, ".quarterdeck", *own) if name in request.command), "")
+
+
+def workspace_file(workspace: str) -> Path | None:
+    """Where a workspace's policy lies."""
+    return Path(workspace, ".quarterdeck", NAME) if workspace else None
+
+
+def load(path: Path) -> File:
+    """Read one policy file; a mistake in a rule leaves that rule out and is told with file, rule, key and reason."""
+    try:
+        data = read_file(path, FILE_LIMIT)
+    except OSError as error:
+        return File("unreadable", (), (f"{path}: {error.strerror or error}",))
+    digest = hashlib.sha256(data).hexdigest()
+    try:
+        table = tomllib.loads(data.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        return File(digest, (), (f"{path}: not a TOML file: {safe(str(error))}",))
+    rules: list[Rule] = []
+    problems: list[str] = []
+    for key, tables in table.items():
+        if key not in _TABLES:
+            problems.append(
+                f"{path}: unknown key {safe(key)}; {nearest(key, _TABLES) or 'known: ' + ', '.join(_TABLES)}"
+            )
+            continue
+        if not isinstance(tables, list) or not all(isinstance(one, dict) for one in tables):
+            problems.append(f"{path}: {key}: must be tables: [[{key}]]")
+            continue
+        _read(path, _TABLES[_TABLES.index(key)], tables, rules, problems)
+    return File(digest, tuple(rules), tuple(problems))
+
+
+def _read(
+    path: Path, behaviour: Behaviour, tables: list[dict[str, Any]], rules: list[Rule], problems: list[str]
+) -> None:
+    for number, table in enumerate(tables, start=1):
+        try:
+            rules.append(read(behaviour, table, str(path), number))
+        except Wrong as error:
+            name = safe(str(table.get("name", f"rule {number}")), 60)
+            problems.append(f"{path}: [[{behaviour}]] {name}: {safe(error.key, 40)}: {error}")

@@ -1,0 +1,249 @@
+"""What rules say: the strictest wins, paths are resolved, mistakes and changed files loosen nothing."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sessions.policy import Policies, Request
+from sessions.policy.shell import NotPlain, hidden, plain
+
+
+class Place:
+    """A workspace, the user's folder, and a policy."""
+
+    def __init__(self, root: Path) -> None:
+        self.workspace, self.user = root / "shop", root / "config"
+        (self.workspace / "src").mkdir(parents=True)
+        (self.workspace / ".quarterdeck").mkdir()
+        self.user.mkdir()
+        self.policies = Policies(self.user / "policy.toml", guarded=(self.user,))
+
+    def say(self, text: str) -> None:
+        (self.user / "policy.toml").write_text(text)
+
+    def decide(self, command: str = "", **more: str) -> str:
+        return self.policies.decide(self.request(command, **more), str(self.workspace)).behaviour
+
+    def request(self, command: str = "", **more: str) -> Request:
+        asked = Request(agent="api-auth", profile="claude", tool="Bash", command=command, cwd=str(self.workspace))
+        return replace(asked, root=str(self.workspace), **more)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def test_without_rules_a_person_is_asked(place: Place) -> None:
+    assert place.decide("ls") == "ask"
+    assert place.policies.problems(str(place.workspace)) == []
+
+
+def test_deny_wins_over_ask_and_ask_over_allow(place: Place) -> None:
+    place.say(
+        '[[allow]]\ncommands = ["git **"]\n[[ask]]\ncommands = ["git push **"]\n'
+        '[[deny]]\nname = "no force"\ncommands = ["git push --force **"]\n'
+    )
+    assert place.decide("git status") == "allow"
+    assert place.decide("git status && git push origin main") == "ask"
+    for forced in ("git push --force", "git push -f origin", "git push origin --force-with-lease", "git -C x push -uf"):
+        assert place.decide(forced) == "deny", forced
+    ruling = place.policies.decide(place.request("git push -f"), str(place.workspace))
+    assert "no force" in ruling.rule
+    assert str(place.user / "policy.toml") in ruling.rule
+
+
+def test_every_command_must_be_allowed(place: Place) -> None:
+    place.say('[[allow]]\ncommands = ["ls", "ls *", "npm run test:*"]\n')
+    assert place.decide("ls; ls src") == "allow"
+    assert place.decide("ls; pwd") == "ask"
+    assert place.decide("ls src src") == "ask"
+    assert place.decide("npm run test:unit") == "allow"
+    assert place.decide("npm run deploy") == "ask"
+    assert place.decide("/tmp/evil/ls") == "ask"
+
+
+def test_rules_are_about_agents_profiles_and_tools(place: Place) -> None:
+    place.say(
+        '[[allow]]\nagents = "api-*"\nprofiles = "claude"\ntools = "Bash"\ncommands = "ls"\n'
+        '[[allow]]\ntools = ["Web*"]\n'
+    )
+    assert place.decide("ls") == "allow"
+    for other in ({"agent": "web"}, {"profile": "codex"}, {"tool": "Exec"}):
+        assert place.decide("ls", **other) == "ask", other
+    assert place.decide(tool="WebFetch") == "allow"
+    assert place.decide("ls", tool="WebFetch", agent="x") == "ask", "a command is allowed by its words only"
+
+
+def test_a_path_is_resolved_before_it_counts_as_inside(place: Place) -> None:
+    place.say('[[allow]]\ntools = "Edit"\npaths = "inside"\n[[deny]]\ntools = "Edit"\npaths = ["**/.env", "/etc/*"]\n')
+    outside = place.workspace.parent / "outside.txt"
+    outside.write_text("")
+    (place.workspace / "link").symlink_to(outside)
+    (place.workspace / "out").symlink_to(place.workspace.parent)
+    edit = {"tool": "Edit"}
+    assert place.decide(path="src/new.py", **edit) == "allow"
+    assert place.decide(path=str(place.workspace / "src" / "x.py"), **edit) == "allow"
+    for elsewhere in (
+        "../outside.txt",
+        "link",
+        "out/shop2/x",
+        "src/../../x",
+        "~/x",
+        "/tmp/x",
+        str(place.workspace) + "2/x",
+    ):
+        assert place.decide(path=elsewhere, **edit) == "ask", elsewhere
+    assert place.decide(path="src/.env", **edit) == "deny"
+    assert place.decide(path="src/../../../../../../../../../etc/passwd", **edit) == "deny"
+    assert place.decide(path="", **edit) == "ask"
+
+
+def test_paths_of_commands_count_too(place: Place) -> None:
+    place.say('[[allow]]\ncommands = ["cat **", "cd **", "grep **"]\npaths = "inside"\n')
+    assert place.decide("cat src/a.py") == "allow"
+    assert place.decide("grep --file=src/x y") == "allow"
+    for command in (
+        "cat /etc/passwd",
+        "cat ../x",
+        "cd / && cat etc/passwd",
+        "cat src/../../x",
+        "grep --file=/etc/passwd x",
+    ):
+        assert place.decide(command) == "ask", command
+
+
+def test_a_workspace_tightens_and_never_loosens(place: Place) -> None:
+    theirs = place.workspace / ".quarterdeck" / "policy.toml"
+    theirs.write_text('[[allow]]\ncommands = ["curl **"]\n[[deny]]\ncommands = ["git push **"]\n')
+    place.say('[[allow]]\ncommands = ["git **"]\n')
+    assert place.decide("git status") == "allow"
+    assert place.decide("git push") == "deny"
+    assert place.decide("curl x") == "ask"
+    (problem,) = place.policies.problems(str(place.workspace))
+    assert "cannot allow" in problem
+    assert str(theirs) in problem
+
+
+def test_what_was_not_accepted_allows_nothing(place: Place) -> None:
+    place.say('[[allow]]\ncommands = ["ls"]\n[[deny]]\ncommands = ["curl **"]\n')
+    place.policies.accepted = ""
+    assert place.decide("ls") == "ask"
+    assert place.decide("curl x") == "deny"
+    place.policies.accepted = place.policies.file(place.policies.user).digest
+    assert place.decide("ls") == "allow"
+    place.say('[[allow]]\ncommands = ["ls", "curl **"]\n')
+    assert place.decide("ls") == "ask", "an agent may have edited it"
+    assert "policy accept" in place.policies.decide(place.request("ls")).why
+
+
+def test_our_own_files_are_never_opened_by_a_rule(place: Place) -> None:
+    place.say('[[allow]]\ncommands = ["cp **", "cat **"]\n[[allow]]\ntools = "Edit"\npaths = "/**"\n')
+    policy = str(place.user / "policy.toml")
+    for command in (
+        f"cp x {policy}",
+        "cp x ../config/policy.toml",
+        "cat .quarterdeck/config.toml",
+        f"cp -t{place.user} x",
+    ):
+        assert place.decide(command) == "ask", command
+    assert place.decide(tool="Edit", path=policy) == "ask"
+    assert place.decide(tool="Edit", path=".quarterdeck/policy.toml") == "ask"
+    (place.workspace / "alias").symlink_to(place.user)
+    assert place.decide(tool="Edit", path="alias/policy.toml") == "ask"
+    assert place.decide("cp x y") == "allow"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[[allow]\n", "not a TOML file"),
+        ('[[alow]]\ncommands = ["ls"]\n', "unknown key alow; did you mean allow?"),
+        ('[[deny]]\nname = "x"\ncomands = ["ls"]\n', "[[deny]] x: comands: unknown key"),
+        ("[[deny]]\ncommands = 3\n", "[[deny]] rule 1: commands: must be a text or a list of texts"),
+        ('[[deny]]\ntext = ["("]\n', "is not a regular expression"),
+        ('[[allow]]\ncommands = ["* rm"]\n', "the first word must name a program"),
+        ('[[allow]]\ncommands = ["ls ** x"]\n', "comes last"),
+        ('[[allow]]\nagents = ["x"]\n', "must name commands, paths or tools"),
+        ('[[allow]]\ntext = ["x"]\n', "can only deny or ask"),
+        ("allow = 3\n", "must be tables"),
+    ],
+)
+def test_a_mistake_is_named_and_allows_nothing(place: Place, text: str, told: str) -> None:
+    place.say('[[allow]]\ncommands = ["ls"]\n' + text if text.startswith("[[") else text + '[[ask]]\ntools = "x"\n')
+    assert place.decide("ls") == "ask"
+    (problem,) = place.policies.problems()
+    assert told in problem
+    assert str(place.user / "policy.toml") in problem
+
+
+def test_a_sound_deny_rule_holds_beside_a_mistake(place: Place) -> None:
+    place.say('[[deny]]\ncommands = ["curl **"]\n[[deny]]\ncommands = 3\n')
+    assert place.decide("curl x") == "deny"
+
+
+def test_a_changed_file_is_read_again(place: Place) -> None:
+    place.say('[[deny]]\ncommands = ["ls"]\n')
+    assert place.decide("ls") == "deny"
+    place.say('[[deny]]\ncommands = ["cp"]\n')
+    os.utime(place.user / "policy.toml", ns=(1, 1))
+    assert place.decide("ls") == "ask"
+    (place.user / "policy.toml").unlink()
+    assert place.decide("cp") == "ask"
+
+
+def test_text_patterns_see_the_raw_text(place: Place) -> None:
+    place.say('[[deny]]\ntext = ["AKIA[0-9A-Z]{16}"]\n')
+    assert place.decide("echo AKIA1234567890ABCDEF | cat") == "deny"
+    assert place.decide("echo AK''IA1234567890ABCDEF") == "deny", "also with its quotes undone"
+
+
+@given(st.text(max_size=300))
+@settings(max_examples=300, deadline=None)
+def test_any_text_is_read_without_an_error(command: str) -> None:
+    with suppress(NotPlain):
+        for argv in plain(command):
+            assert argv
+            assert not any(ch in word for word in argv for ch in "\x00\x1b")
+    hidden(command)
+
+
+SHELLISH = st.lists(
+    st.sampled_from(
+        [*" \n;|&<>(){}[]$`'\"\\*?#!~=-", "rm", " -rf", "$(", "${x", "<<E\n", "E\n", "bash -c '", "a=", "\t"]
+    ),
+    max_size=40,
+).map("".join)
+
+
+@given(SHELLISH)
+@settings(max_examples=400, deadline=None)
+def test_shell_like_noise_is_read_without_an_error(command: str) -> None:
+    with suppress(NotPlain):
+        plain(command)
+    hidden(command)
+
+
+@given(st.lists(st.text("abcxyz-_./", min_size=1, max_size=8), min_size=1, max_size=6))
+@settings(deadline=None)
+def test_literal_words_are_found_as_they_are(words: list[str]) -> None:
+    assert plain(" ".join(words)) == [tuple(words)]
+    quoted = " ".join(f"'{word} {word}'" for word in words)
+    assert plain(quoted) == [tuple(f"{word} {word}" for word in words)]
+
+
+def test_a_command_without_end_is_bounded() -> None:
+    long = "rm -rf / ;" * 50_000
+    with pytest.raises(NotPlain):
+        plain(long)
+    assert hidden(long)
+    assert hidden("bash -c '" * 2000 + "x")
+    assert hidden("$(" * 5000) is not None
+    assert hidden("{a,b}" * 3000) is not None
