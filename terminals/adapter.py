@@ -16,6 +16,8 @@ from quarterdeck.keys import KeyPress
 from quarterdeck.process import Identity
 
 MIN_SIZE, MAX_COLS, MAX_LINES = 1, 500, 300
+WRITES_AT_ONCE = 64
+"""How many ids :meth:`Terminal.new_write_id` gives out at once."""
 
 
 def clamp(cols: int, lines: int) -> tuple[int, int]:
@@ -123,10 +125,16 @@ class Terminal(Protocol):
         """Start to follow; everything before ``acknowledged`` was read already. Renews :attr:`state`."""
 
     async def write(self, data: bytes, *, write_id: int | None = None, if_offset: int | None = None) -> Written:
-        """Type ``data``, exactly once per ``write_id`` (one is made when None). Ids grow: take ``time.time_ns()``."""
+        """Type ``data``, exactly once per ``write_id`` (one is made when None).
 
-    async def press(self, key: KeyPress, *, if_offset: int | None = None) -> Written:
-        """Type one key where the host encodes it. Only with ``encodes_keys``."""
+        Asked again with an id that is known, it tells what became of that write, whatever ``data`` and ``if_offset``.
+        """
+
+    async def press(self, key: KeyPress, *, write_id: int | None = None, if_offset: int | None = None) -> Written:
+        """Type one key where the host encodes it, once per ``write_id``. Only with ``encodes_keys``."""
+
+    def new_write_id(self) -> int:
+        """The first of ``WRITES_AT_ONCE`` ids in a row, larger than any given out, even before a restart of ours."""
 
     async def reply(self, upto: int, data: bytes) -> None:
         """Answer queries that end at or before ``upto``. Only with ``answers_queries``."""

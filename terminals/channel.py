@@ -16,7 +16,7 @@ from quarterdeck.errors import Refused, Unreachable
 from quarterdeck.paths import boot_id
 from quarterdeck.process import Identity
 from terminals import journal
-from terminals.adapter import Exit, State, Watcher, WriteStatus, Written, clamp
+from terminals.adapter import WRITES_AT_ONCE, Exit, State, Watcher, WriteStatus, Written, clamp
 from terminals.holder import files, wire
 
 ANSWER_WITHIN = 10.0
@@ -108,7 +108,7 @@ class Channel:
         """Type ``data``, exactly once per ``write_id``; ``written`` means that the holder has it."""
         if len(data) > WRITE_LIMIT:
             return Written("full", self.state.offset)
-        number = self.new_write_id() if write_id is None else write_id
+        number = self._next_id() if write_id is None else write_id
         if self._gone:
             return Written("closed", self._end)
         guard = wire.ANY if if_offset is None else if_offset
@@ -179,9 +179,13 @@ class Channel:
         return facts
 
     def new_write_id(self) -> int:
-        """An id no earlier write to this terminal had, not even one of an orchestrator before this one."""
-        self._last_id = max(self._last_id + 1, time.time_ns())
-        return self._last_id
+        """The first of ``WRITES_AT_ONCE`` ids no earlier write had, not even one of an orchestrator before this one."""
+        return self._next_id(WRITES_AT_ONCE)
+
+    def _next_id(self, count: int = 1) -> int:
+        first = max(self._last_id + 1, time.time_ns())
+        self._last_id = first + count - 1
+        return first
 
     # connection
 

@@ -17,7 +17,7 @@ from terminals.replay import Base, Guard, base, history_files, history_path
 from terminals.screen import EMULATOR, HISTORY_LINES, Screen
 from terminals.snapshot import Snapshot
 
-__all__ = ["Feeder", "Listener", "LiveTerminal"]
+__all__ = ["Feeder", "Listener", "LiveTerminal", "Turn"]
 
 LOCK_LIMIT = 0.5
 """Seconds a key waits for another writer of the same terminal."""
@@ -27,9 +27,59 @@ SETTLE = 0.05
 
 SETTLE_LIMIT = 0.4
 """What a profile may ask for at most: a person's keys wait that long."""
+NEVER = 1 << 62
+"""An offset no journal stands at: a write under this condition is never made."""
+LARGE = 4096
+"""Bytes beyond which a paste may still wait for its program when it counts as written."""
+TAKEN_WITHIN = 2.0
+"""Seconds a program has to take a large paste before the next key is pressed all the same."""
 HISTORIES_KEPT = 2
 REDRAW_PAUSE = 0.05
 """Seconds between the two sizes that make a program repaint; shorter, it may see only the second."""
+
+
+class Turn:
+    """One writer's turn at a terminal: nobody else types before it ends. See :meth:`LiveTerminal.turn`."""
+
+    def __init__(self, terminal: Terminal, lane: asyncio.Lock, screen: Screen) -> None:
+        self._terminal, self._lane, self._screen = terminal, lane, screen
+
+    async def write(
+        self, encode: Callable[[Screen], bytes], *, write_id: int | None = None, if_offset: int | None = None
+    ) -> Written:
+        """Type what ``encode`` makes of the screen's modes; where that is nothing, nothing is asked either."""
+        async with self._lane:
+            data = encode(self._screen)
+        if not data:
+            return Written("written", self._terminal.state.offset)
+        return await self._terminal.write(data, write_id=write_id, if_offset=if_offset)
+
+    async def paste(
+        self, text: str, *, newline: KeyPress | None = None, write_id: int | None = None, if_offset: int | None = None
+    ) -> Written:
+        """Paste text: bracketed where the program asked for it, else with the key ``newline`` between its lines."""
+
+        def encode(screen: Screen) -> bytes:
+            if newline is None or screen.modes.bracketed_paste:
+                return screen.paste(text)
+            return screen.key(newline).join(screen.paste(line) for line in text.split("\n"))
+
+        return await self.write(encode, write_id=write_id, if_offset=if_offset)
+
+    async def press(self, key: KeyPress, *, write_id: int | None = None, if_offset: int | None = None) -> Written:
+        """Press one key, encoded for the present modes."""
+        if self._terminal.encodes_keys:
+            return await self._terminal.press(key, write_id=write_id, if_offset=if_offset)
+        return await self.write(lambda screen: screen.key(key), write_id=write_id, if_offset=if_offset)
+
+    async def settle(self, size: int, seconds: float) -> None:
+        """Let the program take in ``size`` characters of pasted text, and then for ``seconds`` more."""
+        if size > LARGE:
+            with contextlib.suppress(TimeoutError, Unreachable, Refused):
+                async with asyncio.timeout(TAKEN_WITHIN):
+                    while (await self._terminal.describe()).get("input_queued"):  # noqa: ASYNC110  only asking tells
+                        await asyncio.sleep(0.01)
+        await asyncio.sleep(min(seconds, SETTLE_LIMIT))
 
 
 class LiveTerminal(Fold):
@@ -186,7 +236,8 @@ class LiveTerminal(Fold):
 
     async def press(self, key: KeyPress, *, if_offset: int | None = None) -> Written:
         """Type one key, encoded for the present modes; refused when output came after ``if_offset``."""
-        return await self._typed(lambda screen: screen.key(key), key, if_offset)
+        async with self.turn() as turn:
+            return self._busy() if turn is None else await turn.press(key, if_offset=if_offset)
 
     async def paste(self, text: str) -> Written:
         """Paste text: bracketed where the program asked for it."""
@@ -206,63 +257,48 @@ class LiveTerminal(Fold):
 
     async def write(self, data: bytes, *, write_id: int | None = None, if_offset: int | None = None) -> Written:
         """Type ``data`` exactly once per ``write_id``, refused when output came after ``if_offset``."""
-        async with self._turn() as mine:
-            if not mine:
+        async with self.turn() as turn:
+            if turn is None:
                 return self._busy()
-            return await self._living().write(data, write_id=write_id, if_offset=if_offset)
+            return await turn.write(lambda _: data, write_id=write_id, if_offset=if_offset)
 
     async def say(
         self, text: str, *, enter: bool = True, settle: float = SETTLE, if_offset: int | None = None
     ) -> Written:
         """Paste a text, let the program take it in, and press Enter: one unit, nobody types in between."""
-        async with self._turn() as mine:
-            if not mine:
+        async with self.turn() as turn:
+            if turn is None:
                 return self._busy()
-            terminal = self._living()
-            async with self._lane:
-                pasted = self._screen.paste(text)
-            written = Written("written", self._fed)
-            if pasted:
-                written = await terminal.write(pasted, if_offset=if_offset)
+            written = await turn.paste(text, if_offset=if_offset)
             if not enter or written.status != "written":
                 return written
-            if pasted:
-                await asyncio.sleep(min(settle, SETTLE_LIMIT))
-            return await self._key(KeyPress("enter"), if_offset=None if pasted else if_offset)
+            if text:
+                await turn.settle(len(text), settle)
+            return await turn.press(KeyPress("enter"), if_offset=None if text else if_offset)
 
-    async def _typed(
-        self, encode: Callable[[Screen], bytes], key: KeyPress | None = None, if_offset: int | None = None
-    ) -> Written:
-        async with self._turn() as mine:
-            if not mine:
-                return self._busy()
-            if key is not None:
-                return await self._key(key, if_offset=if_offset)
-            terminal = self._living()
-            async with self._lane:
-                data = encode(self._screen)
-            return await terminal.write(data) if data else Written("written", self._fed)
+    async def became(self, write_id: int) -> Written:
+        """What became of a write by its id. Never makes it: ``refused`` says that it was not made and never will be."""
+        return await self._living().write(b"", write_id=write_id, if_offset=NEVER)
 
-    async def _key(self, key: KeyPress, *, if_offset: int | None = None) -> Written:
-        """One key while it is this writer's turn."""
-        terminal = self._living()
-        if terminal.encodes_keys:
-            return await terminal.press(key, if_offset=if_offset)
-        async with self._lane:
-            data = self._screen.key(key)
-        return await terminal.write(data, if_offset=if_offset) if data else Written("written", self._fed)
+    def new_write_id(self) -> int:
+        """The first of ``WRITES_AT_ONCE`` ids that no other write to this terminal has or gets."""
+        return self._living().new_write_id()
+
+    async def _typed(self, encode: Callable[[Screen], bytes]) -> Written:
+        async with self.turn() as turn:
+            return self._busy() if turn is None else await turn.write(encode)
 
     @contextlib.asynccontextmanager
-    async def _turn(self) -> AsyncIterator[bool]:
-        """This writer's turn, in order of asking; False when another one does not finish."""
+    async def turn(self) -> AsyncIterator[Turn | None]:
+        """This writer's turn, in order of asking; None when another one does not finish."""
         try:
             async with asyncio.timeout(LOCK_LIMIT):
                 await self._input.acquire()
         except TimeoutError:
-            yield False
+            yield None
             return
         try:
-            yield True
+            yield Turn(self._living(), self._lane, self._screen)
         finally:
             self._input.release()
 

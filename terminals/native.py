@@ -34,7 +34,7 @@ class NativeTerminal(Channel):
     answers_queries = True
     encodes_keys = False
 
-    async def press(self, key: KeyPress, *, if_offset: int | None = None) -> Written:
+    async def press(self, key: KeyPress, *, write_id: int | None = None, if_offset: int | None = None) -> Written:
         """Not for this adapter: the emulator encodes keys."""
         raise Invalid(f"keys of a native terminal are encoded by its screen, not sent as {key}")
 

@@ -7,10 +7,11 @@ import os
 import re
 import struct
 import termios
+import time
 from collections import OrderedDict
 from pathlib import Path
 
-from terminals.adapter import Written
+from terminals.adapter import WRITES_AT_ONCE, Written
 from terminals.journal import Bytes, Reader
 from terminals.tmux.control import quote
 
@@ -52,6 +53,13 @@ class Ledger:
         self._known: OrderedDict[int, Written] = OrderedDict()
         self._kept: list[int] = []
         self._forgotten = 0
+        self._newest = 0
+
+    def new_id(self) -> int:
+        """The first of ``WRITES_AT_ONCE`` ids larger than any known."""
+        first = max(self._newest + 1, time.time_ns())
+        self._newest = first + WRITES_AT_ONCE - 1
+        return first
 
     def outcome(self, write_id: int) -> Written | None:
         """What became of it; ``unknown`` for one older than what is remembered; None for a new one."""
@@ -75,6 +83,7 @@ class Ledger:
         self._kept = [int(word) for word in value.split(",") if word.isdigit()]
         if self._kept:
             self._forgotten = max(self._forgotten, min(self._kept) - 1)
+            self._newest = max(self._newest, *self._kept)
         for write_id in self._kept:
             self._known.setdefault(write_id, Written("written", 0))
 

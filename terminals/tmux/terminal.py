@@ -144,15 +144,21 @@ class TmuxTerminal:
         """Type the bytes as they are. ``written``: tmux has them."""
         return await self._type(data, write_id, if_offset)
 
-    async def press(self, key: KeyPress, *, if_offset: int | None = None) -> Written:
+    async def press(self, key: KeyPress, *, write_id: int | None = None, if_offset: int | None = None) -> Written:
         """Type one key as tmux encodes it for the pane's modes. Raises Invalid for one tmux cannot carry."""
         what = typed(key)
         if not what.name or (what.data and not await self._extended_keys()):
-            return await self._type(what.data, None, if_offset)
+            return await self._type(what.data, write_id, if_offset)
         name = f'"{what.name}"' if not what.name.endswith(('"', "\\")) else f'"{what.name[:-1]}\\{what.name[-1]}"'
         commands = [f"copy-mode -q -t {self.record.pane}", f"send-keys -t {self.record.pane} -- {name}"]
         async with self._typing:
-            return await self._do([], commands, len(name), None, if_offset)
+            if write_id is not None and (known := await self._known(write_id)) is not None:
+                return known
+            return await self._do([], commands, len(name), write_id, if_offset)
+
+    def new_write_id(self) -> int:
+        """See :class:`terminals.adapter.Terminal`."""
+        return self._ledger.new_id()
 
     async def reply(self, upto: int, data: bytes) -> None:
         """Nothing: tmux answers its programs itself."""
