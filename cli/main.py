@@ -44,6 +44,7 @@ VERBS: dict[str, dict[str, str]] = {
         "purge": "cli.trash:purge",
         "restore": "cli.recovery:restore",
         "trust": "cli.trust:trust",
+        "policy": "cli.policy:policy",
     },
     "Quarterdeck itself": {
         "doctor": "cli.doctor:doctor",

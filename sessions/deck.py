@@ -27,6 +27,8 @@ from sessions.launch import Launcher, Limits
 from sessions.model import Agent, Event, Restore, Session, Status, new_id
 from sessions.names import check_name, free_name
 from sessions.pages import Pages
+from sessions.policy import Policies
+from sessions.policy.accepted import open_policies
 from sessions.recovery import Recovery, left_over
 from sessions.restore import RestoreReport
 from sessions.roster import Roster, alive
@@ -81,10 +83,13 @@ class Adopt:
 class Deck:
     """See the module. Made by :meth:`open` only."""
 
-    def __init__(self, roster: Roster, launcher: Launcher, workspaces: Workspaces, tasks: asyncio.TaskGroup) -> None:
+    def __init__(
+        self, roster: Roster, launcher: Launcher, workspaces: Workspaces, policy: Policies, tasks: asyncio.TaskGroup
+    ) -> None:
         self.paths = roster.paths
         self.store = roster.store
         self.workspaces = workspaces
+        self.policy = policy
         self._roster = roster
         self._launcher = launcher
         self._tasks = tasks
@@ -118,7 +123,8 @@ class Deck:
             try:
                 async with asyncio.TaskGroup() as tasks:
                     workspaces = Workspaces(await store.trusts(), user=user, built_in=profile_folders)
-                    deck = cls(Roster(paths, store, clock), launcher, workspaces, tasks)
+                    policy = await open_policies(store, user, (*([user] if user else []), paths.home))
+                    deck = cls(Roster(paths, store, clock), launcher, workspaces, policy, tasks)
                     await deck._recovery.find_all()
                     deck._later(deck._recovery.resume_waiting())
                     keepers = [tasks.create_task(deck.checkpoints.run()), tasks.create_task(deck._maintain())]
