@@ -301,13 +301,12 @@ class Store:
 
     async def audit(self, role: str, action: str, agent: str = "", data: Mapping[str, object] | None = None) -> None:
         """Record a request that changes something; on disk when this returns."""
-        row = (self._clock.wall_ns(), role, action, agent, _json(data or {}))
-        sql = "INSERT INTO audit (wall_ns, role, action, agent, data) VALUES (?, ?, ?, ?, ?)"
+        await self._database.write(lambda db: self.add_audit(db, role, action, agent, data or {}), durable=True)
 
-        def work(db: Connection) -> None:
-            db.execute(sql, row)
-
-        await self._database.write(work, durable=True)
+    def add_audit(self, db: Connection, role: str, action: str, agent: str, data: Mapping[str, object]) -> None:
+        """As :meth:`audit`, inside the work of :meth:`transact`."""
+        row = (self._clock.wall_ns(), role, action, agent, _json(data))
+        db.execute("INSERT INTO audit (wall_ns, role, action, agent, data) VALUES (?, ?, ?, ?, ?)", row)
 
     async def audited(self, limit: int = 100) -> list[Audited]:
         """The newest rows of the audit, newest first."""

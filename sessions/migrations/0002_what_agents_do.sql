@@ -32,7 +32,7 @@ CREATE TABLE prompts (
 ) STRICT;
 
 CREATE INDEX prompts_of ON prompts (agent, position);
-CREATE INDEX prompts_open ON prompts (state) WHERE state IN ('queued', 'sending', 'written');
+CREATE INDEX prompts_open ON prompts (agent) WHERE state IN ('queued', 'sending') OR (state = 'written' AND receipt = '');
 
 CREATE TABLE approvals (
     id          TEXT    NOT NULL PRIMARY KEY,
@@ -63,3 +63,4 @@ CREATE TABLE approvals (
 
 CREATE INDEX approvals_of ON approvals (agent, asked_ns);
 CREATE INDEX approvals_open ON approvals (state) WHERE state IN ('open', 'answering');
+CREATE INDEX approvals_closed ON approvals (closed_ns) WHERE closed_ns > 0;
