@@ -38,7 +38,7 @@ class Supervised:
     def __init__(self, agent: Agent, folder: Path, keeper: Keeper) -> None:
         self.agent = agent
         self.folder = folder
-        self.live: LiveTerminal | None = None
+        self._live: LiveTerminal | None = None
         self.lock = asyncio.Lock()
         """Held while its program is started, ended or removed."""
         self.missing = 0
@@ -47,15 +47,31 @@ class Supervised:
         self._watchers: dict[int, Callable[[], None]] = {}
         self._next = 0
 
+    @property
+    def live(self) -> LiveTerminal | None:
+        """Its screen, None in the moments in which it has none."""
+        return self._live
+
+    @live.setter
+    def live(self, live: LiveTerminal | None) -> None:
+        self._live = live
+        self._set_eager()
+
     def watch(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call ``callback`` whenever the screen may have changed, until the returned function is called."""
         number, self._next = self._next, self._next + 1
         self._watchers[number] = callback
+        self._set_eager()
 
         def unwatch() -> None:
             self._watchers.pop(number, None)
+            self._set_eager()
 
         return unwatch
+
+    def _set_eager(self) -> None:
+        if self._live is not None and self._live.eager != bool(self._watchers):
+            self._live.eager = bool(self._watchers)
 
     def changed(self) -> None:
         """See :class:`terminals.live.Listener`."""

@@ -157,6 +157,12 @@ class Terminal(Protocol):
     def acknowledge(self, offset: int) -> None:
         """Everything before ``offset`` was read."""
 
+    def pace(self, seconds: float) -> None:
+        """Hear of a trickle of output at most once in so many seconds; 0 at once, also of what was put off."""
+
+    async def position(self) -> int:
+        """How far the journal reaches now, with all that was printed until now. Raises Unreachable."""
+
     def keep_from(self, offset: int) -> None:
         """A durable snapshot stands at ``offset``: journal before it may be deleted when space is short."""
 

@@ -22,6 +22,8 @@ from terminals.holder import files, wire
 ANSWER_WITHIN = 10.0
 """Seconds a holder may take to answer; it does so in less than a millisecond unless it is stopped."""
 ACK_STEP = 256 << 10
+PACED = 64 << 10
+"""Bytes of news at once that are no slow trickle: the next ones are asked for at once, whatever the pace."""
 RETURN_WITHIN = 10.0
 WRITE_LIMIT = 4 << 20
 
@@ -47,6 +49,8 @@ class Channel:
         self._last_id = 0
         self._acknowledged = self._acknowledgement_sent = 0
         self._ack_due = False
+        self._pace = 0.0
+        self._paced: asyncio.TimerHandle | None = None
         self._released = False
         self._replaced = False
         self._over = asyncio.Event()
@@ -168,6 +172,17 @@ class Channel:
         if self._acknowledged - self._acknowledgement_sent >= ACK_STEP:
             self._send_ack()
 
+    def pace(self, seconds: float) -> None:
+        """Ask for news at most once in so many seconds; 0 at once, also for those that were put off."""
+        self._pace = seconds
+        if not seconds and self._paced is not None:
+            self._paced.cancel()
+            self._ask_for_next()
+
+    async def position(self) -> int:
+        """How far the journal reaches now. Raises Unreachable when the holder is gone."""
+        return int((await self._ask(wire.DESCRIBE))["offset"])
+
     def keep_from(self, offset: int) -> None:
         """A durable snapshot stands at ``offset``: journal before it may be deleted when space is short."""
         self._send(wire.frame(wire.KEEP, wire.U64.pack(offset)))
@@ -284,6 +299,9 @@ class Channel:
         self._writes.clear()
 
     def _hang_up(self) -> None:
+        if self._paced is not None:
+            self._paced.cancel()
+            self._ack_due, self._paced = False, None
         transport, self._transport = self._transport, None
         if transport is not None:
             transport.close()
@@ -360,13 +378,17 @@ class Channel:
         (offset,) = wire.U64.unpack(payload)
         if not self._ack_due:
             self._ack_due = True
-            asyncio.get_running_loop().call_soon(self._ask_for_next)
+            loop = asyncio.get_running_loop()
+            if self._pace and offset - self._acknowledgement_sent < PACED:
+                self._paced = loop.call_later(self._pace, self._ask_for_next)
+            else:
+                loop.call_soon(self._ask_for_next)
         if self._watcher is not None:
             self._watcher.advanced(offset)
 
     def _ask_for_next(self) -> None:
         # After what the watcher did at once: one frame then both acknowledges and asks for the next offset.
-        self._ack_due = False
+        self._ack_due, self._paced = False, None
         self._send_ack()
 
     def _on_data(self, payload: bytes) -> None:

@@ -25,6 +25,11 @@ T = TypeVar("T")
 
 INLINE = 16 << 10
 """Bytes fed on the loop itself; about 0.2 ms."""
+PACE = 0.25
+"""Seconds between two looks at a program that goes on printing while nobody looks."""
+STIRRED_FOR = 3.0
+"""Seconds after anything else happened in which its output is heard of at once all the same."""
+CATCH_UP_LIMIT = 5.0
 HOLD_LIMIT = 0.15
 """Seconds a synchronized update may keep the old picture on screen."""
 REBUILD_LIMIT = 16 << 20
@@ -106,6 +111,10 @@ class Fold:
         self._hold_over = False
         self._title = start.screen.title
         self._tasks: set[asyncio.Task[None]] = set()
+        self._eager = True
+        self._stirred = asyncio.get_running_loop().time()
+        """When it was last looked at, typed into, or asked something: from then on news are heard at once."""
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._closed = False
 
     async def aclose(self) -> None:
@@ -166,11 +175,45 @@ class Fold:
 
     # --- output
 
+    @property
+    def eager(self) -> bool:
+        """Whether somebody looks. While nobody does, a program that goes on printing is read at a slower pace."""
+        return self._eager
+
+    @eager.setter
+    def eager(self, eager: bool) -> None:
+        self._eager = eager
+        self.stir()
+
+    def stir(self) -> None:
+        """Something happens here: hear of output at once, for a while."""
+        self._stirred = asyncio.get_running_loop().time()
+        if self.terminal is not None:
+            self.terminal.pace(0.0)
+
+    async def catch_up(self) -> None:
+        """Until the screen shows all that was printed before this call. Returns early when the terminal is gone."""
+        if self.terminal is None or self.exit is not None or self._closed:
+            return
+        self.stir()
+        try:
+            upto = await self.terminal.position()
+        except Unreachable:
+            return
+        if upto > self._fed:
+            reached = asyncio.get_running_loop().create_future()
+            self._waiting.append((upto, reached))
+            self.advanced(max(upto, self._told))
+            await asyncio.wait([reached], timeout=CATCH_UP_LIMIT)
+
     async def _follow(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
             await self._wake.wait()
             self._wake.clear()
             await self._drain()
+            if self.terminal is not None and not self._eager and loop.time() - self._stirred > STIRRED_FOR:
+                self.terminal.pace(PACE)
             await self._caught_up()
 
     async def _drain(self, upto: int | None = None) -> None:
@@ -209,6 +252,11 @@ class Fold:
     def _acknowledge(self) -> None:
         if self.terminal is not None:
             self.terminal.acknowledge(self._fed)
+        if self._waiting:
+            for upto, reached in self._waiting:
+                if upto <= self._fed and not reached.done():
+                    reached.set_result(None)
+            self._waiting = [one for one in self._waiting if not one[1].done()]
 
     async def _bytes(self, start: int, data: bytes) -> None:
         end = start + len(data)
@@ -259,6 +307,7 @@ class Fold:
             if any(report.kind == "title" for report in fed.reports):
                 self._title = self._screen.title
         if fed.replies and not self._muted(start, end) and self.terminal is not None:
+            self.stir()
             with contextlib.suppress(Unreachable):
                 await self.terminal.reply(end, fed.replies)
         if end > self._reported_upto:

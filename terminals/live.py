@@ -199,8 +199,10 @@ class LiveTerminal(Fold):
         async with self._lane:
             return self._screen.text(history=history)
 
-    async def look(self) -> Look:
-        """The visible screen as text, with the offset it stands at."""
+    async def look(self, *, fresh: bool = False) -> Look:
+        """The visible screen as text, with the offset it stands at; ``fresh``: with all that was printed by now."""
+        if fresh:
+            await self.catch_up()
         view = await self.view()
         cursor = (view.cursor.x, view.cursor.y)
         return Look(tuple(row.text for _, row in view.rows), cursor, view.cols, view.title, view.offset)
@@ -298,6 +300,7 @@ class LiveTerminal(Fold):
             yield None
             return
         try:
+            self.stir()
             yield Turn(self._living(), self._lane, self._screen)
         finally:
             self._input.release()

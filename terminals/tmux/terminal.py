@@ -113,6 +113,15 @@ class TmuxTerminal:
         self._acknowledged = max(self._acknowledged, offset)
         self._channel.acknowledge(offset)
 
+    def pace(self, seconds: float) -> None:
+        self._channel.pace(seconds)
+
+    async def position(self) -> int:
+        """Where the journal stands once it holds all that tmux had read."""
+        with contextlib.suppress(TmuxError):
+            await self._run("display-message -p ''")
+        return await self._channel.position()
+
     def keep_from(self, offset: int) -> None:
         self._channel.keep_from(offset)
 
@@ -196,7 +205,7 @@ class TmuxTerminal:
         try:
             for command in prepare:
                 await self._run(command)
-            if if_offset is not None and (offset := await self._position()) != if_offset:
+            if if_offset is not None and (offset := -1 if self._writer_gone else await self.position()) != if_offset:
                 return Written("refused", offset)
             if commands:
                 mark = [self._ledger.mark(self.record.pane, write_id)] if write_id is not None else []
@@ -207,13 +216,6 @@ class TmuxTerminal:
             self._in_doubt = True
             raise
         return Written("written", self._offset)
-
-    async def _position(self) -> int:
-        """Where the journal stands once it holds all that tmux had read."""
-        if self._writer_gone:
-            return -1
-        await self._run("display-message -p ''")
-        return int((await self._channel.describe())["offset"])
 
     async def _extended_keys(self) -> bool:
         (answer,) = await self._run(f"display-message -p -t {self.record.pane} '#{{extended-keys}},#{{pane_key_mode}}'")
