@@ -1,6 +1,7 @@
 """All profiles that may be used: the built-in ones, those of plugins, the user's, a trusted workspace's.
 
-A later place replaces a profile of the same name whole. One bad file is reported and does not stop the others.
+A later place replaces a profile of the same name whole. One bad file is reported and does not stop the others,
+nor does one bad screen rule the rest of its file.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from profiles.profile import Problem, Profile, parse
+from profiles.profile import Profile
+from profiles.schema import Problem, parse
 from quarterdeck.errors import Invalid
 from quarterdeck.paths import read_file
 from quarterdeck.text import nearest, safe
@@ -79,13 +81,14 @@ def read(folder: Path) -> tuple[dict[str, Profile], list[Problem]]:
         try:
             if isinstance(data, str):
                 raise Invalid(f"{source}: {data}", file=str(source))
-            profile = parse(data, str(source), source.stem.lower())
+            profile, left_out = parse(data, str(source), source.stem.lower())
             if profile.name in profiles:
                 raise Invalid(f"{source}: profile {profile.name} is in {profiles[profile.name].source} already")
         except Invalid as error:
             told = f"{error.message} ({error.hint})" if error.hint else error.message
-            problems.append(Problem(str(source), told))
+            problems.append(Problem(str(source), told, str(error.fields.get("key", ""))))
         else:
+            problems += left_out
             profiles[profile.name] = profile
     return profiles, problems
 

@@ -1,29 +1,25 @@
 """What is known about one kind of agent, and the command lines that follow from it.
 
-A profile is data: one TOML file. This module knows its keys and says precisely what is wrong with a file; where files
-come from is :mod:`profiles.catalogue`.
+A profile is data: one TOML file. How it is read is :mod:`profiles.schema`, where files come from
+:mod:`profiles.catalogue`.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import tomllib
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, NamedTuple
 
-from profiles.parts import Headless, Hooks, Prompting, ScreenRule, Sources
-from quarterdeck import keys
+from profiles.parts import PROMPT, Headless, Hooks, Prompting, ScreenRule, Sources
 from quarterdeck.errors import Invalid, Refused
-from quarterdeck.text import nearest, safe
 
 RESUME_ID, SHELL = "{resume_id}", "{shell}"
 """Placeholders in command lines: the conversation's id, and the person's shell."""
 KINDS = ("agent", "shell", "program")
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,47}")
+_PLACEHOLDER = re.compile(r"\{[a-z_]+\}")
 _MANY = -1
 
 
@@ -133,163 +129,59 @@ class Profile:
         A kind without conversations simply starts again. Raises :class:`Refused` where the conversation's id is needed
         and was never learnt.
         """
-        chosen = self.conversation
-        if not chosen.resume:
+        if not self.conversation.resume:
             return tuple(argv) or self.start(environ=environ)
-        if not resume_id:
+        return self._again(self.conversation.resume, "resumed", argv, resume_id, environ)
+
+    def fork(self, argv: Sequence[str], resume_id: str, environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+        """The command line that begins a new conversation from a copy of ``resume_id``, with the options of ``argv``.
+
+        Raises :class:`Refused` where this kind cannot, or the conversation's id is not known.
+        """
+        if not self.conversation.fork:
+            raise Refused(f"{self.title} cannot begin from a copy of a conversation")
+        return self._again(self.conversation.fork, "copied", argv, resume_id, environ)
+
+    def headless_argv(
+        self,
+        prompt: str,
+        *,
+        resume_id: str = "",
+        resume: bool = False,
+        extra: Sequence[str] = (),
+        environ: Mapping[str, str] = os.environ,
+    ) -> tuple[str, ...]:
+        """The command line that works on ``prompt`` without a screen; ``extra`` are options of the agent.
+
+        With ``resume`` it goes on with the conversation ``resume_id``, else a new one gets that id where the agent lets
+        us choose. Raises :class:`Refused` where this kind cannot, :class:`Invalid` where the id is missing.
+        """
+        chosen = self.headless.resume if resume else self.headless.argv
+        if not chosen:
+            raise Refused(f"{self.title} cannot {'go on' if resume else 'work'} without a screen")
+        if "\0" in prompt:
+            raise Invalid("a prompt cannot hold the character NUL")
+        if not resume_id and any(RESUME_ID in part for part in chosen):
+            raise Invalid(f"{self.title} needs the id of a conversation")
+        return (*_filled(self.argv, environ), *extra, *_filled(chosen, environ, resume_id, prompt))
+
+    def _again(
+        self, how: Sequence[str], done: str, argv: Sequence[str], resume_id: str, environ: Mapping[str, str]
+    ) -> tuple[str, ...]:
+        if not resume_id and any(RESUME_ID in part for part in how):
             raise Refused(
-                f"the conversation of this {self.title} is not known, so it cannot be resumed",
+                f"the conversation of this {self.title} is not known, so it cannot be {done}",
                 hint=f"start a new one: quarterdeck new {self.name}",
             )
         command = tuple(argv[: len(self.argv)]) or self.argv
-        return (*command, *_filled(chosen.resume, environ, resume_id), *_kept(argv[len(command) :], chosen.keep))
+        kept = _kept(argv[len(command) :], self.conversation.keep)
+        return (*command, *_filled(how, environ, resume_id), *kept)
 
 
-class Problem(NamedTuple):
-    """Why a file, or a part of what was asked for, is not used."""
-
-    file: str
-    message: str
-
-
-class Wrong(ValueError):
-    """What is wrong with the value of one key."""
-
-
-def parse(data: bytes, source: str, default_name: str) -> Profile:
-    """The profile in one file. Raises :class:`Invalid` that names the file, the key and the nearest known one."""
-    try:
-        table = tomllib.loads(data.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Invalid(f"{source}: not a TOML file: {safe(str(error))}", file=source) from error
-    read = _table(source, "", table, _PROFILE)
-    read.setdefault("name", default_name)
-    read.setdefault("title", read["name"])
-    try:
-        _name(read["name"])
-    except Wrong as error:
-        raise Invalid(f"{source}: name: {error}", file=source, key="name") from error
-    nested: dict[str, Any] = {}
-    if "conversation" in read:
-        nested["conversation"] = Conversation(**_table(source, "conversation.", read["conversation"], _CONVERSATION))
-    if "keys" in read:
-        nested["keys"] = Keys(**_table(source, "keys.", read["keys"], _KEYS))
-    return Profile(**read | nested, source=source)
-
-
-def _table(source: str, prefix: str, table: Mapping[str, Any], known: Mapping[str, Callable[[Any], Any]]) -> Any:
-    read: dict[str, Any] = {}
-    for key, value in table.items():
-        check = known.get(key)
-        if check is None:
-            raise Invalid(
-                f"{source}: unknown key {prefix}{safe(key)!s}",
-                hint=nearest(key, known) or "known keys: " + ", ".join(known),
-                file=source,
-                key=prefix + key,
-            )
-        try:
-            read[key] = check(value)
-        except (Wrong, Invalid) as error:
-            raise Invalid(f"{source}: {prefix}{key}: {error}", file=source, key=prefix + key) from error
-    return read
-
-
-def _name(value: Any) -> str:
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
-        raise Wrong("must be 1 to 48 small letters, digits and . _ -")
-    return value
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise Wrong("must be a text")
-    if not value or safe(value, 80) != value:
-        raise Wrong("must be one printable line of 1 to 80 characters")
-    return value
-
-
-def _icon(value: Any) -> str:
-    if len(_text(value)) > 2:
-        raise Wrong("must be one character")
-    return str(value)
-
-
-def _arguments(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(item, str) and "\0" not in item for item in value):
-        raise Wrong("must be a list of texts")
-    return tuple(value)
-
-
-def _variables(value: Any) -> Mapping[str, str]:
-    if not isinstance(value, dict) or not all(isinstance(text, str) and "\0" not in text for text in value.values()):
-        raise Wrong("must be a table of texts")
-    for name in value:
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            raise Wrong(f"{safe(name)!r} cannot be the name of a variable")
-    return MappingProxyType(dict(value))
-
-
-def _one_of(*words: str) -> Callable[[Any], str]:
-    def check(value: Any) -> str:
-        if value not in words:
-            raise Wrong("must be one of " + ", ".join(word or '""' for word in words))
-        return str(value)
-
-    return check
-
-
-def _milliseconds(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 10_000:
-        raise Wrong("must be a whole number of milliseconds, 0 to 10000")
-    return value
-
-
-def _key(value: Any) -> str:
-    return str(keys.parse(_text(value)))
-
-
-def _subtable(value: Any) -> Any:
-    if not isinstance(value, dict):
-        raise Wrong("must be a table")
-    return value
-
-
-def _options(value: Any) -> Mapping[str, int]:
-    table = _subtable(value)
-    for name, count in table.items():
-        if not name.startswith("-") or not isinstance(count, int) or isinstance(count, bool) or not -1 <= count <= 9:
-            raise Wrong(f"{safe(name)}: an option and its number of values, -1 for all up to the next option")
-    return MappingProxyType(dict(table))
-
-
-_KEYS = {"submit": _key, "interrupt": _key, "newline": _key}
-_CONVERSATION: dict[str, Callable[[Any], Any]] = {
-    "id": _one_of("uuid", ""),
-    "start": _arguments,
-    "resume": _arguments,
-    "own": _arguments,
-    "unknown": _arguments,
-    "keep": _options,
-}
-_PROFILE: dict[str, Callable[[Any], Any]] = {
-    "name": _name,
-    "title": _text,
-    "kind": _one_of(*KINDS),
-    "icon": _icon,
-    "argv": _arguments,
-    "environ": _variables,
-    "conversation": _subtable,
-    "keys": _subtable,
-    "settle_ms": _milliseconds,
-}
-
-
-def _filled(argv: Sequence[str], environ: Mapping[str, str], resume_id: str = "") -> tuple[str, ...]:
-    return tuple(
-        part.replace(RESUME_ID, resume_id) if RESUME_ID in part else part.replace(SHELL, shell(environ))
-        for part in argv
-    )
+def _filled(argv: Sequence[str], environ: Mapping[str, str], resume_id: str = "", prompt: str = "") -> tuple[str, ...]:
+    """The arguments with their placeholders replaced; what is put in is not looked at again."""
+    words = {RESUME_ID: resume_id, PROMPT: prompt, SHELL: shell(environ)}
+    return tuple(_PLACEHOLDER.sub(lambda found: words.get(found[0], found[0]), part) for part in argv)
 
 
 def shell(environ: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from profiles import Catalogue, Profile, load
-from profiles.profile import parse
+from profiles.schema import parse
 from quarterdeck.errors import Invalid, Refused
 
 UUID = "8d6d5ac4-3a1c-4a0e-9d80-1a94f0e3f0ab"
@@ -228,11 +228,12 @@ def test_a_mistake_names_file_key_and_the_nearest_known_one(text: str, told: str
 def test_a_file_name_that_is_no_name_needs_one_inside() -> None:
     with pytest.raises(Invalid, match="name: must be"):
         parse(b'argv = ["x"]', "/p/My Agent.toml", "my agent")
-    assert parse(b'name = "mine"\nargv = ["x"]', "/p/My Agent.toml", "my agent").name == "mine"
+    named, _ = parse(b'name = "mine"\nargv = ["x"]', "/p/My Agent.toml", "my agent")
+    assert named.name == "mine"
 
 
 def test_a_profile_cannot_be_changed() -> None:
-    profile = parse(b'[environ]\nA = "1"\n', "/p/x.toml", "x")
+    profile, _ = parse(b'[environ]\nA = "1"\n', "/p/x.toml", "x")
     assert isinstance(profile, Profile)
     with pytest.raises(AttributeError):
         profile.name = "y"  # type: ignore[misc]
