@@ -19,6 +19,13 @@ from quarterdeck.errors import Broken
 SOCKET_PATH_LIMIT = 100
 """Bytes; ``sun_path`` holds 108 on Linux and 104 on macOS, with the closing NUL."""
 
+SPOOL_VARIABLE = "QUARTERDECK_SPOOL"
+"""Names the folder into which an agent's hooks put their events."""
+SPOOL_PREFIX = "hooks-"
+"""``agents/<id>/hooks-<random>/tmp, new, asks``: one spool per life of an agent."""
+SPOOL_NOTE = "hooks"
+"""The file in an agent's folder that holds the name of its present spool."""
+
 NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.sshfs", "lustre", "glusterfs", "fuse.glusterfs"}
 )
