@@ -1,0 +1,39 @@
+"""What agents write down of their conversations, read as evidence while it grows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from profiles.transcripts import claude, codex, gemini
+from profiles.transcripts.reader import Fold, Reader
+from quarterdeck.clock import Clock
+
+
+class Format(NamedTuple):
+    """What is known of one agent's transcripts."""
+
+    fold: Callable[[Path], Fold]
+    find: Callable[[Mapping[str, str], str, str], Path | None]
+
+
+FORMATS: dict[str, Format] = {
+    "claude": Format(claude.Fold, claude.find),
+    "codex": Format(codex.Fold, codex.find),
+    "gemini": Format(gemini.Fold, gemini.find),
+}
+"""By the name a profile gives in ``[sources] transcript``."""
+
+
+def open(name: str, path: Path, clock: Clock | None = None) -> Reader:  # noqa: A001  the module's name says of what
+    """A reader of the transcript at ``path``, which need not exist yet. Raises KeyError for an unknown format."""
+    return Reader(path, FORMATS[name].fold, clock)
+
+
+def find(name: str, environ: Mapping[str, str], cwd: str, conversation: str) -> Path | None:
+    """Where an agent with this environment writes this conversation; None where that cannot be told (yet)."""
+    return FORMATS[name].find(environ, cwd, conversation)
+
+
+__all__ = ["FORMATS", "Format", "Reader", "find", "open"]

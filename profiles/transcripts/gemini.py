@@ -1,0 +1,128 @@
+"""Gemini CLI's ``tmp/PROJECT/chats/session-TIME-ID.jsonl``, as 0.61 writes it.
+
+One entry a line, the first about the session. An entry with an id that was seen before replaces it. After an interrupt
+the program writes its history again, as other entries whose tokens are not told; they say nothing new. It does not
+write that a turn ended.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from profiles.transcripts import limits
+from profiles.transcripts.reader import MESSAGE_LIMIT, PROMPT_LIMIT, Piece, moment, number, table, text
+from quarterdeck.evidence import Sign
+
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_REMEMBERED = 4_096
+
+
+class Fold:
+    """See :class:`profiles.transcripts.reader.Fold`."""
+
+    def __init__(self, path: Path) -> None:
+        self._id = ""
+        self._model = ""
+        self._counted: OrderedDict[str, tuple[int, int, int]] = OrderedDict()
+        self._totals = [0, 0, 0]
+        self._answered: OrderedDict[str, None] = OrderedDict()
+        self._said: OrderedDict[str, None] = OrderedDict()
+        self._rejected = ""
+
+    def conversation(self) -> str:
+        """The id that ``--resume`` takes."""
+        return self._id
+
+    def usage(self) -> Mapping[str, Any]:
+        """What was read from the cache is part of Gemini's input and is taken out here."""
+        if not self._counted:
+            return {}
+        usage: dict[str, Any] = dict(zip(("input", "cached", "output"), self._totals, strict=True))
+        return usage | ({"model": self._model} if self._model else {})
+
+    def count(self, entry: Mapping[str, Any]) -> None:
+        """Every answer once."""
+        if not self._id and _ID.fullmatch(text(entry.get("sessionId"))):
+            self._id = text(entry.get("sessionId"))
+        tokens = table(entry.get("tokens"))
+        if entry.get("type") != "gemini" or not tokens:
+            return
+        cached = number(tokens.get("cached"))
+        made = number(tokens.get("output")) + number(tokens.get("thoughts"))
+        counts = max(0, number(tokens.get("input")) - cached), cached, made
+        key = text(entry.get("id"))[:200]
+        before = self._counted.get(key, (0, 0, 0))
+        self._totals = [total + new - old for total, new, old in zip(self._totals, counts, before, strict=True)]
+        self._counted[key] = counts
+        if len(self._counted) > _REMEMBERED:
+            self._counted.popitem(last=False)
+        self._model = text(entry.get("model"))[:100] or self._model
+
+    def take(self, entry: Mapping[str, Any]) -> Iterable[Piece]:
+        """See :class:`profiles.transcripts.reader.Fold`."""
+        self.count(entry)
+        when = moment(entry.get("timestamp"))
+        match entry.get("type"):
+            case "user":
+                yield from self._user(entry, when)
+            case "gemini":
+                yield from self._answer(entry, when)
+            case "info" if text(entry.get("content")).startswith("Request cancelled"):
+                refused, self._rejected = self._rejected, ""
+                yield Piece(Sign.REFUSED, when, key=refused) if refused else Piece(Sign.INTERRUPTED, when)
+            case "error":
+                said = text(entry.get("content"))[:MESSAGE_LIMIT]
+                if limits.reached(said):
+                    yield Piece(Sign.LIMITED, when, until_ns=limits.ends(said, when), message=said)
+                else:
+                    yield Piece(Sign.ERROR, when, message=said)
+
+    def _user(self, entry: Mapping[str, Any], when: int) -> Iterable[Piece]:
+        content = entry.get("content")
+        blocks = content if isinstance(content, list) else [{"text": content}]
+        parts = [text(block.get("text")) for block in blocks if isinstance(block, dict)]
+        said = "\n".join(part for part in parts if part).strip()
+        if said and not any(part.startswith("<session_context>") for part in parts):
+            self._rejected = ""
+            yield Piece(Sign.PROMPT, when, prompt=said[:PROMPT_LIMIT])
+
+    def _answer(self, entry: Mapping[str, Any], when: int) -> Iterable[Piece]:
+        said, key = text(entry.get("content")).strip(), text(entry.get("id"))[:200]
+        if said and _first(self._said, key):
+            yield Piece(Sign.MESSAGE, when, message=said[:MESSAGE_LIMIT])
+        calls = entry.get("toolCalls")
+        for call in calls if isinstance(calls, list) else ():
+            name = text(table(call).get("id"))[:200]
+            if table(call).get("status") == "cancelled" and _first(self._answered, name):
+                self._rejected = name
+                yield Piece(Sign.ANSWERED, moment(call.get("timestamp")) or when, key=name, allowed=False)
+
+
+def _first(known: OrderedDict[str, None], key: str) -> bool:
+    if key in known:
+        return False
+    known[key] = None
+    if len(known) > _REMEMBERED:
+        known.popitem(last=False)
+    return True
+
+
+def find(environ: Mapping[str, str], cwd: str, conversation: str) -> Path | None:
+    """The transcript of this conversation where it was begun, else None. ``cwd`` plays no part."""
+    if not _ID.fullmatch(conversation) or not environ.get("HOME"):
+        return None
+    for found in Path(environ["HOME"], ".gemini", "tmp").glob(f"*/chats/session-*-{conversation[:8]}.jsonl"):
+        try:
+            with open(os.open(found, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+                first = json.loads(file.readline(64 << 10))
+        except (OSError, ValueError, RecursionError):
+            continue
+        if table(first).get("sessionId") == conversation:
+            return found
+    return None
