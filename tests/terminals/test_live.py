@@ -504,3 +504,43 @@ async def test_closing_in_the_middle_of_a_flood(deck: Deck) -> None:
         terminal = await deck.find()
     await terminal.close(0.1)
     await terminal.detach()
+
+
+async def test_unseen_output_may_wait_until_somebody_looks(deck: Deck, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("terminals.fold.STIRRED_FOR", 0.0)
+    monkeypatch.setattr("terminals.fold.PACE", 3600.0)
+    count = "n=0; while read go; do n=$((n+1)); echo line-$n; done"
+    live, heard = await deck.live(await deck.spawn("/bin/sh", "-c", f"stty -echo; echo ready; {count}"))
+    await heard.until(lambda: says(live, "ready"))
+    live.eager = False
+    terminal = live.terminal
+    assert terminal is not None
+    # typed past the screen, which would notice; the first is news, what follows it may wait
+    for _ in range(3):
+        before = await terminal.position()
+        await terminal.write(b"\r")
+        await heard.until(partial(moved, terminal, before))
+    told = [line for line in (await live.look()).lines if line.startswith("line-")]
+    assert told != ["line-1", "line-2", "line-3"], "it was read at once, as if somebody looked"
+    look = await live.look(fresh=True)
+    assert [line for line in look.lines if line.startswith("line-")] == ["line-1", "line-2", "line-3"]
+    assert look.offset == await terminal.position()
+    before = await terminal.position()
+    await terminal.write(b"\r")
+    await heard.until(partial(moved, terminal, before))
+    live.eager = True
+    await heard.until(lambda: says(live, "line-4"))
+
+
+async def says(live: LiveTerminal, text: str) -> bool:
+    return text in await live.text()
+
+
+async def moved(terminal: Any, before: int) -> bool:
+    return bool(await terminal.position() > before)
+
+
+async def test_a_fresh_look_at_an_ended_program_returns(deck: Deck) -> None:
+    live, heard = await deck.live(await deck.spawn("/bin/sh", "-c", "echo bye"))
+    await heard.until(lambda: heard.exits and heard.exits[-1].end >= 0)
+    assert "bye" in "\n".join((await live.look(fresh=True)).lines)
