@@ -50,6 +50,16 @@ def alive(who: Identity) -> bool:
     return identity(who.pid) == who
 
 
+def in_foreground(pid: int) -> bool | None:
+    """Whether ``pid`` belongs to the foreground process group of its terminal; None where that cannot be told."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            rest = file.read().rpartition(b")")[2].split()
+        return int(rest[2]) == int(rest[5])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
 def members(session: int) -> list[int]:
     """Pids of the living processes in one process session."""
     pids = (int(name) for name in os.listdir("/proc") if name.isdigit())

@@ -20,7 +20,7 @@ from quarterdeck.clock import Clock
 from quarterdeck.errors import Invalid, NotFound, NotPermitted, QuarterdeckError, Refused
 from quarterdeck.paths import Paths, private_folder
 from quarterdeck.text import safe
-from sessions import agentfile, environment, restore, worktree
+from sessions import agentfile, environment, worktree
 from sessions.checkpoint import Checkpointer
 from sessions.events import Subscription
 from sessions.launch import Launcher, Limits
@@ -32,6 +32,7 @@ from sessions.policy.accepted import open_policies
 from sessions.recovery import Recovery, left_over
 from sessions.restore import RestoreReport
 from sessions.roster import Roster, alive
+from sessions.status.book import StatusBook
 from sessions.store import Store
 from sessions.supervised import Supervised
 from sessions.trash import Trash
@@ -94,7 +95,8 @@ class Deck:
         self._launcher = launcher
         self._tasks = tasks
         self._trash = Trash(roster, launcher, self)
-        self._recovery = Recovery(roster, launcher, workspaces, self)
+        self.status = StatusBook(roster, workspaces)
+        self._recovery = Recovery(roster, launcher, workspaces, self.status, self)
         self._pages = Pages(roster)
         roster.touched = lambda agent_id: self.checkpoints.touch(agent_id)
         self.checkpoints = Checkpointer(roster.store, roster.agents.get, self._with_checkpoint)
@@ -125,10 +127,11 @@ class Deck:
                     workspaces = Workspaces(await store.trusts(), user=user, built_in=profile_folders)
                     policy = await open_policies(store, user, (*([user] if user else []), paths.home))
                     deck = cls(Roster(paths, store, clock), launcher, workspaces, policy, tasks)
-                    await deck._recovery.find_all()
-                    deck._later(deck._recovery.resume_waiting())
-                    keepers = [tasks.create_task(deck.checkpoints.run()), tasks.create_task(deck._maintain())]
+                    keepers = [tasks.create_task(deck.status.run())]
                     try:
+                        await deck._recovery.find_all()
+                        deck._later(deck._recovery.resume_waiting())
+                        keepers += [tasks.create_task(deck.checkpoints.run()), tasks.create_task(deck._maintain())]
                         yield deck
                     finally:
                         for keeper in keepers:
@@ -296,12 +299,14 @@ class Deck:
             )
             async with supervised.lock:
                 terminal = await self._launcher.start(agent, agent.argv, environ)
-                await self._launcher.open(supervised, terminal, None)
+                self.status.spawned(supervised)
+                await self._launcher.open(supervised, terminal, None, told_upto=0)
         except BaseException:
             self._roster.agents.pop(agent.id, None)
+            self.status.closed(agent.id)
             await self._unmake(supervised)
             raise
-        await self._roster.set_started(supervised, terminal)
+        await self.status.started(supervised, terminal)
         return supervised.agent
 
     async def _unmake(self, supervised: Supervised) -> None:
@@ -360,8 +365,9 @@ class Deck:
             raise
         supervised = Supervised(agent, folder, self)
         self._roster.agents[agent_id] = supervised
-        await self._launcher.open(supervised, terminal, None)
-        await self._roster.set_started(supervised, terminal, "adopted")
+        self.status.spawned(supervised, "adopted")
+        await self._launcher.open(supervised, terminal, None, told_upto=0)
+        await self.status.started(supervised, terminal)
         return supervised.agent
 
     async def restore(
@@ -406,6 +412,7 @@ class Deck:
                 await supervised.live.release()
             self.checkpoints.forget(supervised.agent.id)
             await self._trash.put(supervised)
+            self.status.closed(supervised.agent.id)
 
     async def remove(self, ref: str, *, force: bool = False) -> Agent:
         """Put an agent into the trash, where it stays for seven days. Its worktree is not touched.
@@ -420,7 +427,9 @@ class Deck:
                 await self._end(supervised, GRACE)
             await self.checkpoints.save()
             self.checkpoints.forget(supervised.agent.id)
-            return await self._trash.put(supervised)
+            removed = await self._trash.put(supervised)
+            self.status.closed(removed.id)
+            return removed
 
     async def trash(self) -> list[Agent]:
         """Removed agents that can still be brought back, newest first."""
@@ -478,22 +487,20 @@ class Deck:
     # -- what terminals tell (sessions.supervised.Keeper)
 
     def screen_changed(self, agent_id: str) -> None:
-        """The agent's screen is to be saved with the next checkpoint."""
+        """The agent's screen is to be saved with the next checkpoint, and may tell what the agent is doing."""
         self.checkpoints.touch(agent_id)
+        self.status.screen_changed(agent_id)
 
-    def agent_reported(self, agent_id: str, report: Report) -> None:
-        """What a program says of itself becomes an event."""
+    def agent_reported(self, agent_id: str, offset: int, report: Report) -> None:
+        """What a program says of itself is evidence, and an event."""
+        self.status.reported(agent_id, offset, report)
         if report.kind in KEPT_REPORTS:
             data = {key: safe(value) if isinstance(value, str) else value for key, value in report.data.items()}
             self._later(self._note(agent_id, "agent.report", {"report": report.kind, **data}))
 
     def agent_exited(self, agent_id: str, how: Exit) -> None:
         """The program ended; told once more when its last byte is known, which changes nothing here."""
-        supervised = self._roster.agents.get(agent_id)
-        if supervised and supervised.agent.status.alive:
-            reason = restore.exit_reason(how.code)
-            self._roster.change_status(supervised, Status.EXITED, reason, exit_code=how.code)
-            self._later(self._roster.save_status(supervised))
+        self.status.exited(agent_id, how.code)
 
     def agent_lost(self, agent_id: str, reason: str) -> None:
         """Its terminal vanished."""
@@ -512,7 +519,8 @@ class Deck:
     async def _after_loss(self, supervised: Supervised, reason: str) -> None:
         """End what a vanished terminal left behind, then resume the agent if its policy says so."""
         left = await self._launcher.end_remains(supervised.agent)
-        await self._roster.set_status(supervised, Status.LOST, reason + left_over(left))
+        self.status.lost(supervised.agent.id, Status.LOST, reason + left_over(left))
+        await self.status.flush()
         if supervised.agent.restore is Restore.AUTO and not left:
             await self._recovery.resume(supervised)
 
@@ -542,7 +550,7 @@ class Deck:
             await asyncio.sleep(UPKEEP_SECONDS)
 
     async def _with_checkpoint(self) -> None:
-        await self._roster.save_late()
+        await self.status.flush()
         if pages := self._pages.due():
             await asyncio.to_thread(self._pages.write, pages)
 

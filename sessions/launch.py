@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 
 from quarterdeck.errors import Invalid, QuarterdeckError, Unreachable
 from quarterdeck.paths import Paths
-from sessions.model import Agent, Status
+from sessions.model import Agent
 from sessions.supervised import Supervised
 from terminals import journal
 from terminals.adapter import Adapter, Exit, Spawn, Terminal
@@ -98,6 +98,10 @@ class Launcher:
         folder, own = self._paths.agent(agent_id), self._paths.holder_socket(agent_id)
         return await adapter.adopt(agent_id, folder, own, pane=pane, server=socket, take_pipe=take_pipe)
 
+    def journal_end(self, agent: Agent) -> int:
+        """The offset at which the agent's journal ends now."""
+        return journal.end(self._paths.agent(agent.id) / "journal")
+
     def exit_record(self, agent: Agent) -> Exit | None:
         """How the agent's program ended, as its holder wrote it down."""
         return exit_of(self._paths.agent(agent.id))
@@ -106,13 +110,23 @@ class Launcher:
         """End what is left of the process session of a terminal that vanished; pids that could not be ended."""
         return [who.pid for who in await end_remains(self._paths.agent(agent.id))]
 
-    async def open(self, supervised: Supervised, terminal: Terminal | None, snapshot: Snapshot | None) -> LiveTerminal:
+    async def open(
+        self,
+        supervised: Supervised,
+        terminal: Terminal | None,
+        snapshot: Snapshot | None,
+        *,
+        told_upto: int | None = None,
+    ) -> LiveTerminal:
         """Draw the agent's screen from its snapshot and journal, and follow ``terminal`` if there is one.
 
-        What the program reported of itself before the snapshot, or before now where there is none, is not told again.
+        What the program reported of itself before the snapshot, or before now where there is none, is not told again;
+        ``told_upto`` names another offset instead: where the journal of a program that was just started begins.
         """
         agent = supervised.agent
         folder = self._paths.agent(agent.id)
+        if told_upto is None and snapshot is None:
+            told_upto = self.journal_end(agent)
         live = await LiveTerminal.open(
             folder,
             feeder=self._feeder,
@@ -122,12 +136,12 @@ class Launcher:
             terminal=terminal,
             snapshot=snapshot,
             history_lines=self._limits.history_lines,
-            reported_upto=None if snapshot or agent.status is Status.STARTING else journal.end(folder / "journal"),
+            reported_upto=told_upto,
         )
         supervised.live = live
         cols, lines = live.size
         pid = terminal.state.child.pid if terminal and terminal.state.child else agent.pid
-        supervised.agent = replace(agent, cols=cols, lines=lines, pid=pid)
+        supervised.agent = replace(supervised.agent, cols=cols, lines=lines, pid=pid)
         supervised.changed()
         return live
 

@@ -13,6 +13,7 @@ from sessions.launch import Launcher
 from sessions.model import Agent, Restore, Status
 from sessions.restore import Action, Outcome, RestoreReport
 from sessions.roster import Roster
+from sessions.status.book import StatusBook
 from sessions.supervised import Keeper, Supervised
 from sessions.trust import Workspaces
 from terminals.snapshot import Snapshot
@@ -24,7 +25,9 @@ FINDS_AT_ONCE = 16
 class Recovery:
     """What :mod:`sessions.restore` decides, carried out."""
 
-    def __init__(self, roster: Roster, launcher: Launcher, workspaces: Workspaces, keeper: Keeper) -> None:
+    def __init__(
+        self, roster: Roster, launcher: Launcher, workspaces: Workspaces, status: StatusBook, keeper: Keeper
+    ) -> None:
         self.report = RestoreReport()
         """What the start found and did; completed when the agents that are resumed by themselves are up."""
         self.held = False
@@ -32,6 +35,7 @@ class Recovery:
         self._roster = roster
         self._launcher = launcher
         self._workspaces = workspaces
+        self._status = status
         self._keeper = keeper
 
     # -- at the start
@@ -65,10 +69,11 @@ class Recovery:
         terminal = await self._launcher.find(agent) if agent.status.alive else None
         snapshot = await self._roster.store.snapshot(agent.id)
         self._roster.agents[agent.id] = supervised
+        if terminal and terminal.state.exit is None:
+            await self._status.found(supervised)
         await self._launcher.open(supervised, terminal, snapshot)
         if terminal and terminal.state.exit is None:
-            if supervised.agent.status is not Status.RUNNING:
-                await self._roster.set_status(supervised, Status.RUNNING, "")
+            self._status.opened(supervised)
             return self._outcome(supervised.agent, "adopted", missing=supervised.missing)
         how = terminal.state.exit if terminal else self._launcher.exit_record(agent)
         code = how.code if how else None
@@ -78,7 +83,8 @@ class Recovery:
         if status is Status.LOST and status is not agent.status:
             reason += left_over(await self._launcher.end_remains(agent))
         if status is not agent.status:
-            await self._roster.set_status(supervised, status, reason, exit_code=code)
+            self._status.lost(agent.id, status, reason, code)
+            await self._status.flush()
         waiting = status in (Status.LOST, Status.INTERRUPTED) and agent.restore is not Restore.NEVER
         return self._outcome(supervised.agent, "waiting" if waiting else "kept", reason, supervised.missing)
 
@@ -125,14 +131,16 @@ class Recovery:
                         "it still runs" + left_over(left), hint=f"end it, then: quarterdeck restore {agent.name}"
                     )
                 argv = profile.resume(agent.argv, agent.resume_id, complete)
+                begins = self._launcher.journal_end(agent)
                 terminal = await self._launcher.start(agent, argv, complete, again=True)
             except QuarterdeckError as error:
                 await self._launcher.open(supervised, None, snapshot)
-                await self._roster.set_status(supervised, Status.FAILED, f"could not be resumed: {error.message}")
+                self._status.lost(agent.id, Status.FAILED, f"could not be resumed: {error.message}")
+                await self._status.flush()
                 return self._outcome(supervised.agent, "failed", error.message)
-            self._roster.change_status(supervised, Status.STARTING, "resumed")
-            await self._launcher.open(supervised, terminal, snapshot)
-            await self._roster.set_started(supervised, terminal, "resumed")
+            self._status.spawned(supervised, "resumed")
+            await self._launcher.open(supervised, terminal, snapshot, told_upto=begins)
+            await self._status.started(supervised, terminal)
             await self._roster.record("agent.restored", agent=supervised.agent, name=agent.name)
             detail = f"without {', '.join(missing)}: not in this environment" if missing else ""
             return self._outcome(supervised.agent, "resumed", detail)

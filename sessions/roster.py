@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 from quarterdeck.clock import Clock
@@ -11,15 +10,13 @@ from quarterdeck.errors import Invalid, NotFound
 from quarterdeck.paths import Paths
 from quarterdeck.text import safe
 from sessions.events import EventHub
-from sessions.model import Agent, Event, Session, Status
-from sessions.restore import exit_reason
+from sessions.model import Agent, Event, Session
 from sessions.store import Store
 from sessions.supervised import Supervised
-from terminals.adapter import Terminal
 
 
 class Roster:
-    """What memory says is true; the store follows, at once where it can and with the next checkpoint where not."""
+    """What memory says is true; the store follows."""
 
     def __init__(self, paths: Paths, store: Store, clock: Clock) -> None:
         self.paths = paths
@@ -28,8 +25,6 @@ class Roster:
         self.hub = EventHub()
         self.sessions: dict[str, Session] = {}
         self.agents: dict[str, Supervised] = {}
-        self.unsaved: set[str] = set()
-        """Agents whose status could not be stored (a full disk)."""
         self.touched: Callable[[str], None] = lambda _: None
         """Told of each agent whose row changed."""
 
@@ -86,47 +81,6 @@ class Roster:
         event = await self.store.save(session=session, agent=agent, event=(kind, data), durable=durable)
         self.hub.publish(event)
         return event
-
-    def change_status(self, supervised: Supervised, status: Status, reason: str, **changes: Any) -> None:
-        """Change an agent's status in memory, at once: a full disk does not keep the truth off the screen."""
-        now = self.clock.wall_ns()
-        supervised.agent = replace(supervised.agent, status=status, reason=reason, since_ns=now, **changes)
-        self.unsaved.add(supervised.agent.id)
-
-    async def set_status(self, supervised: Supervised, status: Status, reason: str, **changes: Any) -> None:
-        """Change an agent's status, store it and tell everybody."""
-        self.change_status(supervised, status, reason, **changes)
-        await self.save_status(supervised)
-
-    async def set_started(self, supervised: Supervised, terminal: Terminal, reason: str = "") -> None:
-        """The agent's program was started: it runs, unless it has ended by now, told or not."""
-        if how := terminal.state.exit:
-            self.change_status(supervised, Status.EXITED, exit_reason(how.code), exit_code=how.code)
-        elif supervised.agent.status is not Status.EXITED:
-            self.change_status(supervised, Status.RUNNING, reason, exit_code=None)
-        await self.save_status(supervised)
-
-    async def save_status(self, supervised: Supervised) -> None:
-        """Store the present status. Raises :class:`Broken` on a full disk; :meth:`save_late` tries again."""
-        agent = supervised.agent
-        await self.record(
-            "agent.status",
-            agent=agent,
-            status=agent.status.value,
-            reason=agent.reason,
-            exit_code=agent.exit_code,
-            pid=agent.pid,
-        )
-        if supervised.agent is agent:
-            self.unsaved.discard(agent.id)
-
-    async def save_late(self) -> None:
-        """Store what could not be stored before. Raises :class:`Broken` while the disk is still full."""
-        for agent_id in tuple(self.unsaved):
-            if supervised := self.agents.get(agent_id):
-                await self.save_status(supervised)
-            else:
-                self.unsaved.discard(agent_id)
 
 
 def alive(agents: Iterable[Supervised]) -> list[Supervised]:

@@ -417,7 +417,7 @@ class Store:
                 if change.session:
                     _guard(db, _SAVE_SESSION, tuple(getattr(change.session, name) for name in _SESSION), change.session)
             for agent in touched:
-                _guard(db, _SAVE_AGENT, _columns(agent), agent)
+                save_agent(db, agent)
             return [self._add_event(db, change.kind, change.data, *_about(change)) for change in changes]
 
         events = await self._database.write(work, durable=durable)
@@ -445,6 +445,11 @@ def _about(change: Change) -> tuple[str, str]:
     if isinstance(subject, Agent):
         return subject.session, subject.id
     return (subject.id, "") if subject else ("", "")
+
+
+def save_agent(db: Connection, agent: Agent) -> None:
+    """Write an agent's row inside of :meth:`Store.transact`. Raises as :meth:`Store.save` does."""
+    _guard(db, _SAVE_AGENT, _columns(agent), agent)
 
 
 def _guard(db: Connection, sql: str, row: tuple[Any, ...], value: Session | Agent) -> None:

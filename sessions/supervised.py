@@ -19,8 +19,8 @@ class Keeper(Protocol):
     def screen_changed(self, agent_id: str) -> None:
         """Something a checkpoint covers may have changed."""
 
-    def agent_reported(self, agent_id: str, report: Report) -> None:
-        """The program said something by an escape sequence (title, bell, notification, status)."""
+    def agent_reported(self, agent_id: str, offset: int, report: Report) -> None:
+        """The program said something by an escape sequence (title, bell, notification, status) before ``offset``."""
 
     def agent_exited(self, agent_id: str, how: Exit) -> None:
         """The program ended."""
@@ -81,7 +81,7 @@ class Supervised:
 
     def reported(self, offset: int, report: Report) -> None:
         """See :class:`terminals.live.Listener`."""
-        self._keeper.agent_reported(self.agent.id, report)
+        self._keeper.agent_reported(self.agent.id, offset, report)
 
     def exited(self, how: Exit) -> None:
         """See :class:`terminals.live.Listener`."""

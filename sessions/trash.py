@@ -36,7 +36,7 @@ class Trash:
 
     async def put(self, supervised: Supervised) -> Agent:
         """Remove an agent whose program has ended. Its row says so before its folder moves: a crash loses neither."""
-        agent = replace(supervised.agent, removed_ns=self._roster.clock.wall_ns())
+        agent = supervised.agent = replace(supervised.agent, removed_ns=self._roster.clock.wall_ns())
         if supervised.live:
             await supervised.live.aclose()
         await self._roster.record("agent.removed", agent=agent, durable=True, name=agent.name)

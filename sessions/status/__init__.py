@@ -1,0 +1,1 @@
+"""What every agent is doing: evidence from all sources, joined by one pure reducer."""

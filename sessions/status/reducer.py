@@ -1,0 +1,489 @@
+"""From evidence to a status: ``(knowledge, evidence, now) -> knowledge``, pure, and the same for the same input.
+
+Each source's latest *word* about the state is kept with its time. Who is believed:
+
+=====================  ==============================================================================================
+process                final on death; only a new start of the program changes anything after that
+exact (OSC 7501,       the newest word of those the profile declares is the state. It goes stale when a turn that hooks
+status file, stream)   or transcript saw begin or end is not followed within :data:`STALE`, until it speaks again
+hooks, transcript      the newer of the two, where no exact source speaks
+screen rules           fill the gaps; a newer look overrules an older edge once it has stood (:data:`OVERRULES`)
+hints                  where nobody else speaks; newer than an edge, once they have stood
+output                 activity only: silence never proves anything
+=====================  ==============================================================================================
+
+**Blocked** is believed at once from every source but two: the screen does not raise it over the word of an exact
+source (a conversation may quote a dialog), and a hint not over a newer word of anyone stronger. It ends when the
+source that said so says otherwise, or by witnesses newer than it, one for each that holds:
+
+=====================================================================  =========================================
+another exact source says something else                                one witness
+an exact source said blocked as well, and took it back                  two: it knew this very dialog
+a hook or the transcript (not the source itself) says something else    one
+the screen showed the dialog and shows it no more, or shows another     one; alone it ends what hook or transcript
+state                                                                   said, when it stood for :data:`LONE`
+a person typed there or answered                                        one
+=====================================================================  =========================================
+
+Two end it at once. A dialog that only the screen saw is on until the screen shows something else, or until an exact
+source has said otherwise for :data:`LAG`. **Idle** of an exact source counts at once, of others when it has stood
+without a newer word against it (:data:`CONFIRM`), or when another source agrees. **Done** is idle with a turn that
+ended by itself and that nobody has looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from quarterdeck.evidence import Evidence, Sign, Source
+from sessions.model import Doing, Status
+from sessions.restore import exit_reason
+from sessions.status import facts
+from sessions.status.knowledge import EXACT, ORDER, STATES, Knowledge, Word, level
+from sessions.status.turns import began, counted, ended
+
+SECOND = 10**9
+STALE = 3 * SECOND
+LAG = 7 * SECOND // 10
+LONE = SECOND
+CONFIRM = (7 * SECOND // 10, SECOND // 2, 3 * SECOND // 10, 0)
+"""How long an idle word must stand before it counts, by the authority of its source."""
+OVERRULES = {(2, 1): 7 * SECOND // 10, (2, 0): 2 * SECOND}
+"""How long a newer word must stand before it overrules an older one, by their authorities; others never do."""
+CONTRADICTS = 3 * SECOND // 2
+"""How long a stronger source has to come to agree before the weaker one's contradiction is counted."""
+STARTUP = 20 * SECOND
+"""How long an agent may start without a word before its status is unknown."""
+PATIENCE = 5 * SECOND
+"""How long the last status stands when no source says anything any more."""
+_KEYS_LIMIT = 64
+_BOUNDARY = (Sign.PROMPT, Sign.DONE, Sign.ERROR, Sign.INTERRUPTED)
+_ANSWERS = (Sign.ANSWERED, Sign.REFUSED)
+_EDGES = (Source.HOOK, Source.TRANSCRIPT)
+_READY = (Status.IDLE, Status.DONE)
+
+
+def reduce(knowledge: Knowledge, evidence: Evidence, now: int) -> Knowledge:
+    """``knowledge`` with one more piece of evidence, at ``now`` (wall clock, nanoseconds). Never raises."""
+    known = _brought_to(knowledge, now)
+    if evidence.source is Source.PROCESS:
+        return _process(known, evidence, now)
+    known = replace(known, doing=facts.taken(known.doing, evidence))
+    if evidence.source is Source.PERSON:
+        known = _person(known, evidence, min(evidence.wall_ns, now))
+    elif evidence.wall_ns >= known.born_ns:
+        known = _heard(known, evidence, min(evidence.wall_ns, now))
+    return _judged(known, now)
+
+
+def settle(knowledge: Knowledge, now: int) -> Knowledge:
+    """``knowledge`` at a later time without anything new: what patience ran out for is decided."""
+    return _judged(_brought_to(knowledge, now), now)
+
+
+def _brought_to(known: Knowledge, now: int) -> Knowledge:
+    """Times moved with a clock that was set back: what was told before would else be newer than all that comes."""
+    behind = known.now_ns - now
+    if behind <= SECOND:
+        return replace(known, now_ns=now)
+
+    def moved(word: Word) -> Word:
+        return replace(word, since_ns=word.since_ns - behind, told_ns=word.told_ns - behind)
+
+    return replace(
+        known,
+        words=MappingProxyType({source: moved(word) for source, word in known.words.items()}),
+        limited=moved(known.limited) if known.limited else None,
+        freed=MappingProxyType({source: at - behind for source, at in known.freed.items()}),
+        typed_ns=known.typed_ns - behind,
+        turn_ns=known.turn_ns - behind,
+        ended_ns=known.ended_ns - behind,
+        born_ns=known.born_ns - behind,
+        blank_ns=known.blank_ns and known.blank_ns - behind,
+        now_ns=now,
+    )
+
+
+# -- what was told
+
+
+def _process(known: Knowledge, evidence: Evidence, now: int) -> Knowledge:
+    if evidence.sign is Sign.SPAWNED:
+        status = Status.STARTING if known.kind == "agent" else Status.RUNNING
+        fresh = Knowledge(
+            kind=known.kind,
+            exact=known.exact,
+            status=status,
+            reason=evidence.text,
+            doing=replace(known.doing, kind="", waiting_for="", until_ns=0),
+            cause=evidence,
+            looking=known.looking,
+            contradicted=known.contradicted,
+            born_ns=min(evidence.wall_ns, now),
+            blank_ns=now,
+        )
+        return _judged(_brought_to(fresh, now), now)
+    if evidence.sign not in (Sign.EXITED, Sign.LOST):
+        return known
+    status, reason = Status.EXITED, evidence.text
+    if evidence.sign is Sign.LOST:
+        said = evidence.data.get("status")
+        status = Status(said) if said in (Status.LOST, Status.INTERRUPTED, Status.FAILED) else Status.LOST
+    elif not reason:
+        code = evidence.data.get("code")
+        reason = exit_reason(code if isinstance(code, int) else None)
+    if status in (Status.EXITED, Status.LOST) and not known.status.alive:
+        return known
+    doing = replace(known.doing, kind="", waiting_for="", until_ns=0)
+    return replace(known, status=status, reason=reason, doing=doing, cause=evidence, raised_by=None, turn=False, due=0)
+
+
+def _person(known: Knowledge, evidence: Evidence, at: int) -> Knowledge:
+    if evidence.sign is Sign.SEEN:
+        looking = evidence.data.get("looking")
+        known = replace(known, looking=looking if isinstance(looking, bool) else known.looking)
+        return replace(known, doing=replace(known.doing, unread=0))
+    return replace(known, typed_ns=max(known.typed_ns, at))
+
+
+def _heard(known: Knowledge, evidence: Evidence, at: int) -> Knowledge:
+    """The words after one source spoke. What it says of an earlier time than its last word changes nothing."""
+    source, sign = evidence.source, evidence.sign
+    old = known.words.get(source)
+    if source not in ORDER or (old and at < old.told_ns) or (source in EXACT and source not in known.exact):
+        return known
+    if sign in (Sign.CLEAR, Sign.QUIT):
+        return _unsaid(known, source, at)
+    state = STATES.get(sign)
+    if state is None:
+        return known
+    keys, state = _requests(old, evidence, state)
+    if sign is Sign.STARTED and known.status in (Status.WORKING, Status.BLOCKED, *_READY):
+        return known
+    again = old is not None and old.state is state and old.evidence.sign is sign and not old.stale
+    word = Word(
+        evidence=evidence,
+        state=state,
+        since_ns=old.since_ns if old and old.state is state else at,
+        told_ns=at,
+        counted=bool(again and old and old.counted),
+        keys=keys,
+    )
+    if old and old.state is Status.BLOCKED and state is not Status.BLOCKED:
+        known = replace(known, freed=MappingProxyType({**known.freed, source: at}))
+    if sign is Sign.LIMITED and not 0 < facts.until(evidence) <= known.now_ns:
+        known = replace(known, limited=word)
+    known = replace(known, words=MappingProxyType({**known.words, source: word}), blank_ns=0)
+    return counted(known, word, new=not again)
+
+
+def _unsaid(known: Knowledge, source: Source, at: int) -> Knowledge:
+    old = known.words.get(source)
+    if old is None:
+        return known
+    rest = {who: word for who, word in known.words.items() if who is not source}
+    freed = {**known.freed, source: at} if old.state is Status.BLOCKED else known.freed
+    return replace(
+        known,
+        words=MappingProxyType(rest),
+        freed=MappingProxyType(dict(freed)),
+        blank_ns=0 if rest else known.now_ns,
+    )
+
+
+def _requests(old: Word | None, evidence: Evidence, state: Status) -> tuple[frozenset[str], Status]:
+    """Which requests are open at one source, and whether it is still blocked by another one than was just decided."""
+    keys = old.keys if old and old.state is Status.BLOCKED else frozenset()
+    said = evidence.data.get("key")
+    key = said[:200] if isinstance(said, str) else ""
+    if evidence.sign is Sign.ASKED:
+        return (keys | {key} if key and len(keys) < _KEYS_LIMIT else keys), state
+    if evidence.sign in _ANSWERS and keys:
+        left = keys - {key} if key else frozenset()
+        return left, Status.BLOCKED if left else state
+    if evidence.sign is Sign.WORKING and evidence.source is Source.STREAM and keys:
+        return keys, Status.BLOCKED
+    return frozenset(), state
+
+
+# -- what follows
+
+
+def _judged(known: Knowledge, now: int) -> Knowledge:
+    """The verdict at ``now``, and when to look again."""
+    if not known.status.alive:
+        return replace(known, due=0)
+    dues: list[int] = []
+    known = _with_stale(known, now, dues)
+    block = _block(known, now, dues)
+    if block is not None:
+        raised = known.raised_by if known.status is Status.BLOCKED and known.raised_by else block.evidence.source
+        said = block.evidence
+        doing = replace(known.doing, kind=facts.kind(said), waiting_for=facts.asks(said), until_ns=0)
+        reason = facts.asks(said) or facts.kind(said)
+        known = replace(known, status=Status.BLOCKED, reason=reason, doing=doing, cause=said, raised_by=raised)
+    else:
+        known = _unblocked(known, now, dues)
+    known = _with_contradictions(known, block or _leader(known, now, []), now, dues)
+    return replace(known, due=min((due for due in dues if due > now), default=0))
+
+
+def _with_stale(known: Knowledge, now: int, dues: list[int]) -> Knowledge:
+    """Exact words marked stale that did not follow a turn's begin or end."""
+    edges = [word for source in _EDGES if (word := known.words.get(source)) and word.evidence.sign in _BOUNDARY]
+    if not edges:
+        return known
+    edge = max(edges, key=lambda word: word.told_ns)
+    words = dict(known.words)
+    for source in EXACT:
+        word = known.fresh(source)
+        if word is None or word.state in (edge.state, Status.BLOCKED) or word.told_ns >= edge.told_ns:
+            continue
+        if any(w.state is edge.state and w.told_ns >= edge.told_ns for s in EXACT if (w := known.fresh(s))):
+            continue
+        if now >= edge.told_ns + STALE:
+            words[source] = replace(word, stale=True)
+        else:
+            dues.append(edge.told_ns + STALE)
+    return replace(known, words=MappingProxyType(words))
+
+
+def _block(known: Knowledge, now: int, dues: list[int]) -> Word | None:
+    """The strongest word that it is blocked and is believed."""
+    for source in ORDER:
+        word = known.words.get(source)
+        if word is None or word.state is not Status.BLOCKED or word.stale:
+            continue
+        if source is Source.SCREEN:
+            if _screen_holds(known, word, now, dues):
+                return word
+        elif source is Source.HINT:
+            stronger = (w for s, w in known.words.items() if s is not source and not w.stale)
+            if not any(w.state is not Status.BLOCKED and w.told_ns > word.told_ns for w in stronger):
+                return word
+        elif not _released(known, word, now, dues):
+            return word
+    return None
+
+
+def _screen_holds(known: Knowledge, word: Word, now: int, dues: list[int]) -> bool:
+    others = [w for source in EXACT if (w := known.fresh(source))]
+    if not others:
+        return True
+    newest = max(others, key=lambda w: w.told_ns)
+    until = newest.since_ns + LAG
+    holds = known.status is Status.BLOCKED and known.raised_by is Source.SCREEN and word.since_ns < newest.since_ns
+    if holds and now < until:
+        dues.append(until)
+        return True
+    return False
+
+
+def _released(known: Knowledge, word: Word, now: int, dues: list[int]) -> bool:
+    """Whether witnesses end what ``word`` says; see the table in the module."""
+    own, witnesses = word.evidence.source, 0
+    for source in EXACT:
+        other = known.fresh(source)
+        if source is own or other is None or other.state is Status.BLOCKED:
+            continue
+        if known.freed.get(source, 0) > word.told_ns:
+            return True
+        witnesses += other.since_ns > word.told_ns
+    for source in _EDGES:
+        edge = known.words.get(source)
+        if source is not own and edge and edge.state is not Status.BLOCKED:
+            witnesses += edge.told_ns > word.told_ns
+    witnesses += known.typed_ns > word.told_ns
+    screen = known.words.get(Source.SCREEN)
+    shows = screen is not None and screen.state is Status.BLOCKED
+    gone = known.freed.get(Source.SCREEN, 0)
+    if not shows and gone > word.told_ns:
+        witnesses += 1
+        if witnesses < 2 and own in _EDGES:
+            if now >= gone + LONE:
+                return True
+            dues.append(gone + LONE)
+    elif screen and not shows and screen.since_ns > word.told_ns:
+        witnesses += 1
+    return witnesses >= 2
+
+
+def _leader(known: Knowledge, now: int, dues: list[int]) -> Word | None:
+    """The word that is believed where nothing blocks it."""
+    found: Word | None = None
+    for rank in (3, 2, 1, 0):
+        words = [
+            word
+            for source in ORDER
+            if level(source) == rank
+            and (word := known.words.get(source))
+            and not word.stale
+            and word.state is not Status.BLOCKED
+        ]
+        if not words:
+            continue
+        word = max(words, key=lambda w: w.told_ns)
+        if found is None:
+            found = word
+        elif word.state is not found.state and word.told_ns > found.told_ns:
+            wait = OVERRULES.get((level(found.evidence.source), rank))
+            if wait is None:
+                continue
+            until = max(word.since_ns, found.told_ns) + wait
+            if now >= until:
+                found = word
+            else:
+                dues.append(until)
+    return found
+
+
+def _unblocked(known: Knowledge, now: int, dues: list[int]) -> Knowledge:
+    leader = _leader(known, now, dues)
+    known = _with_limit(known, now, dues)
+    if leader is None:
+        return _silent(known, now, dues)
+    if leader.state is Status.IDLE:
+        if known.status not in (*_READY, Status.LIMITED):
+            wait = _confirmed_at(known, leader)
+            if now < wait:
+                dues.append(wait)
+                return known
+        return _ready(known, leader, now)
+    known = replace(known, limited=None) if leader.state is Status.WORKING else known
+    if leader.state is Status.WORKING and known.status is not Status.BLOCKED:
+        known = began(known, leader)
+    return _with_status(known, leader.state, leader.evidence.text if leader.state is Status.STARTING else "", leader)
+
+
+def _confirmed_at(known: Knowledge, leader: Word) -> int:
+    """When an idle word counts: at once if exact or if another source agrees, else when it has stood."""
+    working = max((w.told_ns for w in known.words.values() if w.state is Status.WORKING), default=0)
+    agreed = any(
+        word is not leader and word.state is Status.IDLE and level(source) > 0 and word.since_ns > working
+        for source, word in known.words.items()
+    )
+    sure = agreed and leader.since_ns > working
+    return leader.since_ns + (0 if sure else CONFIRM[level(leader.evidence.source)])
+
+
+def _ready(known: Knowledge, leader: Word, now: int) -> Knowledge:
+    if known.turn:
+        known = ended(known, now)
+    if known.limited is not None:
+        until = facts.until(known.limited.evidence)
+        said = facts.message(known.limited.evidence) or "usage limit reached"
+        known = _with_status(known, Status.LIMITED, said.splitlines()[0][: facts.LINE_LIMIT], known.limited)
+        return replace(known, doing=replace(known.doing, until_ns=until))
+    if known.looking and known.doing.unread:
+        known = replace(known, doing=replace(known.doing, unread=0))
+    status = Status.DONE if known.doing.unread else Status.IDLE
+    if status is known.status or (known.status in _READY and leader.evidence == known.cause):
+        return replace(known, status=status, reason=known.reason or _why_ready(known, leader))
+    if known.status in _READY and status is Status.IDLE:
+        return replace(known, status=status)
+    return _with_status(known, status, _why_ready(known, leader), leader)
+
+
+def _why_ready(known: Knowledge, leader: Word) -> str:
+    """Why it is ready, from the newest word that knows more than idle."""
+    telling = (Sign.DONE, Sign.ERROR, Sign.INTERRUPTED, Sign.REFUSED)
+    words = [w for w in known.words.values() if w.evidence.sign in telling and w.told_ns >= max(known.turn_ns, 1)]
+    said = max(words, key=lambda w: w.told_ns).evidence if words else leader.evidence
+    if said.sign is Sign.ERROR:
+        first = (facts.message(said).splitlines() or [""])[0]
+        return f"error: {first}"[: facts.LINE_LIMIT] if first else "an error ended its turn"
+    told = {Sign.DONE: "its turn ended", Sign.INTERRUPTED: "interrupted", Sign.REFUSED: "refused by a person"}
+    return told.get(said.sign, "")
+
+
+def _with_limit(known: Knowledge, now: int, dues: list[int]) -> Knowledge:
+    """A usage limit that ended, or after which it worked again, holds no more."""
+    limit = known.limited
+    if limit is None:
+        return known
+    until = facts.until(limit.evidence)
+    works = any(
+        word.state is Status.WORKING and word.since_ns > limit.told_ns and level(source) > 0
+        for source, word in known.words.items()
+    )
+    if works or 0 < until <= now:
+        known = replace(known, limited=None, doing=replace(known.doing, until_ns=0))
+        if known.status is Status.LIMITED and not works:
+            return replace(known, status=Status.IDLE, reason="its usage limit has ended", cause=limit.evidence)
+        return known
+    if until:
+        dues.append(until)
+    return known
+
+
+def _silent(known: Knowledge, now: int, dues: list[int]) -> Knowledge:
+    """No source has a word that counts."""
+    doing = replace(known.doing, kind="", waiting_for="")
+    if known.kind != "agent":
+        if known.status in (Status.RUNNING, *_READY):
+            return replace(known, doing=doing)
+        return replace(known, status=Status.RUNNING, reason="", doing=doing, raised_by=None)
+    if known.status is Status.UNKNOWN:
+        return known
+    since = known.blank_ns or known.now_ns
+    until = since + (STARTUP if known.status is Status.STARTING else PATIENCE)
+    if now < until:
+        dues.append(until)
+        return replace(known, blank_ns=since)
+    return replace(
+        known, status=Status.UNKNOWN, reason="nothing tells what it is doing", doing=doing, raised_by=None, cause=None
+    )
+
+
+def _with_status(known: Knowledge, status: Status, reason: str, word: Word) -> Knowledge:
+    return replace(
+        known,
+        status=status,
+        reason=reason,
+        cause=word.evidence,
+        raised_by=None,
+        doing=replace(known.doing, kind="", waiting_for="", until_ns=0),
+    )
+
+
+def _with_contradictions(known: Knowledge, believed: Word | None, now: int, dues: list[int]) -> Knowledge:
+    """A newer word of a weaker source that the believed one does not come to agree with is counted, once."""
+    if believed is None:
+        return known
+    words, counts = dict(known.words), dict(known.contradicted)
+    for source, word in known.words.items():
+        weaker = level(source) < level(believed.evidence.source)
+        if not weaker or word.counted or word.state is believed.state or word.told_ns <= believed.told_ns:
+            continue
+        until = max(word.since_ns, believed.told_ns) + CONTRADICTS
+        if now >= until:
+            words[source] = replace(word, counted=True)
+            counts[source] = counts.get(source, 0) + 1
+        else:
+            dues.append(until)
+    return replace(known, words=MappingProxyType(words), contradicted=MappingProxyType(counts))
+
+
+def restored(known: Knowledge, cause: Evidence | None, words: Mapping[Source, Evidence], now: int) -> Knowledge:
+    """``known``, which has a stored status, with the words that were stored with it, as a start after a crash."""
+    kept: dict[Source, Word] = {}
+    for source, said in words.items():
+        if source in ORDER and (state := STATES.get(said.sign)) and (source not in EXACT or source in known.exact):
+            at = min(said.wall_ns, now)
+            kept[source] = Word(evidence=said, state=state, since_ns=at, told_ns=at)
+    limited = next((w for w in kept.values() if w.evidence.sign is Sign.LIMITED), None)
+    doing: Doing = known.doing
+    raised = cause.source if cause and known.status is Status.BLOCKED else None
+    return replace(
+        known,
+        words=MappingProxyType(kept),
+        cause=cause,
+        limited=limited if known.status is Status.LIMITED else None,
+        raised_by=raised,
+        turn=known.status in (Status.WORKING, Status.BLOCKED),
+        doing=doing,
+        blank_ns=0 if kept else now,
+        now_ns=now,
+    )

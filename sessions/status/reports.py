@@ -1,0 +1,128 @@
+"""What a program told its terminal by escape sequences, as evidence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from profiles import Profile
+from quarterdeck.evidence import Evidence, Sign, Source
+from quarterdeck.text import safe
+from terminals.screen import Report
+
+_STATUS = {
+    "idle": Sign.IDLE,
+    "working": Sign.WORKING,
+    "blocked": Sign.BLOCKED,
+    "done": Sign.DONE,
+    "error": Sign.ERROR,
+}
+_KINDS = {"auth": "login"}
+_STRENGTH = ("blocked", "working", "error", "done", "idle")
+"""Of several records a program keeps at once, what counts: the first of these that any has."""
+_RECORDS_LIMIT = 64
+_PROGRESS = {"set": Sign.WORKING, "indeterminate": Sign.WORKING, "remove": Sign.IDLE}
+_TITLE_SIGNS = {"working": Sign.WORKING, "blocked": Sign.BLOCKED, "idle": Sign.IDLE}
+
+
+class Reports:
+    """Reads the reports of one agent's program. Remembers its records (OSC 7501 may keep several, by id) and title."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._records: dict[str, Mapping[str, Any]] = {}
+        self._titled: Sign | None = None
+        self._titles = _patterns(profile.sources.titles)
+
+    def forget(self) -> None:
+        """A new program runs in the terminal."""
+        self._records.clear()
+        self._titled = None
+
+    def claims_state(self, report: Report) -> bool:
+        """Whether the report is worth a look at who is in the foreground: only the agent's own process may say so."""
+        return report.kind == "status" or (report.kind == "prompt" and self._profile.kind != "agent")
+
+    def read(self, report: Report, wall_ns: int, offset: int) -> list[Evidence]:
+        """What the report says, as evidence; nothing for most."""
+        found: list[tuple[Source, Sign, str, dict[str, Any]]] = []
+        match report.kind:
+            case "status":
+                found = self._status(report.data)
+            case "progress" if self._profile.kind == "agent":
+                if sign := _PROGRESS.get(str(report.data.get("state"))):
+                    found = [(Source.HINT, sign, "progress (OSC 9;4)", {})]
+            case "title":
+                found = self._title(str(report.data.get("title", "")))
+            case "notify":
+                said = [str(report.data.get(part, "")) for part in ("title", "body")]
+                message = ": ".join(part for part in said if part)
+                found = [(Source.HINT, Sign.MESSAGE, "notification (OSC 9, 99, 777)", {"message": message})]
+            case "prompt" if self._profile.kind != "agent":
+                found = self._mark(str(report.data.get("mark")))
+        return [
+            Evidence(source=source, sign=sign, wall_ns=wall_ns, text=text, offset=offset, data=data)
+            for source, sign, text, data in found
+        ]
+
+    def _status(self, data: Mapping[str, Any]) -> list[tuple[Source, Sign, str, dict[str, Any]]]:
+        state, name = str(data.get("state")), str(data.get("id", ""))
+        if not self._profile.sources.program and self._profile.kind == "shell":
+            return []  # a shell does not speak of itself so: it is what a command printed
+        if state == "clear":
+            if name:
+                self._records.pop(name, None)
+            else:
+                self._records.clear()
+        else:
+            self._records.pop(name, None)
+            self._records[name] = data
+            while len(self._records) > _RECORDS_LIMIT:
+                self._records.pop(next(iter(self._records)))
+        source = Source.PROGRAM if self._profile.sources.program else Source.HINT
+        told = max(reversed(self._records.values()), key=_strength, default=None)
+        if told is None:
+            return [(source, Sign.CLEAR, "program status (OSC 7501)", {})]
+        message = str(told.get("msg", ""))
+        more: dict[str, Any] = {}
+        if told["state"] == "blocked":
+            kind = str(told.get("kind", "permission"))
+            more = {"kind": _KINDS.get(kind, kind), "text": message}
+        elif message:
+            more = {"message": message}
+        app = safe(str(told.get("app", "")), 32)
+        return [(source, _STATUS[told["state"]], f"program status (OSC 7501){f' of {app}' if app else ''}", more)]
+
+    def _title(self, title: str) -> list[tuple[Source, Sign, str, dict[str, Any]]]:
+        sign = next((sign for pattern, sign in self._titles if pattern.search(title[:500])), None)
+        if sign is self._titled:
+            return []
+        self._titled = sign
+        return [(Source.HINT, sign or Sign.CLEAR, f"title {safe(title, 60)}", {})]
+
+    def _mark(self, mark: str) -> list[tuple[Source, Sign, str, dict[str, Any]]]:
+        if mark == "A":
+            self._records.clear()
+            back = [(Source.PROGRAM, Sign.CLEAR, "prompt mark (OSC 133;A)", dict[str, Any]())]
+            own = back if self._profile.sources.program else []
+            return [*own, (Source.HINT, Sign.IDLE, "prompt mark (OSC 133;A)", {})]
+        if mark == "C":
+            return [(Source.HINT, Sign.WORKING, "command mark (OSC 133;C)", {})]
+        return []
+
+
+def _strength(record: Mapping[str, Any]) -> int:
+    return -_STRENGTH.index(record["state"])
+
+
+def _patterns(titles: Mapping[str, str]) -> list[tuple[re.Pattern[str], Sign]]:
+    found = []
+    for pattern, state in titles.items():
+        try:
+            compiled = re.compile(pattern)
+        except re.error:
+            continue
+        if sign := _TITLE_SIGNS.get(state):
+            found.append((compiled, sign))
+    return found
