@@ -157,7 +157,8 @@ class PromptState(StrEnum):
     SENDING = "sending"
     """Its write id is stored; it is being typed, or was when everything stopped."""
     WRITTEN = "written"
-    """The terminal has text and Enter; no receipt yet."""
+    """The terminal has text and Enter. The end where the agent's kind confirms nothing (:attr:`Prompt.receipt` is
+    ``none``), else a receipt is still to come."""
     ACCEPTED = "accepted"
     UNCONFIRMED = "unconfirmed"
     """Written, and no receipt came: a person looks."""
@@ -166,11 +167,6 @@ class PromptState(StrEnum):
     FAILED = "failed"
     """It could not be typed: the terminal ended."""
     CANCELLED = "cancelled"
-
-    @property
-    def open(self) -> bool:
-        """Whether something is still to come."""
-        return self in (PromptState.QUEUED, PromptState.SENDING, PromptState.WRITTEN)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,15 +187,22 @@ class Prompt:
     reason: str = ""
     """Why it is in this state, for a person."""
     receipt: str = ""
-    """What confirmed it: hook, transcript, program, screen ..."""
+    """What confirmed it: hook, transcript, program, screen ...; ``none`` where nothing can."""
     write_id: int = 0
-    """The id of the write of its text; Enter has the next one. 0: not typed yet."""
+    """The id of the write of its text; those of Enter follow. 0: not typed yet."""
     offset: int = -1
     """The journal offset it was typed at."""
     enters: int = 0
     """Times Enter was pressed for it."""
     created_ns: int = 0
     changed_ns: int = 0
+
+    @property
+    def open(self) -> bool:
+        """Whether something is still to come."""
+        if self.state is PromptState.WRITTEN:
+            return self.receipt == ""
+        return self.state in (PromptState.QUEUED, PromptState.SENDING)
 
 
 class ApprovalState(StrEnum):

@@ -1,0 +1,420 @@
+"""Carries the prompts of one agent to its terminal, one after the other.
+
+What is to be done next is decided by :mod:`sessions.outbox.delivery`; this module looks, types and stores.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from profiles.profile import Profile
+from quarterdeck import keys
+from quarterdeck.clock import Clock
+from quarterdeck.errors import Broken, QuarterdeckError, Refused, Unreachable
+from quarterdeck.evidence import Evidence, Sign, Source
+from quarterdeck.rows import Look as Screen
+from sessions.model import Agent, Prompt, PromptState, Status
+from sessions.outbox import delivery as plan
+from sessions.outbox.delivery import Delivery, Glimpse, Manner, Moment, Step
+from sessions.supervised import Supervised
+from terminals.adapter import WriteStatus
+from terminals.live import LiveTerminal, Turn
+
+log = logging.getLogger(__name__)
+
+LOOK_GAP = 0.3
+"""Seconds between two looks at a screen that moves while a prompt waits for it."""
+NO_ANSWER = 0.5
+"""Seconds until a terminal that did not answer is asked again."""
+TROUBLE = 2.0
+"""Seconds until something that failed (a full disk) is tried again."""
+LONG_PATIENCE = 10.0
+SHORT_PATIENCE = 5.0
+_READY = (Status.IDLE, Status.DONE)
+_PROMPT_SOURCES = frozenset({Source.HOOK, Source.STREAM, Source.PROGRAM, Source.FILE})
+
+Sight = Callable[[Profile, Screen], Glimpse]
+"""What a screen shows, by the rules of a profile."""
+
+
+class Office(Protocol):
+    """What a courier is told and handed."""
+
+    clock: Clock
+    quiet: float
+    """Seconds after a person's key in which nothing is typed."""
+    sight: Sight
+
+    def profile(self, agent: Agent) -> Profile:
+        """The profile of an agent."""
+
+    async def keep(self, prompt: Prompt, *, durable: bool = False) -> None:
+        """Store a prompt and tell everybody."""
+
+    def delivered(self, prompt: Prompt) -> None:
+        """The story of a prompt is over, and stored so."""
+
+
+@dataclass(kw_only=True)
+class Lately:
+    """What happened at one agent that the next prompt depends on."""
+
+    typed: float = plan.NEVER
+    taken: float = plan.NEVER
+    doubt: bool = False
+    fresh: bool = False
+    """Whether its program was started under our eyes."""
+    speaks: bool = False
+    """Whether it reports its own state by OSC 7501."""
+    idle: frozenset[Source] = frozenset()
+    """Who has said that it takes prompts."""
+
+
+class Courier:
+    """The prompts of one agent, in order, and the one under way.
+
+    Its task runs while there are prompts. ``lock`` is held while a queued prompt is changed or taken up.
+    """
+
+    def __init__(self, supervised: Supervised, office: Office) -> None:
+        self.supervised = supervised
+        self.queue: list[Prompt] = []
+        self.last_position = 0.0
+        self.lately = Lately()
+        self.lock = asyncio.Lock()
+        self._office = office
+        self._now: Delivery | None = None
+        self._wake = asyncio.Event()
+        self._woken = False
+        self._moved = False
+        """Whether the screen has changed since it was looked at."""
+        self._looked = plan.NEVER
+        self._ended = False
+        """Whether the terminal that the present delivery went to is gone."""
+
+    # -- what it is told
+
+    def wake(self) -> None:
+        """Something has changed."""
+        self._woken = True
+        self._wake.set()
+
+    def _screen_moved(self) -> None:
+        self._moved = True
+        self._wake.set()
+
+    def heard(self, piece: Evidence) -> None:
+        """A piece of evidence about its agent."""
+        lately = self.lately
+        if piece.sign is Sign.TYPED:
+            lately.typed, lately.doubt = time.monotonic(), False
+        elif piece.sign is Sign.SEEN:
+            lately.doubt = False
+        elif piece.sign is Sign.SPAWNED:
+            self.lately = Lately(typed=lately.typed, fresh=True)
+        elif piece.sign in (Sign.IDLE, Sign.DONE, Sign.STARTED):
+            lately.idle |= {piece.source}
+        if piece.source is Source.PROGRAM:
+            lately.speaks = True
+        if piece.sign in (Sign.SPAWNED, Sign.EXITED, Sign.LOST):
+            self._ended = self._now is not None and self._now.step is not Step.WAITING
+        if self._now is not None:
+            self._now = self._now.told(piece, self.manner())
+        self.wake()
+
+    def turned(self, before: Status) -> None:
+        """The agent's status changed."""
+        after = self.supervised.agent.status
+        if after in _READY and before not in _READY:
+            self.lately.taken, self.lately.doubt = plan.NEVER, False
+        if not after.alive and self._now is not None and self._now.step is not Step.WAITING:
+            self._ended = True
+        self.wake()
+
+    def put(self, prompt: Prompt) -> None:
+        """A prompt was stored: a new one, or a queued one that a person changed."""
+        others = [other for other in self.queue if other.id != prompt.id]
+        self.queue = sorted([*others, prompt] if prompt.open else others, key=lambda p: (p.position, p.created_ns))
+        self.wake()
+
+    # -- the work
+
+    async def run(self) -> None:
+        """Deliver until the queue is empty. What goes wrong is tried again; only cancellation ends it early."""
+        unwatch = self.supervised.watch(self._screen_moved)
+        try:
+            await self._run()
+        finally:
+            unwatch()
+
+    async def _run(self) -> None:
+        while self.queue:
+            try:
+                await self._deliver()
+            except Broken as error:
+                log.warning("a prompt waits", extra={"agent": self.supervised.agent.id, "reason": error.message})
+                await self._pause(TROUBLE)
+            except QuarterdeckError as error:
+                log.error("a prompt waits", extra={"agent": self.supervised.agent.id, "reason": error.message})
+                await self._pause(TROUBLE)
+            except Exception:
+                log.exception("delivering a prompt failed")
+                await self._pause(TROUBLE)
+
+    async def _deliver(self) -> None:
+        """Take steps until the queue is empty; while typing, nobody else types."""
+        async with AsyncExitStack() as stack:
+            turn: Turn | None = None
+            while (now := self._current()) is not None:
+                self._woken = False
+                action = now.next(self._moment(), self.manner())
+                typing = now.step in (Step.CLAIMED, Step.PASTED) and isinstance(action, plan.TYPING)
+                if not typing:
+                    await stack.aclose()
+                    turn = None
+                elif turn is None and (live := self._living()) is not None:
+                    turn = await stack.enter_async_context(live.turn())
+                    if turn is None:
+                        await stack.aclose()
+                        await self._pause(NO_ANSWER)
+                        continue
+                await self._do(now, action, turn)
+
+    def _current(self) -> Delivery | None:
+        """The delivery under way, else that of the prompt whose turn it is."""
+        now = self._now
+        if now is not None and now.step is not Step.WAITING:
+            return now
+        head = min(self.queue, key=lambda p: (p.state is PromptState.QUEUED, not p.now), default=None)
+        if head is None:
+            self._now = None
+        elif now is None or now.prompt is not head:
+            kept = now.not_before if now is not None and now.prompt.id == head.id else plan.NEVER
+            self._now = replace(Delivery.of(head, time.monotonic()), not_before=kept)
+            self._ended = False
+        return self._now
+
+    async def _do(self, now: Delivery, action: plan.Action, turn: Turn | None) -> None:
+        match action:
+            case plan.Hold():
+                await self._hold(now, action)
+            case plan.Look():
+                await self._look(now)
+            case plan.Claim():
+                await self._claim(now)
+            case plan.Ask():
+                await self._ask(now)
+            case plan.Paste() | plan.Settle() | plan.Press() if turn is not None:
+                await self._type(now, action, turn)
+            case plan.Paste() | plan.Settle() | plan.Press():
+                self._ended = True  # there is nothing to type into any more
+            case plan.Record():
+                prompt = await self._store(now.prompt, durable=True, enters=now.prompt.enters + 1)
+                self._now = self._latest(now).recorded(prompt)
+            case plan.Await():
+                self._now = self._latest(now).awaits(self._moment())
+            case plan.Back() | plan.Close():
+                await self._conclude(now, action)
+
+    def _latest(self, now: Delivery) -> Delivery:
+        """``now`` with what evidence told meanwhile."""
+        return self._now if self._now is not None else now
+
+    async def _hold(self, now: Delivery, hold: plan.Hold) -> None:
+        if hold.reason != now.prompt.reason:
+            async with self.lock:
+                if not self._is_current(now):
+                    return
+                prompt = await self._store(now.prompt, reason=hold.reason)
+                self._now = self._latest(now).stored(prompt)
+        await self._wait(hold)
+        if self._now is not None:
+            self._now = self._now.changed()
+
+    async def _wait(self, hold: plan.Hold) -> None:
+        """Until something is told, the time has come, or the screen moved and the last look is a little while ago."""
+        while not self._woken:
+            due = [] if hold.until is None else [hold.until]
+            if hold.screen and self._moved:
+                due.append(self._looked + LOOK_GAP)
+            left = min(due) - time.monotonic() if due else None
+            if left is not None and left <= 0:
+                return
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(left):
+                    await self._wake.wait()
+            except TimeoutError:
+                return
+
+    async def _look(self, now: Delivery) -> None:
+        live = self._living()
+        if live is None:
+            self._ended = now.step is not Step.WAITING
+            return
+        self._moved, self._looked = False, time.monotonic()
+        screen = await live.look()
+        glimpse = self._office.sight(self._profile(), screen)
+        self._now = self._latest(now).looked(glimpse)
+
+    async def _claim(self, now: Delivery) -> None:
+        live = self._living()
+        if live is None:
+            return
+        async with self.lock:
+            if not self._is_current(now):
+                return
+            prompt = await self._store(
+                now.prompt,
+                durable=True,
+                state=PromptState.SENDING,
+                reason="",
+                write_id=live.new_write_id(),
+                offset=live.offset,
+                enters=1,
+            )
+            self._now = self._latest(now).claimed(prompt)
+
+    def _is_current(self, now: Delivery) -> bool:
+        """Whether the prompt is still the one to take up; a queued one may have been changed by a person."""
+        if now.step is not Step.WAITING:
+            return True
+        return any(prompt is now.prompt for prompt in self.queue)
+
+    async def _ask(self, now: Delivery) -> None:
+        live = self._living()
+        if live is None:
+            self._ended = True
+            return
+        try:
+            paste: WriteStatus = "closed"
+            enters: list[WriteStatus] = []
+            if _born_ns(live) <= now.prompt.write_id:
+                paste, enters = await _became(live, now.prompt)
+        except (Unreachable, Refused):
+            self._now = self._latest(now).unsure(time.monotonic() + NO_ANSWER)
+            return
+        await self._went(now, self._latest(now).found(paste, enters, self._moment()))
+
+    async def _type(self, now: Delivery, action: plan.Paste | plan.Settle | plan.Press, turn: Turn) -> None:
+        profile = self._profile()
+        try:
+            match action:
+                case plan.Paste(if_offset):
+                    newline = keys.parse(profile.keys.newline) if profile.kind == "agent" else None
+                    done = await turn.paste(
+                        now.prompt.text, newline=newline, write_id=now.prompt.write_id, if_offset=if_offset
+                    )
+                    await self._went(now, self._latest(now).pasted(done.status, self._moment()))
+                case plan.Settle():
+                    await turn.settle(len(now.prompt.text), profile.settle_ms / 1000)
+                    self._now = self._latest(now).has_settled()
+                case plan.Press(write_id, if_offset):
+                    key = keys.parse(profile.keys.submit)
+                    done = await turn.press(key, write_id=write_id, if_offset=if_offset)
+                    await self._went(now, self._latest(now).entered(done.status, self._moment()))
+        except (Unreachable, Refused):
+            self._now = self._latest(now).unsure(time.monotonic() + NO_ANSWER)
+
+    async def _went(self, now: Delivery, outcome: Delivery | plan.Action) -> None:
+        """Go on from what became of a write."""
+        if isinstance(outcome, plan.Back | plan.Close):
+            await self._conclude(now, outcome)
+            return
+        assert isinstance(outcome, Delivery)
+        self._now = outcome
+        if outcome.step is Step.AWAITING and outcome.prompt.state is PromptState.SENDING:
+            prompt = await self._store(outcome.prompt, state=PromptState.WRITTEN, reason="")
+            self._now = self._latest(outcome).stored(prompt)
+
+    async def _conclude(self, now: Delivery, action: plan.Back | plan.Close) -> None:
+        if isinstance(action, plan.Back):
+            prompt = await self._store(
+                now.prompt, state=PromptState.QUEUED, reason=action.reason, write_id=0, enters=0, offset=-1
+            )
+            self._ended = False
+            self._now = now.went_back(prompt, time.monotonic() + action.wait)
+            return
+        prompt = await self._store(
+            now.prompt, state=action.state, reason=action.reason, receipt=action.receipt or now.prompt.receipt
+        )
+        self._now = None
+        self.queue = [other for other in self.queue if other.id != prompt.id]
+        if prompt.state is PromptState.ACCEPTED:
+            self.lately.taken, self.lately.doubt = time.monotonic(), False
+        elif prompt.state is PromptState.UNCONFIRMED:
+            self.lately.doubt = True
+        self._office.delivered(prompt)
+
+    async def _store(self, prompt: Prompt, *, durable: bool = False, **changes: Any) -> Prompt:
+        changed = replace(prompt, changed_ns=self._office.clock.wall_ns(), **changes)
+        await self._office.keep(changed, durable=durable)
+        self.queue = [changed if other.id == changed.id else other for other in self.queue]
+        return changed
+
+    async def _pause(self, seconds: float) -> None:
+        """Try again after so many seconds, or when something is told."""
+        self._woken = False
+        await self._wait(plan.Hold("", time.monotonic() + seconds))
+
+    # -- what is known
+
+    def _living(self) -> LiveTerminal | None:
+        live = self.supervised.live
+        living = live is not None and live.terminal is not None and live.exit is None
+        return live if living and self.supervised.agent.status.alive else None
+
+    def _profile(self) -> Profile:
+        return self._office.profile(self.supervised.agent)
+
+    def manner(self) -> Manner:
+        """How its agent takes prompts."""
+        profile = self._profile()
+        receipts = {Source(name) for name in profile.prompt.receipts}
+        if profile.kind != "agent" and self.lately.speaks:
+            receipts.add(Source.PROGRAM)
+        box = bool(profile.prompt.draft)
+        return Manner(
+            receipts=frozenset(receipts),
+            sees=box or any(rule.state in ("blocked", "ignore") for rule in profile.screen),
+            sees_box=box,
+            patience=SHORT_PATIENCE if receipts & _PROMPT_SOURCES else LONG_PATIENCE,
+            quiet=self._office.quiet,
+        )
+
+    def _moment(self) -> Moment:
+        agent = self.supervised.agent
+        wanted = {Source(name) for name in self._profile().prompt.wait}
+        return Moment(
+            time=time.monotonic(),
+            wall_ns=self._office.clock.wall_ns(),
+            status=agent.status,
+            living=self._living() is not None and not self._ended,
+            asks=agent.doing.kind,
+            limited_until_ns=agent.doing.until_ns,
+            typed=self.lately.typed,
+            taken=self.lately.taken,
+            doubt=self.lately.doubt,
+            warm=not (wanted and self.lately.fresh) or bool(wanted & self.lately.idle),
+        )
+
+
+async def _became(live: LiveTerminal, prompt: Prompt) -> tuple[WriteStatus, list[WriteStatus]]:
+    """What the ledger says of the paste, and of each id Enter may have had."""
+    paste = (await live.became(prompt.write_id)).status
+    if paste != "written":
+        return paste, []
+    ids = range(prompt.write_id + 1, prompt.write_id + 1 + prompt.enters * plan.TRIES)
+    return paste, [(await live.became(write_id)).status for write_id in ids]
+
+
+def _born_ns(live: LiveTerminal) -> int:
+    """When the terminal began, where its holder tells: what was typed before went to another one."""
+    facts = live.terminal.state.facts if live.terminal is not None else {}
+    return int(facts.get("born_ns", 0)) if facts.get("kind") == "native" else 0
