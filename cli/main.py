@@ -33,6 +33,11 @@ VERBS: dict[str, dict[str, str]] = {
         "rm": "cli.agents:rm",
         "export": "cli.export:export",
     },
+    "What agents ask": {
+        "inbox": "cli.approvals:inbox",
+        "approve": "cli.approvals:approve",
+        "deny": "cli.approvals:deny",
+    },
     "Panes of your own tmux": {
         "adopt": "cli.panes:adopt",
         "release": "cli.panes:release",

@@ -21,6 +21,7 @@ from quarterdeck.errors import Invalid, NotFound, NotPermitted, QuarterdeckError
 from quarterdeck.paths import Paths, private_folder
 from quarterdeck.text import safe
 from sessions import agentfile, environment, worktree
+from sessions.approvals import Approvals
 from sessions.checkpoint import Checkpointer
 from sessions.events import Subscription
 from sessions.launch import Launcher, Limits
@@ -96,6 +97,8 @@ class Deck:
         self._tasks = tasks
         self._trash = Trash(roster, launcher, self)
         self.status = StatusBook(roster, workspaces)
+        self.approvals = Approvals(roster, self.status, policy)
+        self.status.listen(self.approvals)
         self._recovery = Recovery(roster, launcher, workspaces, self.status, self)
         self._pages = Pages(roster)
         roster.touched = lambda agent_id: self.checkpoints.touch(agent_id)
@@ -129,7 +132,9 @@ class Deck:
                     deck = cls(Roster(paths, store, clock), launcher, workspaces, policy, tasks)
                     keepers = [tasks.create_task(deck.status.run())]
                     try:
+                        await deck.approvals.load()
                         await deck._recovery.find_all()
+                        keepers.append(tasks.create_task(deck.approvals.run()))
                         deck._later(deck._recovery.resume_waiting())
                         keepers += [tasks.create_task(deck.checkpoints.run()), tasks.create_task(deck._maintain())]
                         yield deck

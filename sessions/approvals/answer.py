@@ -1,0 +1,396 @@
+"""How an answer gets to the agent, at most once, and how it is known that it did.
+
+An answer goes as a structured reply where the agent waits for one, else by the keys of its dialog. Keys are typed only
+into the dialog that was asked: the screen is read inside this writer's turn at the terminal, compared, and the key is
+written under the condition that nothing was printed since. Each key has write ids reserved in the table before; the
+terminal remembers what became of an id, so a crash at any moment repeats nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal, cast
+
+from profiles.profile import Profile
+from quarterdeck import keys
+from quarterdeck.errors import QuarterdeckError, Refused, Unreachable
+from quarterdeck.evidence import Decision, Evidence, Sign, Source
+from quarterdeck.text import safe
+from sessions.approvals.asked import what
+from sessions.approvals.case import Case
+from sessions.approvals.dialog import Glance, dialog_on
+from sessions.approvals.life import NOT_SHOWN, Over, failed, is_open
+from sessions.approvals.likeness import Dialog, Fit, fit, with_dialog
+from sessions.model import ApprovalState
+from terminals.adapter import WRITES_AT_ONCE
+from terminals.live import LiveTerminal
+
+if TYPE_CHECKING:
+    from sessions.approvals.inbox import Approvals
+
+APPEARS = 3.0
+"""Seconds until the dialog of a request must be on the screen: a hook may tell of it before it is drawn."""
+PATIENCE = 5.0
+"""Seconds until an answer that was given must show."""
+HUNG = 30.0
+"""The same, while its program has printed nothing at all since."""
+GONE = 0.15
+"""Seconds for which a dialog must be away: a program may clear its screen to draw the dialog again."""
+GAP = 0.05
+"""Seconds between two looks at a screen that moves."""
+QUIET = 0.5
+"""Seconds after a person's own key in which none of ours is typed: it may be the answer."""
+READY = 3.0
+"""Seconds within which a refused agent must take prompts for the reason to be sent."""
+
+
+class Answerer:
+    """The hands of the inbox."""
+
+    def __init__(self, inbox: Approvals) -> None:
+        self._inbox = inbox
+
+    # -- giving
+
+    async def carry(self, case: Case) -> None:
+        """Give the answer that is on its way, then see what comes of it."""
+        try:
+            await self._give(case)
+        except asyncio.CancelledError:
+            case.hand(Unreachable("the orchestrator is stopping; the answer is taken up when it runs again"))
+            raise
+        except QuarterdeckError as error:
+            if not case.given:
+                self._inbox.reopen(case, error.message)
+                case.hand(error)
+                return
+        except BaseException:
+            self._inbox.reopen(case, "an internal error")
+            case.hand(QuarterdeckError("an internal error; the answer was not given"))
+            raise
+        case.hand()
+        await self._confirm(case)
+
+    async def _give(self, case: Case) -> None:
+        if case.approval.answer in case.approval.replies:
+            await self._inbox.store_answer(case)
+            if await self._reply(case):
+                self._was_given(case)
+                return
+            self._check_waiting(case)
+            await self._press_all(case, stored=True)
+        else:
+            await self._press_all(case, stored=False)
+
+    async def _reply(self, case: Case) -> bool:
+        """Hand the answer over as a structured reply; False where nobody waits for it any more."""
+        approval = case.approval
+        behaviour = cast(Literal["allow", "always", "deny"], approval.answer)
+        decision = Decision(behaviour=behaviour, reason=approval.reason)
+        try:
+            sender = self._inbox.book.sources_of(approval.agent)
+        except KeyError:
+            return False
+        return await sender.reply(approval.reply, decision)
+
+    async def _press_all(self, case: Case, *, stored: bool) -> None:
+        """Type the keys of the answer into its dialog. Raises what kept the first one from being typed."""
+        live = self._live(case)
+        dialog = await self._appears(case, live)
+        pressed = self._keys(case, dialog)
+        first = live.new_write_id()
+        self._inbox.put(case, replace(case.approval, write_id=first))
+        if stored:
+            await self._inbox.save()
+        else:
+            await self._inbox.store_answer(case)
+        await self._type(case, live, pressed, 0)
+
+    async def _type(self, case: Case, live: LiveTerminal, pressed: tuple[str, ...], begin: int) -> None:
+        """Type the keys from number ``begin`` on; what goes wrong after the first one shows when it is confirmed."""
+        tries = WRITES_AT_ONCE // len(pressed)
+        for number in range(begin, len(pressed)):
+            try:
+                await self._press(case, live, pressed[number], case.approval.write_id + number * tries, tries)
+            except QuarterdeckError:
+                if number == 0:
+                    raise
+                return
+            if number == 0 or not case.given:
+                self._was_given(case)
+
+    async def _press(self, case: Case, live: LiveTerminal, key: str, first: int, tries: int) -> None:
+        """Type one key into the dialog that was asked; what was printed meanwhile is looked at again."""
+        said = ""
+        for write_id in range(first, first + tries):
+            await self._not_while_typing(case)
+            async with live.turn() as turn:
+                if turn is None:
+                    said = "full"
+                    continue
+                self._check_waiting(case, given=case.given)
+                look = await live.look()
+                dialog = dialog_on(look, self._profile(case))
+                self._check_same(case, dialog)
+                written = await turn.press(keys.parse(key), write_id=write_id, if_offset=look.offset)
+            said = written.status
+            if said == "written":
+                return
+            if said == "closed":
+                raise Refused(f"{self._name(case)}: its program has ended; nothing was typed")
+            if said != "refused":
+                await asyncio.sleep(GAP)
+        why = "its program does not read what is typed" if said == "full" else "its screen does not stand still"
+        raise Refused(f"{self._name(case)}: {why}; nothing was typed", hint="answer it in its panel")
+
+    async def _not_while_typing(self, case: Case) -> None:
+        while (ago := self._inbox.typed_ago(case.approval.agent)) < QUIET:  # noqa: ASYNC110  only time tells
+            await asyncio.sleep(QUIET - ago)
+
+    def _was_given(self, case: Case) -> None:
+        """The answer reached the agent. That a person decided is evidence too."""
+        approval = case.approval
+        case.given = True
+        said = Evidence(
+            source=Source.PERSON,
+            sign=Sign.ANSWERED,
+            wall_ns=self._inbox.roster.clock.wall_ns(),
+            text=f"{approval.answer} by {safe(approval.answered_by, 80)}",
+            data={"key": approval.key, "allowed": approval.answer != "deny"},
+        )
+        self._inbox.book.tell(approval.agent, said)
+
+    # -- looking
+
+    async def observe(self, case: Case) -> None:
+        """Find the dialog of a request on the screen and note what it adds; gives up when none appears in time."""
+        if not self._profile(case).screen or case.supervised.live is None:
+            return
+        glance = Glance(case.supervised)
+        deadline = time.monotonic() + APPEARS
+        with glance.watching():
+            while not case.closed.is_set() and not case.approval.rule:
+                dialog = await self._dialog(case)
+                if dialog is not None and self._is_its(case, dialog):
+                    self._inbox.put(case, with_dialog(case.approval, dialog), "approval.changed")
+                    return
+                if (left := deadline - time.monotonic()) <= 0:
+                    return
+                await glance.changed(left)
+                await asyncio.sleep(GAP)
+
+    def _is_its(self, case: Case, dialog: Dialog) -> bool:
+        """Whether a dialog that appeared with a request is most likely that request's."""
+        found = fit(case.approval, dialog)
+        if found is Fit.SAME:
+            return True
+        if found is Fit.OTHER:
+            return False
+        return not any(fit(other, dialog) is Fit.SAME for other in self._inbox.others(case))
+
+    async def recheck(self, case: Case) -> None:
+        """The screen rules do not see the dialog any more: make sure, then the request is over."""
+        if await self._away(case) and case.approval.state is ApprovalState.OPEN:
+            self._inbox.close(case, Over.MOVED_ON)
+
+    async def still_there(self, case: Case) -> None:
+        """After a restart: a request whose dialog was seen, and is not there, is over."""
+        if case.approval.rule and case.supervised.live is not None and await self._away(case):
+            self._inbox.close(case, Over.MOVED_ON)
+
+    async def _away(self, case: Case) -> bool:
+        """Whether the dialog is not on the screen, in two looks."""
+        for pause in (GONE, 0.0):
+            dialog = await self._dialog(case)
+            if dialog is not None and fit(case.approval, dialog) is not Fit.OTHER:
+                return False
+            await asyncio.sleep(pause)
+        return True
+
+    async def _appears(self, case: Case, live: LiveTerminal) -> Dialog:
+        """The dialog that was asked, waited for. Raises :class:`Refused` when another one, or none, is there."""
+        glance = Glance(case.supervised)
+        deadline = time.monotonic() + APPEARS
+        with glance.watching():
+            while True:
+                self._check_waiting(case)
+                dialog = dialog_on(await live.look(), self._profile(case))
+                left = deadline - time.monotonic()
+                # a dialog of before may still stand where the one that was asked is being drawn
+                if (dialog is not None and fit(case.approval, dialog) is Fit.SAME) or left <= 0:
+                    return self._check_same(case, dialog)
+                if dialog is not None and case.approval.rule:
+                    return self._check_same(case, dialog)
+                await glance.changed(left)
+                await asyncio.sleep(GAP)
+
+    async def _dialog(self, case: Case) -> Dialog | None:
+        live = case.supervised.live
+        return dialog_on(await live.look(), self._profile(case)) if live is not None else None
+
+    def _check_waiting(self, case: Case, *, given: bool = False) -> None:
+        """Raises :class:`Refused` where the request went away while the answer was on its way."""
+        if case.approval.state is not ApprovalState.ANSWERING and not given:
+            raise Refused(
+                f"the request went away before it could be answered: {safe(case.approval.reason)}; nothing was typed",
+                hint="quarterdeck inbox",
+                approval=case.approval.id,
+            )
+
+    def _check_same(self, case: Case, dialog: Dialog | None) -> Dialog:
+        approval, name = case.approval, self._name(case)
+        if dialog is None:
+            raise Refused(
+                f"{name} shows no dialog that is known; nothing was typed",
+                hint=f"look at it: quarterdeck attach {name}",
+                approval=approval.id,
+            )
+        found = fit(approval, dialog)
+        if found is Fit.SAME:
+            return dialog
+        shown = safe(dialog.command or dialog.path or dialog.text or dialog.tool or dialog.rule, 200)
+        if found is Fit.OTHER:
+            told = f"{name} shows another dialog ({shown}) than the one that was asked ({what(approval)})"
+        else:
+            told = f"the dialog of {name} ({shown}) cannot be compared with what was asked ({what(approval)})"
+        raise Refused(
+            f"{told}; nothing was typed", hint=f"answer it there: quarterdeck attach {name}", approval=approval.id
+        )
+
+    def _keys(self, case: Case, dialog: Dialog) -> tuple[str, ...]:
+        found = dialog.keys.get(case.approval.answer, ())
+        if not found:
+            raise Refused(
+                f"the dialog of {self._name(case)} takes no {case.approval.answer!r} by keys; nothing was typed",
+                hint="answer it in its panel",
+                approval=case.approval.id,
+            )
+        return found[:WRITES_AT_ONCE]
+
+    # -- seeing what comes of it
+
+    async def _confirm(self, case: Case) -> None:
+        """Wait for evidence that the answer was taken, the dialog's end being some; say so where none comes."""
+        route_is_keys = case.approval.write_id != 0
+        began, given_at = time.monotonic(), self._offset(case)
+        away_since = 0.0
+        glance = Glance(case.supervised)
+        with glance.watching():
+            while is_open(case.approval):
+                dialog = await self._dialog(case) if case.approval.rule or route_is_keys else None
+                watched = bool(case.approval.rule or route_is_keys)
+                there = dialog is not None and fit(case.approval, dialog) is not Fit.OTHER
+                now = time.monotonic()
+                if watched and not there:
+                    away_since = away_since or now
+                    if now - away_since >= GONE:
+                        self._inbox.close(case, Over.MOVED_ON)
+                        break
+                else:
+                    away_since = 0.0
+                silent = watched and self._offset(case) == given_at
+                left = began + (HUNG if silent else PATIENCE) - now
+                if left <= 0:
+                    self._not_shown(case, there)
+                    return
+                await self._news(case, glance, min(left, GONE) if away_since else left)
+        if case.approval.state is ApprovalState.DENIED and route_is_keys:
+            await self._tell_reason(case)
+
+    async def _news(self, case: Case, glance: Glance, seconds: float) -> None:
+        """Wait for the end of the request, or for a change of the screen."""
+        ended = asyncio.create_task(case.closed.wait())
+        changed = asyncio.create_task(glance.changed(seconds))
+        try:
+            await asyncio.wait({ended, changed}, return_when=asyncio.FIRST_COMPLETED)
+            if not ended.done():
+                await asyncio.sleep(min(seconds, GAP))
+        finally:
+            for task in (ended, changed):
+                task.cancel()
+            await asyncio.gather(ended, changed, return_exceptions=True)
+
+    def _not_shown(self, case: Case, there: bool) -> None:
+        if there:
+            self._inbox.reopen(case, NOT_SHOWN)
+        elif is_open(case.approval):
+            self._inbox.end(case, failed(case.approval, self._inbox.roster.clock.wall_ns()))
+
+    async def _tell_reason(self, case: Case) -> None:
+        """Send a person's reason as a prompt, where the refused agent takes prompts now."""
+        approval = case.approval
+        if not approval.reason or approval.answered_by != "person" or self._inbox.submit is None:
+            return
+        deadline = time.monotonic() + READY
+        while not case.supervised.agent.status.ready:
+            if time.monotonic() >= deadline or not case.supervised.agent.status.alive:
+                return
+            await asyncio.sleep(GAP)
+        await self._inbox.submit(approval.agent, approval.reason)
+
+    # -- after a restart
+
+    async def resume(self, case: Case) -> None:
+        """Take up an answer that was on its way when we ended."""
+        try:
+            await self._resume(case)
+        except QuarterdeckError as error:
+            if not case.given:
+                self._inbox.reopen(case, error.message)
+                await self.still_there(case)
+                return
+        if is_open(case.approval):
+            await self._confirm(case)
+
+    async def _resume(self, case: Case) -> None:
+        approval = case.approval
+        if not approval.write_id:
+            if approval.answer not in approval.replies:
+                raise Refused("the answer was not given before the orchestrator ended")
+            # A reply that nobody waits for may have been taken before: what is seen decides, nothing is typed.
+            await self._reply(case)
+            self._was_given(case)
+            return
+        live = self._live(case)
+        dialog = await self._dialog(case)
+        profile_keys = dialog.keys.get(approval.answer) if dialog else None
+        pressed = profile_keys or ("",)
+        tries = WRITES_AT_ONCE // len(pressed)
+        done = 0
+        for number in range(len(pressed)):
+            if not await self._was_typed(live, approval.write_id + number * tries, tries):
+                break
+            done = number + 1
+        if done:
+            self._was_given(case)
+        if done == len(pressed):
+            return
+        if done:
+            await self._type(case, live, pressed, done)
+        else:
+            await self._press_all(case, stored=True)
+
+    async def _was_typed(self, live: LiveTerminal, first: int, tries: int) -> bool:
+        for write_id in range(first, first + tries):
+            if (await live.became(write_id)).status == "written":
+                return True
+        return False
+
+    # -- small things
+
+    def _live(self, case: Case) -> LiveTerminal:
+        live = case.supervised.live
+        if live is None or not case.supervised.agent.status.alive:
+            raise Refused(f"{self._name(case)} does not run; nothing was typed")
+        return live
+
+    def _profile(self, case: Case) -> Profile:
+        return self._inbox.book.profile(case.supervised.agent)
+
+    def _name(self, case: Case) -> str:
+        return safe(case.supervised.agent.name, 60)
+
+    def _offset(self, case: Case) -> int:
+        return case.supervised.live.offset if case.supervised.live is not None else -1

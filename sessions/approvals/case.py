@@ -1,0 +1,43 @@
+"""One request while it waits: the approval, who has told of it, and how far our answer got."""
+
+from __future__ import annotations
+
+import asyncio
+
+from quarterdeck.errors import QuarterdeckError
+from quarterdeck.evidence import Source
+from sessions.model import Approval
+from sessions.supervised import Supervised
+
+
+class Case:
+    """Owned by the inbox, which alone changes ``approval``."""
+
+    def __init__(self, approval: Approval, supervised: Supervised, heard: frozenset[Source]) -> None:
+        self.approval = approval
+        self.supervised = supervised
+        self.heard = heard
+        """Sources that told of it and have not taken it back."""
+        self.given = False
+        """Whether our answer has reached the agent."""
+        self.closed = asyncio.Event()
+        self.settled = asyncio.Event()
+        """Set when an answer led to an end, or was taken back."""
+        self.handed: asyncio.Future[None] | None = None
+        """Done when the answer was given, or with why it could not be."""
+        self.whole = False
+        """Whether the agent itself told all of what it asks, in this run: only then may a rule allow it."""
+        self.cwd = ""
+        """Where the agent said that it works, "" unknown."""
+        self.ruled: tuple[str, ...] = ()
+        """What was known when the policy was asked last."""
+
+    def hand(self, error: QuarterdeckError | None = None) -> None:
+        """Tell whoever waits that the answer was given, or why not."""
+        if self.handed is None or self.handed.done():
+            return
+        if error is None:
+            self.handed.set_result(None)
+        else:
+            self.handed.set_exception(error)
+            self.handed.exception()  # whoever asked may have gone

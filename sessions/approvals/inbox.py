@@ -1,0 +1,511 @@
+"""One inbox over all agents: requests open by evidence, are answered once, and close by evidence.
+
+Approvals in memory are the truth of the running deck; the table follows at once, and is written before anything is
+typed or replied. What was open or on its way at a crash is taken up again by :meth:`Approvals.load`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, Protocol
+
+from profiles.profile import Profile
+from quarterdeck.errors import Invalid, NotFound, QuarterdeckError, Refused
+from quarterdeck.evidence import Decision, Evidence, Sign, Source
+from quarterdeck.text import safe
+from sessions.approvals import likeness
+from sessions.approvals.answer import Answerer
+from sessions.approvals.asked import COMPLETE, ONE_AT_A_TIME, SPEAKERS, Asked, asked, what
+from sessions.approvals.case import Case
+from sessions.approvals.life import Answer, Over, answered, check_open, is_open, over, taken_back
+from sessions.approvals.store import ApprovalStore, Audit
+from sessions.model import Agent, Approval, ApprovalState, Status, new_id
+from sessions.policy.request import Request, Ruling
+from sessions.roster import Roster
+from sessions.store import Note
+from sessions.supervised import Supervised
+
+log = logging.getLogger(__name__)
+
+ECHO_NS = 10**9
+"""How long after its end a source that lags may still tell of a request; told of later, it is a new one."""
+PENDING = 32
+"""Words of one agent that wait until its status says that it is blocked."""
+LATELY = 8
+RETRY = 1.0
+"""Seconds until what could not be stored (a full disk) is tried again."""
+AUDITED = 2_000
+"""Characters of a command in an audit record."""
+WAIT_LIMIT = 60.0
+
+_OTHERWISE = frozenset(
+    {Sign.STARTED, Sign.WORKING, Sign.PROMPT, Sign.IDLE, Sign.DONE, Sign.ERROR, Sign.LIMITED, Sign.CLEAR, Sign.QUIT}
+)
+_MOVED_ON = frozenset({Status.WORKING, Status.IDLE, Status.DONE, Status.LIMITED})
+
+
+class Sender(Protocol):
+    """Carries a structured answer to an agent."""
+
+    async def reply(self, address: Mapping[str, Any], decision: Decision) -> bool:
+        """Hand the decision over; False where nobody waits for it any more."""
+        ...
+
+
+class Book(Protocol):
+    """What the inbox needs of the book of statuses."""
+
+    def tell(self, agent_id: str, *evidence: Evidence) -> None:
+        """Add evidence."""
+        ...
+
+    def profile(self, agent: Agent) -> Profile:
+        """The agent's profile."""
+        ...
+
+    def sources_of(self, agent_id: str) -> Sender:
+        """Who carries structured answers to an agent."""
+        ...
+
+
+class Policy(Protocol):
+    """Rules that answer without a person."""
+
+    def decide(self, request: Request, workspace: str = "") -> Ruling:
+        """What they say to a request."""
+        ...
+
+
+Submit = Callable[[str, str], Awaitable[object]]
+"""Queues a prompt (a text) for an agent (its id)."""
+
+
+class Approvals:
+    """See the module. A listener of the status book; :meth:`run` owns all that goes on."""
+
+    def __init__(self, roster: Roster, book: Book, policy: Policy | None = None, submit: Submit | None = None) -> None:
+        self.roster = roster
+        self.book = book
+        self.submit = submit
+        self._policy = policy
+        self._table = ApprovalStore(roster.store)
+        self._answerer = Answerer(self)
+        self._cases: dict[str, Case] = {}
+        self._pending: dict[str, list[Asked]] = {}
+        self._lately: dict[str, list[Approval]] = {}
+        self._stored: dict[str, list[Approval]] = {}
+        self._typed: dict[str, float] = {}
+        self._dirty: dict[str, Approval] = {}
+        self._notes: list[Note] = []
+        self._saving = asyncio.Lock()
+        self._wake = asyncio.Event()
+        self._group: asyncio.TaskGroup | None = None
+        self._waiting: list[Coroutine[Any, Any, None]] = []
+
+    # -- looking up
+
+    def open(self, agent: str = "") -> list[Approval]:
+        """Those that wait for an answer or for its effect (of the agent with this id), oldest first."""
+        agents = self.roster.agents
+        found = [
+            case.approval
+            for case in self._cases.values()
+            if (not agent or case.approval.agent == agent) and case.approval.agent in agents
+        ]
+        return sorted(found, key=lambda a: (a.asked_ns, a.id))
+
+    async def newest(self, limit: int, agent: str = "") -> list[Approval]:
+        """All that are kept, closed ones too (of the agent with this id), newest first."""
+        stored = {approval.id: approval for approval in await self._table.newest(limit, agent)}
+        stored |= {approval.id: approval for approval in self.open(agent)}
+        return sorted(stored.values(), key=lambda a: (-a.asked_ns, a.id))[:limit]
+
+    async def find(self, ref: str) -> Approval:
+        """The one with this id, or whose id alone begins so. Raises :class:`NotFound`, :class:`Invalid`."""
+        if case := self._cases.get(ref):
+            return case.approval
+        found = {approval.id: approval for approval in await self._table.fitting(ref)} if ref else {}
+        if ref not in found:
+            found |= {
+                case.approval.id: case.approval for key, case in self._cases.items() if ref and key.startswith(ref)
+            }
+        if len(found) > 1:
+            raise Invalid(f"{safe(ref)!r} fits several requests", hint="quarterdeck inbox", approval=ref)
+        if not found:
+            raise NotFound(f"no request {safe(ref)!r}", hint="quarterdeck inbox", approval=ref)
+        (approval,) = found.values()
+        return self._cases[approval.id].approval if approval.id in self._cases else approval
+
+    # -- a person, or a rule, answers
+
+    async def answer(
+        self, ref: str, behaviour: str, *, reason: str = "", by: str = "person", wait: float = 0.0
+    ) -> Approval:
+        """Answer a request once: returns when the answer was given, with ``wait`` when it closed or that time passed.
+
+        Raises :class:`Refused` where it was answered or is gone already, takes no such answer, or when the dialog on
+        the screen is not the one that was asked; then nothing was typed.
+        """
+        approval = await self.find(ref)
+        case = self._cases.get(approval.id)
+        now = self.roster.clock.wall_ns()
+        if case is None:
+            check_open(approval, now)
+            raise Refused("this request is gone", hint="quarterdeck inbox", approval=approval.id)
+        case.approval = answered(case.approval, Answer(behaviour=behaviour, reason=reason, by=by), now)
+        case.given = False
+        case.handed = asyncio.get_running_loop().create_future()
+        self.spawn(self._answerer.carry(case))
+        await asyncio.shield(case.handed)
+        if wait > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(wait, WAIT_LIMIT)):
+                    await case.settled.wait()
+        return case.approval
+
+    # -- what the status book tells (sessions.status.book.Listener)
+
+    def evidence(self, supervised: Supervised, piece: Evidence) -> None:
+        """A piece of evidence about an agent."""
+        agent = supervised.agent.id
+        self._attach(supervised)
+        if piece.source is Source.PERSON and piece.sign is Sign.TYPED:
+            self._typed[agent] = time.monotonic()
+        if piece.source not in SPEAKERS and piece.source is not Source.TRANSCRIPT:
+            return
+        if told := asked(piece):
+            pending = self._pending.setdefault(agent, [])
+            pending.append(told)
+            del pending[:-PENDING]
+            self._settle(supervised)
+        elif piece.sign in (Sign.ANSWERED, Sign.REFUSED, Sign.INTERRUPTED):
+            self._decided(agent, piece)
+        elif piece.sign in _OTHERWISE:
+            self._otherwise(agent, piece)
+
+    def status_changed(self, supervised: Supervised, before: Status) -> None:
+        """An agent's status changed."""
+        agent, status = supervised.agent.id, supervised.agent.status
+        self._attach(supervised)
+        if not status.alive:
+            self._pending.pop(agent, None)
+            self._close_all(agent, Over.ENDED)
+        elif status is Status.BLOCKED:
+            self._settle(supervised)
+        elif before is Status.BLOCKED and status in _MOVED_ON:
+            self._close_all(agent, Over.MOVED_ON)
+
+    def typed_ago(self, agent: str) -> float:
+        """Seconds since a person typed there."""
+        return time.monotonic() - self._typed.get(agent, float("-inf"))
+
+    def _settle(self, supervised: Supervised) -> None:
+        """What was told while it became known that the agent is blocked opens requests, or adds to them."""
+        agent = supervised.agent.id
+        if supervised.agent.status is not Status.BLOCKED or self.roster.agents.get(agent) is not supervised:
+            return
+        pending, self._pending[agent] = self._pending.get(agent, []), []
+        for told in pending:
+            self._take(supervised, told)
+
+    def _take(self, supervised: Supervised, told: Asked) -> None:
+        agent = supervised.agent.id
+        now = self.roster.clock.wall_ns()
+        for closed in self._lately.get(agent, ()):
+            if (told.key and told.key != closed.key) or not likeness.same(closed, told, frozenset()):
+                continue
+            if told.wall_ns <= closed.closed_ns:
+                return
+            if (left := closed.closed_ns + ECHO_NS - now) > 0 and not told.reply:
+                self._pending[agent].append(told)
+                asyncio.get_running_loop().call_later(left / 1e9, self._settle, supervised)
+                return
+        mine = [case for case in self._cases.values() if case.approval.agent == agent]
+        for case in sorted(mine, key=lambda c: -c.approval.asked_ns):
+            if likeness.same(case.approval, told, case.heard):
+                self._add(case, told)
+                return
+        for case in mine:
+            if told.source in ONE_AT_A_TIME and told.source in case.heard:
+                self.close(case, Over.REPLACED if not case.given else Over.MOVED_ON)
+        self._open(supervised, told)
+
+    def _open(self, supervised: Supervised, told: Asked) -> None:
+        agent = supervised.agent
+        by_keys = told.can if told.source is Source.SCREEN else ()
+        approval = Approval(
+            id=new_id(),
+            agent=agent.id,
+            kind=told.kind or "permission",
+            tool=told.tool,
+            command=told.command,
+            path=told.path,
+            diff=told.diff,
+            text=told.text,
+            key=told.key,
+            can=(told.can or ("allow", "deny")) if told.reply else by_keys,
+            reply=told.reply,
+            replies=(told.can or ("allow", "deny")) if told.reply else (),
+            source=told.source.value,
+            asked_ns=told.wall_ns,
+        )
+        case = self._cases[approval.id] = Case(approval, supervised, frozenset({told.source}))
+        case.whole, case.cwd = told.whole, told.cwd
+        self.put(case, approval, "approval.opened")
+        self.spawn(self._attend(case))
+
+    def _add(self, case: Case, told: Asked) -> None:
+        case.heard |= {told.source}
+        before = case.approval
+        approval = likeness.merged(before, told)
+        if told.whole and approval.source == told.source:
+            case.whole, case.cwd = True, told.cwd
+        if approval != before:
+            self.put(case, approval, "approval.changed")
+            self.spawn(self._attend(case))
+        elif told.source is Source.SCREEN and not before.rule:
+            self.spawn(self._attend(case))
+
+    async def _attend(self, case: Case) -> None:
+        """Ask the policy, and find the dialog on the screen."""
+        await self._consider(case)
+        if not case.approval.rule:
+            await self._answerer.observe(case)
+            await self._consider(case)
+
+    def _decided(self, agent: str, piece: Evidence) -> None:
+        """The agent says that a request was decided, or its turn interrupted."""
+        pending = self._pending.get(agent, [])
+        self._pending[agent] = [told for told in pending if told.wall_ns > piece.wall_ns]
+        mine = [c for c in self._cases.values() if c.approval.agent == agent and piece.wall_ns >= c.approval.asked_ns]
+        if piece.sign is Sign.INTERRUPTED:
+            for case in mine:
+                self.close(case, Over.INTERRUPTED)
+            return
+        key = piece.data.get("key") or ""
+        found = [case for case in mine if key and case.approval.key == key]
+        if not found and (not key or piece.source is Source.TRANSCRIPT):
+            # without a key of ours: the one we answered, else the one that waits longest
+            found = sorted(mine, key=lambda case: (not case.given, case.approval.asked_ns))[:1]
+        allowed = piece.sign is Sign.ANSWERED and piece.data.get("allowed") is not False
+        for case in found:
+            self.close(case, Over.ALLOWED if allowed else Over.DENIED)
+
+    def _otherwise(self, agent: str, piece: Evidence) -> None:
+        """A source that asked, or might have, says something else now."""
+        source = piece.source
+        if source in COMPLETE and source is not Source.STREAM and piece.sign is Sign.WORKING:
+            return  # another tool of the same turn
+        key = piece.data.get("key") if piece.sign is Sign.CLEAR else None
+        self._pending[agent] = [
+            told for told in self._pending.get(agent, ()) if told.source is not source or (key and told.key != key)
+        ]
+        for case in [c for c in self._cases.values() if c.approval.agent == agent and source in c.heard]:
+            if piece.wall_ns < case.approval.asked_ns or (key and case.approval.key != key):
+                continue
+            case.heard -= {source}
+            if not case.heard and source is not Source.SCREEN:
+                self.close(case, Over.MOVED_ON)
+            elif source is Source.SCREEN:
+                self.spawn(self._answerer.recheck(case))
+
+    # -- what hands and rules do to cases
+
+    def put(self, case: Case, approval: Approval, kind: str = "") -> None:
+        """Make ``approval`` the truth; stored soon, told by an event when ``kind`` names one."""
+        case.approval = approval
+        self._dirty[approval.id] = approval
+        if kind:
+            agent = case.supervised.agent
+            data = {
+                "approval": approval.id,
+                "kind": safe(approval.kind, 20),
+                "state": approval.state.value,
+                "tool": safe(approval.tool, 60),
+                "what": what(approval, 120),
+                "answer": approval.answer,
+                "by": safe(approval.answered_by, 80),
+                "reason": safe(approval.reason, 120),
+                "can": list(approval.can),
+            }
+            self._notes.append(Note(kind, data, agent.session, agent.id))
+            del self._notes[:-1000]
+        self._wake.set()
+
+    def close(self, case: Case, how: Over) -> None:
+        """The request is over, unless it was already."""
+        if is_open(case.approval):
+            self.end(case, over(case.approval, how, case.given, self.roster.clock.wall_ns()))
+
+    def end(self, case: Case, approval: Approval) -> None:
+        """Close the case with ``approval``, which is not open any more."""
+        self.put(case, approval, "approval.closed")
+        self._cases.pop(approval.id, None)
+        self._lately[approval.agent] = [*self._lately.get(approval.agent, ()), approval][-LATELY:]
+        case.closed.set()
+        case.settled.set()
+        if not case.given:
+            case.hand(
+                Refused(
+                    f"the request went away before it could be answered: {safe(approval.reason)}; nothing was typed",
+                    hint="quarterdeck inbox",
+                    approval=approval.id,
+                )
+            )
+
+    def reopen(self, case: Case, reason: str) -> None:
+        """The answer was not given, or not taken while the dialog stands: the request waits again."""
+        if case.approval.state is ApprovalState.ANSWERING:
+            case.given = False
+            self.put(case, taken_back(case.approval, reason), "approval.changed")
+            case.settled.set()
+
+    def _close_all(self, agent: str, how: Over) -> None:
+        for case in [case for case in self._cases.values() if case.approval.agent == agent]:
+            self.close(case, how)
+
+    def others(self, case: Case) -> list[Approval]:
+        """The other open requests of the same agent."""
+        return [a for a in self.open(case.approval.agent) if a.id != case.approval.id]
+
+    # -- policy
+
+    async def _consider(self, case: Case) -> None:
+        """Ask the rules, once for each state of knowledge; what they say is carried out or left to a person."""
+        approval = case.approval
+        known = (approval.tool, approval.command, approval.path, approval.source, str(case.whole))
+        if self._policy is None or approval.kind != "permission" or approval.state is not ApprovalState.OPEN:
+            return
+        if not any(known[:3]) or not approval.can or case.ruled == known:
+            return
+        case.ruled = known
+        agent = case.supervised.agent
+        session = self.roster.sessions.get(agent.session)
+        workspace = session.workspace if session else agent.cwd
+        request = Request(
+            agent=agent.name,
+            profile=agent.profile,
+            tool=approval.tool,
+            command=approval.command,
+            path=approval.path,
+            cwd=case.cwd or agent.cwd,
+            root=agent.worktree.path if agent.worktree else workspace,
+        )
+        ruling = await asyncio.to_thread(self._policy.decide, request, workspace)
+        if ruling.behaviour == "ask" or case.approval.state is not ApprovalState.OPEN or case.closed.is_set():
+            return
+        if ruling.behaviour == "allow" and not case.whole:
+            return  # what is known may be less than what is asked
+        try:
+            await self.answer(approval.id, ruling.behaviour, reason=ruling.why, by=f"policy: {ruling.rule}")
+        except QuarterdeckError as error:
+            log.info("a rule's answer was not given: %s", error.message, extra={"agent": agent.id})
+
+    # -- keeping
+
+    async def store_answer(self, case: Case) -> None:
+        """Store the answer that is on its way, with its audit record; on disk when this returns."""
+        approval = case.approval
+        person = approval.answered_by == "person"
+        data: dict[str, object] = {
+            "approval": approval.id,
+            "tool": safe(approval.tool),
+            "command": safe(approval.command, AUDITED),
+            "path": safe(approval.path, 1000),
+            "text": safe(approval.text) if not approval.command else "",
+            "by": safe(approval.answered_by),
+            "reason": safe(approval.reason) if not person else "",
+        }
+        role = "person" if person else "policy"
+        self.put(case, approval, "approval.answered")
+        await self.save([Audit(role, f"approval.{approval.answer}", approval.agent, data)])
+
+    async def save(self, audits: Sequence[Audit] = ()) -> None:
+        """Store what changed. Raises :class:`quarterdeck.errors.Broken` on a full disk; it is tried again then."""
+        async with self._saving:
+            approvals, self._dirty = list(self._dirty.values()), {}
+            notes, self._notes = self._notes, []
+            if not approvals and not notes and not audits:
+                return
+            try:
+                events = await self._table.save(approvals, notes, audits)
+            except BaseException:
+                self._dirty = {approval.id: approval for approval in approvals} | self._dirty
+                self._notes = notes + self._notes
+                raise
+        for event in events:
+            self.roster.hub.publish(event)
+
+    async def load(self) -> None:
+        """Read what was waiting when the deck was closed or killed; before any terminal is opened."""
+        for approval in await self._table.waiting():
+            self._stored.setdefault(approval.agent, []).append(approval)
+
+    def _attach(self, supervised: Supervised) -> None:
+        """Take up what was waiting of one agent: what its sources tell now may be about that."""
+        for approval in self._stored.pop(supervised.agent.id, ()):
+            heard = {Source(approval.source)} if approval.source else set()
+            if approval.rule:
+                heard.add(Source.SCREEN)
+            self._cases[approval.id] = Case(approval, supervised, frozenset(heard))
+
+    async def run(self) -> None:
+        """Keep the table, carry answers, take up what was left; until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                for work in self._waiting:
+                    group.create_task(work)
+                self._waiting.clear()
+                for supervised in list(self.roster.agents.values()):
+                    self._attach(supervised)
+                for approval in [approval for waiting in self._stored.values() for approval in waiting]:
+                    self._dirty[approval.id] = over(approval, Over.ENDED, False, self.roster.clock.wall_ns())
+                self._stored.clear()
+                for case in list(self._cases.values()):
+                    if not case.supervised.agent.status.alive:
+                        self.close(case, Over.ENDED)
+                    elif case.approval.state is ApprovalState.ANSWERING:
+                        self.spawn(self._answerer.resume(case))
+                    else:
+                        self.spawn(self._left_open(case))
+                await self._keep()
+        finally:
+            self._group = None
+            with contextlib.suppress(QuarterdeckError):
+                await self.save()
+
+    async def _left_open(self, case: Case) -> None:
+        await self._answerer.still_there(case)
+        await self._consider(case)
+
+    async def _keep(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                await self.save()
+            except QuarterdeckError as error:
+                log.error("approvals are not stored: %s", error.message)
+                self._wake.set()
+                await asyncio.sleep(RETRY)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run ``work`` soon, owned by :meth:`run`. A failure is logged; it must not end the others."""
+        if self._group is None:
+            self._waiting.append(_survived(work))
+        else:
+            self._group.create_task(_survived(work))
+
+
+async def _survived(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except QuarterdeckError as error:
+        log.error("%s", error.message)
+    except Exception:
+        log.exception("an internal error was survived")
