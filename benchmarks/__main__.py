@@ -20,6 +20,7 @@ from benchmarks.report import Result
 FIGURES = {
     "key": "a key until its answer is painted",
     "flood": "a hundred megabytes of log in a visible agent",
+    "asked": "a permission an agent asks for, until it is in the inbox",
     "idle": "what silent agents cost",
     "memory": "memory of an idle agent",
     "ls": "quarterdeck ls with a hundred agents",

@@ -66,6 +66,8 @@ class Rig:
         self.client = Client(self.paths)
         self.workspace = home / "work"
         self.workspace.mkdir()
+        self.user = home / "config" / "quarterdeck"
+        """The folder of the user's settings."""
         self.environ = environ(home) | {
             "XDG_CONFIG_HOME": str(home / "config"),
             "QUARTERDECK_HOME": str(self.paths.home),

@@ -4,8 +4,9 @@ CPU time (to the nanosecond, from each process's own clock) and wake-ups (volunt
 of everything of ours: orchestrator, preloaded parent, holders and, where it is open, the TUI; not the programs in
 the terminals. Over fixed windows, with fifty agents: silent with the TUI closed; with the TUI open in the first minute
 of the agents' lives, while their ages are shown in seconds; with the TUI open after that; and all fifty in a dialog
-whose spinner turns ten times a second while the TUI shows another session. Peer: tmux with fifty windows of the same
-programs, server and client, in the same windows of time (for the dialogs: one after the other).
+whose spinner turns ten times a second while the TUI shows another session. Silent and in dialogs twice: as plain
+programs, and as agents of mixed kinds with all that their profiles bring (sources, screen rules). Peer: tmux with fifty
+windows of the same programs, server and client, in the same windows of time (for the dialogs: one after the other).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from benchmarks import proc
+from benchmarks import kinds, proc
 from benchmarks.outer import Outer
 from benchmarks.peers import Tmux, tmux
 from benchmarks.report import Result, ratio
@@ -27,7 +28,12 @@ GROWN_UP = 61.0
 
 def measure(quick: bool) -> list[Result]:
     """See the module."""
-    return [*silent(5.0 if quick else 20.0, wait=not quick), dialogs(5.0 if quick else 15.0)]
+    return [
+        *silent(5.0 if quick else 20.0, wait=not quick),
+        mixed_silent(5.0 if quick else 20.0),
+        dialogs(5.0 if quick else 15.0),
+        dialogs(5.0 if quick else 15.0, mixed=True),
+    ]
 
 
 def processes(ours: Rig, agents: list[Any]) -> list[int]:
@@ -61,6 +67,30 @@ def silent(seconds: float, wait: bool) -> list[Result]:
     ]
 
 
+def many(ours: Rig, argv: list[str], mixed: bool) -> list[Any]:
+    """Fifty agents that run ``argv``, as plain programs or as kinds in turns."""
+    names = kinds.write(ours.user) if mixed else ("custom",)
+    profiles = kinds.mixed(names, AGENTS)
+    return [ours.agent(f"a{n}", argv, profile=profile) for n, profile in enumerate(profiles)]
+
+
+def mixed_silent(seconds: float) -> Result:
+    """Fifty silent agents of mixed kinds, the TUI open."""
+    with rig() as ours, tmux() as peer:
+        agents = many(ours, SILENT, mixed=True)
+        for _ in agents:
+            peer.window(["cat"])
+        ours.ready(agents[-1]["name"])
+        tui, client = ours.tui(), peer.attach(ours.outers)
+        ours.outers.expect(tui, b"ready")
+        ours.outers.pump(GROWN_UP)
+        pids, theirs = [*processes(ours, agents), tui.pid], [peer.pid, client.pid]
+        ours.settle([*pids, *theirs])
+        costs = window(ours, seconds, pids, theirs)
+        check(tui, client, peer)
+    return row(f"{AGENTS} silent agents of mixed kinds, TUI open", 1.0, costs, "tmux attached")
+
+
 def window(ours: Rig, seconds: float, mine: list[int], theirs: list[int]) -> tuple[proc.Cost, proc.Cost]:
     """What both use in the same time."""
     meters = proc.Meter(mine), proc.Meter(theirs)
@@ -88,11 +118,11 @@ def row(title: str, goal: float | None, costs: tuple[proc.Cost, proc.Cost], peer
     )
 
 
-def dialogs(seconds: float) -> Result:
+def dialogs(seconds: float, mixed: bool = False) -> Result:
     """Fifty animated dialogs that nobody sees."""
     with rig() as ours:
         front = ours.agent("front", SILENT, session="front")
-        agents = [ours.agent(f"a{n}", program("dialog")) for n in range(AGENTS)]
+        agents = many(ours, program("dialog"), mixed)
         ours.ready(agents[-1]["name"], word="Waiting")
         ours.look_at(front, session="front")
         tui = ours.tui("front")
@@ -116,5 +146,5 @@ def dialogs(seconds: float) -> Result:
         meter = proc.Meter([peer.pid, client.pid])
         other.outers.pump(seconds)
         theirs = meter.read()
-    title = f"{AGENTS} agents in animated dialogs, none visible"
+    title = f"{AGENTS} agents{' of mixed kinds' if mixed else ''} in animated dialogs, none visible"
     return row(title, 15.0, (mine, theirs), "tmux attached", f" ({parts})")
