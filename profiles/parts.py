@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 HOOKS_FILE, SPOOL, TELL, ASK, PORT, PROMPT = "{hooks_file}", "{spool}", "{tell}", "{ask}", "{port}", "{prompt}"
+HOOKS = "{hooks}"
 """Placeholders: the hooks' settings file of this run, the agent's spool, the two hook commands, a free port on
-127.0.0.1 chosen for this run, and a headless run's prompt."""
+127.0.0.1 chosen for this run, a headless run's prompt, and the hooks of this run as one argument."""
 
 STATES = ("working", "blocked", "idle", "limited", "starting", "ignore")
 """What a screen rule may say. ``ignore``: while it matches, the other rules say nothing (a transcript viewer)."""
@@ -39,9 +40,10 @@ class Prompting:
     wait: tuple[str, ...] = ()
     """Sources of which one must have said idle before the first prompt; empty: any."""
     draft: str = ""
-    """A pattern for the line of its input box that holds the cursor; the group ``text`` is what is typed there."""
+    """A pattern for the first line of its input box; the group ``text`` is what is typed there. The box is visible
+    where the cursor stands in that line, or below it in lines that go on: blank, or indented by two cells at least."""
     placeholder: tuple[str, ...] = ()
-    """Patterns of texts that the empty input box shows."""
+    """Patterns of whole texts that the empty input box shows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,8 +94,11 @@ class ScreenRule:
     name: str
     state: str
     region: str = "bottom"
-    """``screen``, ``bottom`` or ``bottom:N`` (the last N lines that are not blank, 12), ``above`` (what stands above
-    the input box), ``input`` (the input box), ``box`` (the body of the lowest framed or ruled-off block), ``title``."""
+    """``screen``, ``bottom`` or ``bottom:N`` (the last N lines that are not blank, 12), ``above`` or ``above:N`` (what
+    stands above the input box; its last N lines that are not blank), ``input`` (the input box), ``box`` (the body of
+    the lowest framed or ruled-off block), ``title``."""
+    input: bool | None = None
+    """Only while the input box is visible, or is not; what an agent quotes stands above a visible one."""
     all: tuple[str, ...] = ()
     any: tuple[str, ...] = ()
     none: tuple[str, ...] = ()

@@ -85,6 +85,7 @@ class Profile:
     sources: Sources = field(default_factory=Sources)
     hooks: Hooks = field(default_factory=Hooks)
     screen: tuple[ScreenRule, ...] = ()
+    """In the order in which they are asked: ``ignore`` first, then the highest priority, then as written."""
     verified: str = ""
     """The versions of the agent all this was checked with; "" for unverified."""
     settle_ms: int = 0

@@ -23,7 +23,7 @@ from quarterdeck.text import nearest, safe
 Check = Callable[[Any], Any]
 RULES = 100
 """Screen rules of one profile."""
-BOTTOM = re.compile(r"bottom(?::([1-9][0-9]?))?")
+_COUNTED = re.compile(r"(?:bottom|above)(?::[1-9][0-9]?)?")
 ANSWERS = ("allow", "always", "deny")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,47}")
 _PLACEHOLDER = re.compile(r"\{[a-z_]+\}")
@@ -92,7 +92,7 @@ def _table(source: str, prefix: str, table: Mapping[str, Any], known: Mapping[st
 
 
 def _rules(source: str, tables: Any, own: Keys) -> tuple[tuple[parts.ScreenRule, ...], tuple[Problem, ...]]:
-    """The rules that can be used, in order, and what is wrong with the others."""
+    """The rules that can be used, in the order in which they are asked, and what is wrong with the others."""
     rules: dict[str, parts.ScreenRule] = {}
     problems: list[Problem] = []
     for number, table in enumerate(tables, 1):
@@ -109,7 +109,8 @@ def _rules(source: str, tables: Any, own: Keys) -> tuple[tuple[parts.ScreenRule,
             )
         else:
             rules[rule.name] = rule
-    return tuple(rules.values()), tuple(problems)
+    ordered = sorted(rules.values(), key=lambda rule: (rule.state != "ignore", -rule.priority))
+    return tuple(ordered), tuple(problems)
 
 
 def _rule(source: str, prefix: str, table: Mapping[str, Any], own: Keys) -> parts.ScreenRule:
@@ -319,10 +320,8 @@ def _titles(value: Any) -> Mapping[str, str]:
 
 
 def _region(value: Any) -> str:
-    if value not in ("screen", "above", "input", "box", "title") and not (
-        isinstance(value, str) and BOTTOM.fullmatch(value)
-    ):
-        raise Wrong("must be one of screen, bottom, bottom:N (1 to 99), above, input, box, title")
+    if value not in ("screen", "input", "box", "title") and not (isinstance(value, str) and _COUNTED.fullmatch(value)):
+        raise Wrong("must be one of screen, bottom, bottom:N (1 to 99), above, above:N, input, box, title")
     return str(value)
 
 
@@ -363,7 +362,7 @@ def _holds(arguments: tuple[str, ...], placeholder: str) -> bool:
 
 
 _SOURCES = tuple(source.value for source in Source)
-_HOOK_WORDS = (parts.HOOKS_FILE, parts.SPOOL, parts.TELL, parts.ASK, parts.PORT)
+_HOOK_WORDS = (parts.HOOKS_FILE, parts.HOOKS, parts.SPOOL, parts.TELL, parts.ASK, parts.PORT)
 _PARTS: dict[str, tuple[Callable[..., Any], dict[str, Check], Callable[[str, Mapping[str, Any]], str]]] = {
     "conversation": (
         Conversation,
@@ -434,6 +433,7 @@ _SCREEN: dict[str, Check] = {
     "name": _name,
     "state": _one_of(*parts.STATES),
     "region": _region,
+    "input": _truth,
     "all": _patterns,
     "any": _patterns,
     "none": _patterns,

@@ -122,7 +122,7 @@ class Looks:
             return
         self.evaluations += 1
         try:
-            piece = rules.read(eye.profile, look, wall_ns)
+            piece = rules.evidence(eye.profile, look, wall_ns)
         except Exception:
             log.exception("the rules of profile %s failed", eye.profile.name)
             return

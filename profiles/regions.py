@@ -1,0 +1,173 @@
+"""The parts of a screen that rules look at: the last lines, the input box, what stands above it, the lowest box.
+
+All are found in the text of the visible screen and the place of its cursor alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+from profiles.patterns import LINE, compiled
+from profiles.profile import Profile
+from quarterdeck.rows import Look
+
+BOTTOM = 12
+"""Lines of ``bottom``."""
+DRAFT_LINES = 40
+"""Lines of an input box above its cursor that are looked at."""
+FOOTER = 4
+"""Lines below a frame, or below the lower of two rules, that still leave what is inside the lowest block."""
+_RULE = re.compile(r" ?[─━═▔▁▀▄]{3,}(?:[^─━═▔▁▀▄╭╮╰╯│]{1,60}[─━═▔▁▀▄]{2,})?")
+_TOP = re.compile(r" *([╭┌┏╔])[─━═].*[╮┐┓╗]")
+_BOTTOM = re.compile(r" *([╰└┗╚])[─━═].*[╯┘┛╝]")
+_SIDES = "│┃║"
+_GOES_ON = re.compile(r"[│┃║▌]?(?:  |$)")
+
+
+class InputBox(NamedTuple):
+    """An input box: its first and last row, and what is typed there."""
+
+    first: int
+    last: int
+    text: str
+
+
+class Regions:
+    """The regions of one screen, each found when it is first asked for."""
+
+    def __init__(self, profile: Profile, look: Look) -> None:
+        self._prompt = profile.prompt
+        self._cursor = look.cursor
+        self._cols = look.cols
+        self.title = look.title[:LINE]
+        self.lines = tuple(line[:LINE].rstrip() for line in look.lines)
+        self._known: dict[str, tuple[str, ...]] = {}
+
+    def lines_of(self, region: str) -> tuple[str, ...]:
+        """The lines of a region, none where the screen has no such part."""
+        found = self._known.get(region)
+        if found is None:
+            found = self._known[region] = self._find(region)
+        return found
+
+    def _find(self, region: str) -> tuple[str, ...]:
+        name, _, count = region.partition(":")
+        if name == "title":
+            return (self.title,)
+        if name == "screen":
+            return self.lines
+        if name == "bottom":
+            return _last(self.lines, int(count or BOTTOM))
+        if name == "above":
+            return _last(self._above, int(count)) if count else self._above
+        if name == "input":
+            box = self.input
+            return tuple(_unframed(line) for line in self.lines[box.first : box.last + 1]) if box else ()
+        return self._lowest_block()
+
+    @cached_property
+    def input(self) -> InputBox | None:
+        """The input box; None where the cursor stands in none."""
+        if not self._prompt.draft:
+            return None
+        pattern, cursor = compiled(self._prompt.draft), self._cursor[1]
+        if not 0 <= cursor < len(self.lines):
+            return None
+        for first in range(cursor, max(-1, cursor - DRAFT_LINES), -1):
+            found = pattern.search(self.lines[first])
+            if found:
+                return self._input(first, found)
+            if not self._goes_on(self.lines[first]):
+                return None
+        return None
+
+    def _input(self, first: int, found: re.Match[str]) -> InputBox:
+        last = self._cursor[1]
+        while last + 1 < len(self.lines) and self.lines[last + 1] and self._goes_on(self.lines[last + 1]):
+            last += 1
+        indent = max(0, found.start("text"))
+        typed = [found["text"] or "", *(_unindented(line, indent) for line in self.lines[first + 1 : last + 1])]
+        text = "\n".join(typed).strip("\n").rstrip()
+        if any(compiled(pattern).fullmatch(text) for pattern in self._prompt.placeholder):
+            text = ""
+        return InputBox(first, last, text)
+
+    def _goes_on(self, line: str) -> bool:
+        return _GOES_ON.match(line) is not None and not self._is_rule(line)
+
+    @property
+    def _above(self) -> tuple[str, ...]:
+        box = self.input
+        if box is None:
+            return ()
+        end = box.first
+        if end and (self._is_rule(self.lines[end - 1]) or _TOP.fullmatch(self.lines[end - 1])):
+            end -= 1
+        return self.lines[:end]
+
+    def _is_rule(self, line: str) -> bool:
+        return len(line) * 2 >= self._cols and _RULE.fullmatch(line) is not None
+
+    def _lowest_block(self) -> tuple[str, ...]:
+        """The body of whichever begins lower: the last frame near the bottom, or the last part that rules cut off."""
+        framed, ruled = self._framed(), self._ruled()
+        if framed and (not ruled or framed[0] > ruled[0]):
+            return tuple(_unframed(line) for line in self.lines[framed[0] : framed[1]])
+        return self.lines[slice(*ruled)] if ruled else ()
+
+    def _framed(self) -> tuple[int, int] | None:
+        bottom = next((y for y in reversed(range(len(self.lines))) if _BOTTOM.fullmatch(self.lines[y])), -1)
+        if sum(map(bool, self.lines[bottom + 1 :])) > FOOTER:
+            return None
+        column = len(self.lines[bottom]) - len(self.lines[bottom].lstrip()) if bottom >= 0 else 0
+        for y in reversed(range(max(bottom, 0))):
+            top = _TOP.fullmatch(self.lines[y])
+            if top and top.start(1) == column:
+                return y + 1, bottom
+        return None
+
+    def _ruled(self) -> tuple[int, int] | None:
+        rules = [y for y, line in enumerate(self.lines) if self._is_rule(line)][-2:]
+        if not rules:
+            return None
+        end = len(self.lines)
+        while end and not self.lines[end - 1]:
+            end -= 1
+        below = sum(bool(line) for line in self.lines[rules[-1] + 1 : end])
+        if len(rules) == 2 and below <= FOOTER:
+            return rules[0] + 1, rules[1]
+        return rules[-1] + 1, end
+
+
+def _last(lines: Sequence[str], count: int) -> tuple[str, ...]:
+    """The end of ``lines`` that holds ``count`` lines that are not blank, from the first to the last such line."""
+    end = len(lines)
+    while end and not lines[end - 1]:
+        end -= 1
+    start, left = end, count
+    while start and left:
+        start -= 1
+        left -= bool(lines[start])
+    while start < end and not lines[start]:
+        start += 1
+    return tuple(lines[start:end])
+
+
+def _unframed(line: str) -> str:
+    """A line without the sides of the frame around it."""
+    bare = line.lstrip(" ")
+    if bare[:1] not in _SIDES or not bare:
+        return line
+    inner = bare[1:]
+    return (inner[:-1] if inner[-1:] in _SIDES and inner else inner).rstrip()
+
+
+def _unindented(line: str, indent: int) -> str:
+    """What is typed in a further line of an input box whose text begins at ``indent``."""
+    head, rest = line[:indent], line[indent:]
+    framed = head.strip(" ") in ("", *_SIDES, "▌")
+    text = rest if framed else line.strip()
+    return (text[:-1] if text[-1:] and text[-1] in _SIDES else text).rstrip()
