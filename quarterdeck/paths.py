@@ -25,6 +25,8 @@ SPOOL_PREFIX = "hooks-"
 """``agents/<id>/hooks-<random>/tmp, new, asks``: one spool per life of an agent."""
 SPOOL_NOTE = "hooks"
 """The file in an agent's folder that holds the name of its present spool."""
+PORT_NOTE = "port"
+"""The file in an agent's folder that holds the port on 127.0.0.1 chosen for its present run."""
 
 NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.sshfs", "lustre", "glusterfs", "fuse.glusterfs"}
@@ -56,6 +58,11 @@ class Paths:
     @property
     def backups(self) -> Path:
         return self.home / "backups"
+
+    @property
+    def installs(self) -> Path:
+        """What was changed in settings files of other programs, so that it can be undone."""
+        return self.home / "installs"
 
     @property
     def log(self) -> Path:

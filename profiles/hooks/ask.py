@@ -16,7 +16,7 @@ import sys
 import time
 
 TICK_MS = 30_000
-"""How often it looks whether its agent still lives."""
+"""How often it looks whether its agent still lives, where the kernel does not tell."""
 LATE_MS = 1000
 """How long a decision that was promised at the last moment may take."""
 LINE_LIMIT = 1 << 18
@@ -59,12 +59,14 @@ def line(pipe: int, seconds: float, agent: int) -> bytes | None:
     """The line that comes within ``seconds``; None for none, or when the agent is gone."""
     poll, said = select.poll(), b""
     poll.register(pipe, select.POLLIN)
+    with contextlib.suppress(AttributeError, OSError):
+        poll.register(os.pidfd_open(agent), select.POLLIN)
     end = time.monotonic() + seconds
     while b"\n" not in said and len(said) < LINE_LIMIT:
         left = (end - time.monotonic()) * 1000
         if left <= 0 or os.getppid() != agent:
             return None
-        if poll.poll(min(left + 1, TICK_MS)):
+        if pipe in dict(poll.poll(min(left + 1, TICK_MS))):
             said += os.read(pipe, 1 << 16)
     return said.partition(b"\n")[0]
 

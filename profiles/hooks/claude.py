@@ -1,7 +1,8 @@
-"""Claude Code's events, which Codex tells in the same form.
+"""Claude Code's events and settings.
 
-Known gaps of Claude Code 2.1: no event tells that a person pressed Esc or refused a dialog, except that a hook which
-waits at that dialog is ended; a person's answer in the dialog does not end it. Codex tells ``Interrupt``.
+It shows its dialog while a hook waits at it. A decision of the hook closes the dialog; a person who allows in the
+dialog leaves the hook waiting, and one who refuses or presses Esc ends it by SIGTERM, which is the only way in which
+hooks tell of a refusal. An Esc at any other time is told by no event.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from profiles.hooks.values import (
 )
 from quarterdeck.evidence import Decision, Evidence, Sign
 
+ANY_SHELL = False
 _STARTS = frozenset({"startup", "resume", "clear", "fork"})
 _STAYS = frozenset({"clear", "resume"})
 """Ends of a conversation after which the same program goes on."""
@@ -68,6 +70,16 @@ def settings(base: Mapping[str, Any], tell: Mapping[str, str], ask: Mapping[str,
         theirs = hooks.get(name)
         hooks[name] = [*(theirs if isinstance(theirs, list) else []), entry]
     return {**base, "hooks": hooks}
+
+
+def inline(tell: Mapping[str, str], ask: Mapping[str, str], wait_s: float) -> str:
+    """See :class:`profiles.hooks.shapes.Shape`."""
+    return json.dumps(settings({}, tell, ask, wait_s))
+
+
+def hidden(environ: Mapping[str, str]) -> str:
+    """See :class:`profiles.hooks.shapes.Shape`. Settings for a run are added to all others."""
+    return ""
 
 
 def entries(tell: Mapping[str, str], ask: Mapping[str, str], wait_s: float) -> dict[str, dict[str, Any]]:

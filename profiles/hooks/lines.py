@@ -27,6 +27,9 @@ exits 0, since an agent takes anything else for an answer or an error.
 The name is when it came (hundredths of a second since boot, from a file: asking ``date`` costs a process), the process
 that told it and the one that wrote it: it cannot meet another one's, and names sort in order of arrival."""
 
+TELL_ANY_SHELL = f"exec /bin/sh -c '{TELL}'"
+"""The same for an agent that runs hooks in the person's own shell, which may be any."""
+
 MARK = SPOOL_VARIABLE
 """In every line of ours and in nobody else's: by it an installed line is found again."""
 
@@ -35,5 +38,11 @@ ASK_SCRIPT = Path(__file__).with_name("ask.py")
 
 def ask(wait_s: float) -> str:
     """The command of an asking hook that waits up to ``wait_s`` seconds."""
-    words = (sys.executable, "-I", "-S", str(ASK_SCRIPT), f"{wait_s:g}")
-    return f'[ -z "${SPOOL_VARIABLE}" ]&&exec cat >/dev/null;exec {shlex.join(words)}'
+    python, script = shlex.quote(sys.executable), shlex.quote(str(ASK_SCRIPT))
+    usable = f'[ -n "${SPOOL_VARIABLE}" ]&&[ -x {python} ]&&[ -r {script} ]'
+    return f"{usable}||exec cat >/dev/null;exec {python} -I -S {script} {wait_s:g}"
+
+
+def ask_any_shell(wait_s: float) -> str:
+    """The same for any shell."""
+    return f"exec /bin/sh -c {shlex.quote(ask(wait_s))}"

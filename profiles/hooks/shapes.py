@@ -33,7 +33,10 @@ class Event:
 
 
 class Shape(Protocol):
-    """What a shape's module offers."""
+    """What a shape's module offers. ``tell`` and ``ask`` map events to commands."""
+
+    ANY_SHELL: bool
+    """Whether the agent runs hooks in the person's own shell, which may be any; else it is a POSIX one."""
 
     def read(self, event: Event) -> tuple[Evidence, ...]:
         """What an event says, in the order in which it is so; nothing for what is not known."""
@@ -46,15 +49,21 @@ class Shape(Protocol):
     ) -> dict[str, Any]:
         """The agent's settings ``base`` with our commands added, by event; nothing of ``base`` is left out."""
 
+    def inline(self, tell: Mapping[str, str], ask: Mapping[str, str], wait_s: float) -> str:
+        """The same without a base, as one argument; "" where the agent knows no such form."""
 
-NAMES: Sequence[str] = ("claude", "gemini")
+    def hidden(self, environ: Mapping[str, str]) -> str:
+        """A settings file that the run's own one would hide, so that its contents must be in it; "" for none."""
+
+
+NAMES: Sequence[str] = ("claude", "codex", "gemini")
 
 
 def shape(name: str) -> Shape | None:
     """The shape called ``name``; None for "" and for what is not known."""
-    from profiles.hooks import claude, gemini
+    from profiles.hooks import claude, codex, gemini
 
-    known: dict[str, Shape] = {"claude": claude, "gemini": gemini}
+    known: dict[str, Shape] = {"claude": claude, "codex": codex, "gemini": gemini}
     return known.get(name)
 
 

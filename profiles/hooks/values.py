@@ -105,6 +105,10 @@ def digest(*parts: Any) -> str:
 def call_key(data: Mapping[str, Any]) -> str:
     """Names one call of a tool by its conversation, tool and input: a request for permission carries no id of its own.
 
-    The same call made twice has the same key; the first is decided before the second is asked.
+    The same call made twice has the same key; the first is decided before the second is asked. What an agent says of
+    the call for a person is not part of it: Codex says it in the request only.
     """
-    return digest(data.get("session_id"), data.get("tool_name"), data.get("tool_input"))
+    given = data.get("tool_input")
+    if isinstance(given, dict):
+        given = {key: value for key, value in given.items() if key != "description"}
+    return digest(data.get("session_id"), data.get("tool_name"), given)
