@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from cli.overview import workspace
-from cli.scope import Scope, agent_argument, agent_path, client_environment, complete_agents, json_option
+from cli.scope import Scope, agent_argument, agent_path, client_environment, complete_agents, json_option, runs
 from quarterdeck.errors import Invalid, Refused
 
 _COMMAND = "cli.agents.command"
@@ -195,7 +195,7 @@ def rm(scope: Scope, agents: tuple[str, ...], force: bool) -> None:
     """
     out = scope.out
     found = [scope.agent(ref) for ref in agents]
-    running = [a["name"] for a in found if a["status"] in ("starting", "running") and not a["adopted"]]
+    running = [a["name"] for a in found if runs(a["status"]) and not a["adopted"]]
     if running and not force:
         names = ", ".join(running)
         many = "are" if len(running) > 1 else "is"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from cli.scope import Scope, agent_argument, agent_path
+from cli.scope import Scope, agent_argument, agent_path, runs
 from quarterdeck.errors import NotPermitted, Refused
 from quarterdeck.rows import Cursor, Modes, Row
 
@@ -65,7 +65,7 @@ def follow(scope: Scope, agent: dict[str, Any], detach_key: DetachKey | None = N
     name = str(agent["name"])
     if os.environ.get("QUARTERDECK_AGENT") == agent["id"]:
         raise Refused(f"this shell runs inside {name}: it cannot show itself")
-    if agent["status"] not in ("starting", "running"):
+    if not runs(agent["status"]):
         raise Refused(
             f"{name} does not run: {agent['status']}" + (f" ({agent['reason']})" if agent["reason"] else ""),
             hint=f"quarterdeck show {name} prints its last screen, quarterdeck restore {name} starts it again",
@@ -184,7 +184,7 @@ class _Attachment:
             self._end(f"{self._name} was removed")
 
     def _fate(self, status: str, reason: str) -> None:
-        if status in ("starting", "running", ""):
+        if runs(status):
             return
         if self._restarts and status in ("lost", "interrupted"):
             self._say(f"{self._name} is {status}; it is started again")

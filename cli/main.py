@@ -22,6 +22,8 @@ VERBS: dict[str, dict[str, str]] = {
     "Agents": {
         "new": "cli.agents:new",
         "ls": "cli.overview:ls",
+        "why": "cli.why:why",
+        "wait": "cli.why:wait",
         "show": "cli.screens:show",
         "logs": "cli.screens:logs",
         "send": "cli.keyboard:send",

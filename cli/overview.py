@@ -17,9 +17,15 @@ from cli.scope import Scope, json_option
 _STATES = {
     "starting": ("·", ".", DIM),
     "running": ("●", "*", GREEN),
+    "working": ("●", "*", GREEN),
+    "blocked": ("▲", "!", YELLOW),
+    "idle": ("○", "o", ""),
+    "done": ("◆", "+", GREEN),
+    "limited": ("◷", "~", YELLOW),
+    "unknown": ("?", "?", DIM),
     "exited": ("–", "-", DIM),
     "failed": ("✕", "x", RED),
-    "lost": ("◌", "o", RED),
+    "lost": ("◌", "&", RED),
     "interrupted": ("◑", "%", YELLOW),
 }
 _COLUMNS = (
@@ -29,10 +35,11 @@ _COLUMNS = (
     Column("PROFILE", cut="end", drop=3),
     Column("STATUS", cut="end"),
     Column("SINCE", right=True),
-    Column("SIZE", right=True, drop=5),
-    Column("ID", drop=6),
-    Column("FOLDER", cut="left", drop=4),
-    Column("TITLE", cut="end", drop=7),
+    Column("REASON", cut="end", drop=4),
+    Column("SIZE", right=True, drop=6),
+    Column("ID", drop=7),
+    Column("FOLDER", cut="left", drop=5),
+    Column("TITLE", cut="end", drop=8),
 )
 
 
@@ -76,6 +83,15 @@ def state_cells(agent: dict[str, Any], out: Output) -> tuple[Cell, Cell]:
     return Cell(glyph if out.unicode else ascii_glyph, colour), Cell(word, colour)
 
 
+def reason(agent: dict[str, Any]) -> str:
+    """Why it has its status, in one line; empty where the status says it all."""
+    if agent["status"] == "exited":
+        return ""
+    queued = agent.get("queue", 0)
+    waits = f"{queued} queued" if queued else ""
+    return "; ".join(part for part in (str(agent["reason"]), waits) if part)
+
+
 def print_agents(out: Output, agents: list[dict[str, Any]]) -> None:
     """The table of ``agents``, as the API describes them."""
     now = time.time_ns()
@@ -90,6 +106,7 @@ def print_agents(out: Output, agents: list[dict[str, Any]]) -> None:
                 str(agent["profile"]),
                 word,
                 age(agent["since_ns"], now),
+                reason(agent),
                 f"{agent['cols']}x{agent['lines']}",
                 str(agent["id"]),
                 near_home(agent["cwd"]),

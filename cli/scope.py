@@ -70,6 +70,11 @@ def agent_path(ref: str, verb: str = "") -> str:
     return f"/v1/agents/{quote(ref, safe='')}" + (f"/{verb}" if verb else "")
 
 
+def runs(status: str) -> bool:
+    """Whether an agent with this status has a program that runs."""
+    return status not in ("exited", "failed", "lost", "interrupted")
+
+
 def client_environment() -> dict[str, str]:
     """This process's environment, for an agent to run in. A value that is no UTF-8 cannot be sent and is left out."""
     return {name: value for name, value in os.environ.items() if _sendable(name) and _sendable(value)}

@@ -12,7 +12,7 @@ import click
 
 from cli.output import Column
 from cli.overview import age, near_home, workspace
-from cli.scope import Scope, json_option
+from cli.scope import Scope, json_option, runs
 
 _COLUMNS = (
     Column("SESSION", cut="middle"),
@@ -41,7 +41,7 @@ def list_sessions(scope: Scope) -> None:
         scope.out.note("no sessions yet; the first agent makes one: quarterdeck new shell")
         return
     agents, now = scope.get("/v1/agents"), time.time_ns()
-    running = Counter(agent["session"] for agent in agents if agent["status"] in ("starting", "running"))
+    running = Counter(agent["session"] for agent in agents if runs(agent["status"]))
     scope.out.table(
         _COLUMNS,
         [

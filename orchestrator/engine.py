@@ -90,14 +90,16 @@ class Engine:
         """``client`` looks at ``agent``; True when nobody did before."""
         looking = self._focused.setdefault(agent, set())
         looking.add(client)
+        if len(looking) == 1:
+            self.deck.status.seen(agent, looking=True)
         return len(looking) == 1
 
     def lose_focus(self, client: int, agent: str) -> bool:
         """``client`` looks away; True when nobody looks any more."""
         looking = self._focused.get(agent, set())
         looking.discard(client)
-        if not looking:
-            self._focused.pop(agent, None)
+        if not looking and self._focused.pop(agent, None) is not None:
+            self.deck.status.seen(agent, looking=False)
         return not looking
 
     # -- the end

@@ -130,6 +130,21 @@ class WorktreeView(Answer):
     base: str
 
 
+class DoingView(Answer):
+    """What its status is about, as far as its sources tell. Texts are as the agent chose them; null is unknown."""
+
+    kind: str = Field(description="Of what it waits for: permission, question, trust, login; empty if not blocked.")
+    waiting_for: str
+    until_ns: int = Field(description="When its usage limit ends; 0 unknown.")
+    message: str = Field(description="The last it said to the person.")
+    model: str
+    tokens_in: int | None
+    tokens_out: int | None
+    cost: float | None = Field(description="US dollars.")
+    unread: int = Field(description="Turns that ended since a person looked.")
+    transcript: str
+
+
 class AgentView(Answer):
     """One supervised program. Times are wall-clock nanoseconds, 0 for never; sizes are cells."""
 
@@ -146,6 +161,9 @@ class AgentView(Answer):
     status: Status
     reason: str = Field(description="Why it has this status, for a person.")
     since_ns: int
+    alive: bool = Field(description="Whether its program runs.")
+    doing: DoingView
+    queue: int = Field(description="Prompts that wait to be delivered.")
     exit_code: int | None = Field(description="As waitpid tells: negative is minus the signal.")
     pid: int
     title: str
@@ -157,13 +175,14 @@ class AgentView(Answer):
     removed_ns: int
 
     @classmethod
-    def of(cls, agent: Agent, session_name: str, title: str = "") -> Self:
+    def of(cls, agent: Agent, session_name: str, title: str = "", queue: int = 0) -> Self:
         """From the model. Never the environment."""
         values = {name: getattr(agent, name) for name in cls.model_fields if hasattr(agent, name)}
         values["argv"] = list(agent.argv)
         values["worktree"] = asdict(agent.worktree) if agent.worktree else None
         values["title"] = safe(title or agent.title)
-        return cls(**values, session_name=session_name)
+        values["doing"] = asdict(agent.doing)
+        return cls(**values, session_name=session_name, alive=agent.status.alive, queue=queue)
 
 
 # a terminal

@@ -296,6 +296,8 @@ class Viewer:
             await self._engine.permit(self._caller, "agent.type", agent)
             self._typed_in.add(request.agent)
         await self._enqueue(request.agent, work)
+        if not isinstance(request, frames.Mouse):
+            self._deck.status.typed(request.agent)
         if watching := self._watching.get(request.agent):
             watching.typed()
 

@@ -61,7 +61,7 @@ def cold() -> tuple[float, float, float]:
         while waiting:
             assert time.monotonic() < began + 60, f"{waiting} did not come back"
             for agent in ours.request("GET", "/v1/agents"):
-                back = agent["status"] == "running" and agent["pid"] != agents[agent["name"]]["pid"]
+                back = agent["alive"] and agent["pid"] != agents[agent["name"]]["pid"]
                 if agent["name"] in waiting and back and f"life {agent['pid']} waits" in ours.text(agent["id"]):
                     waiting.discard(agent["name"])
         up = time.monotonic() - began

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli.doctor.finding import Finding, Level
 from cli.overview import age, size
+from cli.scope import runs
 from quarterdeck import __version__
 from quarterdeck.paths import NETWORK_FILE_SYSTEMS, SOCKET_PATH_LIMIT, Paths, file_system
 
@@ -263,7 +264,7 @@ def _crashes(paths: Paths) -> list[Finding]:
 def of_orchestrator(report: dict[str, Any]) -> list[Finding]:
     """The running orchestrator's own findings, without those that were made here already."""
     process = report["process"]
-    alive = sum(agent["status"] in ("starting", "running") for agent in report["agents"])
+    alive = sum(runs(agent["status"]) for agent in report["agents"])
     text = (
         f"up for {age(time.time_ns() - int(process['up_s'] * 1e9), time.time_ns())}, "
         f"{size(process['memory_max_kb'] * 1024)} at most, {process['files_open']} files open, "

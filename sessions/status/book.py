@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -27,6 +27,7 @@ from sessions.status.looks import Looks
 from sessions.status.recorder import Recorder
 from sessions.status.reports import Reports
 from sessions.status.sources import Sources
+from sessions.status.waiting import Waiters
 from sessions.status.watch import Watch
 from sessions.status.why import Why, explain
 from sessions.supervised import Supervised
@@ -73,23 +74,26 @@ class StatusBook:
         self._workspaces = workspaces
         self._entries: dict[str, _Entry] = {}
         self._profiles: dict[tuple[str, str], Profile] = {}
-        self._listeners: list[Listener] = []
+        self._waiters = Waiters(roster)
+        self._listeners: list[Listener] = [self._waiters]
         self._alarms = Alarms(self._rang)
         self._recorder = Recorder(roster)
         self._looks = Looks(self.tell, roster.clock, self._alarms, _LOOK)
         self._watch = Watch()
         self._errands = Errands()
+        self._tasks: asyncio.TaskGroup | None = None
 
-    async def run(self, ready: Callable[[], None] = lambda: None) -> None:
+    async def run(self) -> None:
         """Look at screens, watch folders and store what changes, until cancelled."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._recorder.run())
                 tasks.create_task(self._looks.run())
                 tasks.create_task(self._errands.run())
+                self._tasks = tasks
                 self._watch.open(tasks)
-                ready()
         finally:
+            self._tasks = None
             self._alarms.close()
             self._watch.close()
 
@@ -123,6 +127,17 @@ class StatusBook:
         if entry.reports.claims_state(report) and in_foreground(entry.supervised.agent.pid) is False:
             return  # something else prints there: a file shown with cat, a command of a shell
         self.tell(agent_id, *entry.reports.read(report, self._roster.clock.wall_ns(), offset))
+
+    def typed(self, agent_id: str) -> None:
+        """A person typed into the agent's terminal."""
+        self.tell(agent_id, self._by_person(Sign.TYPED))
+
+    def seen(self, agent_id: str, looking: bool | None = None) -> None:
+        """A person looked at the agent; ``looking``: does so from now on, or did until now."""
+        self.tell(agent_id, self._by_person(Sign.SEEN, **({} if looking is None else {"looking": looking})))
+
+    def _by_person(self, sign: Sign, **data: Any) -> Evidence:
+        return Evidence(source=Source.PERSON, sign=sign, wall_ns=self._roster.clock.wall_ns(), data=data)
 
     def screen_changed(self, agent_id: str) -> None:
         """The agent's screen may have changed."""
@@ -184,6 +199,7 @@ class StatusBook:
         if entry := self._entries.pop(agent_id, None):
             self._quiet(agent_id)
             self._looks.forget(agent_id)
+            self._waiters.gone(agent_id)
             entry.sources.stop()
 
     def exited(self, agent_id: str, code: int | None) -> None:
@@ -238,6 +254,10 @@ class StatusBook:
         changes = [*waiting, *(one for one in stored if one not in waiting)][:10]
         return explain(supervised.agent, known, changes, self._roster.clock.wall_ns())
 
+    async def wait(self, ref: str, until: frozenset[Status], seconds: float) -> tuple[Agent, bool]:
+        """See :meth:`~sessions.status.waiting.Waiters.wait`."""
+        return await self._waiters.wait(ref, until, seconds)
+
     @property
     def counts(self) -> Mapping[str, int]:
         """Work done so far, for benchmarks that count instead of time: timer wake-ups, looks, rule evaluations."""
@@ -260,6 +280,20 @@ class StatusBook:
         """Call ``then`` when all that was told so far is on disk."""
         self._recorder.when_stored(then)
 
+    def keep(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None] | None:
+        """Run ``work`` for as long as the book runs, or until it is cancelled; a failure is logged and harms nobody."""
+
+        async def kept() -> None:
+            try:
+                await work
+            except Exception:
+                log.exception("%s failed", name)
+
+        if self._tasks is None:
+            work.close()
+            return None
+        return self._tasks.create_task(kept(), name=name)
+
     # -- inside
 
     def _workspace(self, agent: Agent) -> str:
@@ -280,7 +314,7 @@ class StatusBook:
         return self._enter(supervised, profile, known)
 
     def _enter(self, supervised: Supervised, profile: Profile, known: Knowledge) -> _Entry:
-        sources = Sources(supervised, profile, self, self._watch, self._errands)
+        sources = Sources(supervised, profile, self, self._watch, self._errands, self._roster.clock)
         entry = _Entry(supervised, profile, known, Reports(profile), sources)
         self._entries[supervised.agent.id] = entry
         return entry

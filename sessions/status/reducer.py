@@ -23,6 +23,7 @@ a hook or the transcript (not the source itself) says something else    one
 the screen showed the dialog and shows it no more, or shows another     one; alone it ends what hook or transcript
 state                                                                   said, when it stood for :data:`LONE`
 a person typed there or answered                                        one
+a hint (a title) said blocked as well, and took it back                 one
 =====================================================================  =========================================
 
 Two end it at once. A dialog that only the screen saw is on until the screen shows something else, or until an exact
@@ -296,6 +297,7 @@ def _released(known: Knowledge, word: Word, now: int, dues: list[int]) -> bool:
         if source is not own and edge and edge.state is not Status.BLOCKED:
             witnesses += edge.told_ns > word.told_ns
     witnesses += known.typed_ns > word.told_ns
+    witnesses += known.freed.get(Source.HINT, 0) > word.told_ns
     screen = known.words.get(Source.SCREEN)
     shows = screen is not None and screen.state is Status.BLOCKED
     gone = known.freed.get(Source.SCREEN, 0)
@@ -422,8 +424,10 @@ def _silent(known: Knowledge, now: int, dues: list[int]) -> Knowledge:
     """No source has a word that counts."""
     doing = replace(known.doing, kind="", waiting_for="")
     if known.kind != "agent":
-        if known.status in (Status.RUNNING, *_READY):
-            return replace(known, doing=doing)
+        if known.status is Status.RUNNING:
+            return known
+        if known.status in _READY:
+            return replace(known, status=Status.DONE if doing.unread else Status.IDLE)
         return replace(known, status=Status.RUNNING, reason="", doing=doing, raised_by=None)
     if known.status is Status.UNKNOWN:
         return known

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from profiles import Profile, transcripts
+from profiles import Profile, status_files, streams, transcripts
 from profiles.hooks import Spool, answer
-from quarterdeck.evidence import Decision, Evidence, Sign
+from profiles.hooks.arming import port_of
+from quarterdeck.clock import Clock
+from quarterdeck.evidence import Decision, Evidence, Sign, Source
+from quarterdeck.process import members
 from sessions.status.errands import Errands
 from sessions.status.watch import Watch
 from sessions.supervised import Supervised
@@ -35,20 +38,33 @@ class Teller(Protocol):
     def when_stored(self, then: Callable[[], None]) -> None:
         """Call ``then`` when all that was told so far is on disk."""
 
+    def keep(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None] | None:
+        """Run ``work`` for as long as the book runs, or until it is cancelled; None where it does not run."""
+
 
 class Sources:
     """The sources of one agent; started when its terminal is open, stopped when its program has ended."""
 
     def __init__(
-        self, supervised: Supervised, profile: Profile, teller: Teller, watch: Watch, errands: Errands
+        self,
+        supervised: Supervised,
+        profile: Profile,
+        teller: Teller,
+        watch: Watch,
+        errands: Errands,
+        clock: Clock,
     ) -> None:
         self._supervised = supervised
         self._profile = profile
         self._teller = teller
         self._watch = watch
         self._errands = errands
+        self._clock = clock
         self._spool: Spool | None = None
         self._transcript: transcripts.Reader | None = None
+        self._stream: asyncio.Task[None] | None = None
+        self._file_pid = 0
+        """Whose status file says what stands; 0 for none."""
         self._unwatch: dict[str, Callable[[], None]] = {}
 
     @property
@@ -61,11 +77,16 @@ class Sources:
             self._spool = spool
             self._follow("hooks", spool.new, self._take_hooks)
         self._find_transcript("")
+        self._find_file()
+        self._find_stream()
 
     def stop(self) -> None:
         """Follow nothing any more."""
         for what in tuple(self._unwatch):
             self._leave(what)
+        if self._stream:
+            self._stream.cancel()
+            self._stream = None
 
     def heard(self, piece: Evidence) -> None:
         """What another source said of the agent: it may tell where its transcript is."""
@@ -80,18 +101,21 @@ class Sources:
 
         True: it was handed over; that the agent took it is told by later evidence. False: keys must do.
         """
+        name = self._profile.sources.stream
         if address.get("via") == "hook" and self._spool is not None:
             return answer(self._spool, address, decision, self._profile.hooks.shape)
+        if address.get("via") == "stream" and name in streams.FORMATS and (port := port_of(self._supervised.folder)):
+            return await streams.reply(name, port, address, decision)
         return False
 
     # -- following
 
-    def _follow(self, what: str, folder: Path, read: Callable[[], Any], name: str = "") -> None:
-        """Run ``read`` now and whenever the file ``name`` of ``folder`` (any, when empty) changes."""
+    def _follow(self, what: str, folder: Path, read: Callable[[], Any], concerns: Callable[[str], bool] = bool) -> None:
+        """Run ``read`` now and whenever a file of ``folder`` changes whose name ``concerns`` us."""
         self._leave(what)
 
         def changed(file: str) -> None:
-            if not name or not file or file == name:
+            if not file or concerns(file):
                 self._errands.ask((self._id, what), read)
 
         self._unwatch[what] = self._watch.add(folder, changed)
@@ -120,12 +144,11 @@ class Sources:
             return
         found: Path | None = Path(path) if path.startswith("/") and "\0" not in path else None
         if found is None and agent.resume_id:
-            environ = {key: value for key, value in agent.environ.items() if value is not None}
-            found = transcripts.find(name, environ, agent.cwd, agent.resume_id)
+            found = transcripts.find(name, self._environ(), agent.cwd, agent.resume_id)
         if found is None or (self._transcript and self._transcript.path == found):
             return
-        reader = self._transcript = transcripts.open(name, found)
-        self._follow("transcript", found.parent, partial(self._read_transcript, reader), found.name)
+        reader = self._transcript = transcripts.open(name, found, self._clock)
+        self._follow("transcript", found.parent, partial(self._read_transcript, reader), found.name.__eq__)
 
     async def _read_transcript(self, reader: transcripts.Reader) -> None:
         more = True
@@ -133,3 +156,42 @@ class Sources:
             told = await asyncio.to_thread(reader.read)
             more = reader.more
             self._teller.tell(self._id, *told)
+
+    def _find_file(self) -> None:
+        name = self._profile.sources.file
+        if name in status_files.FORMATS and (folder := status_files.folder(name, self._environ())):
+            self._follow("file", folder, partial(self._read_file, name, folder), self._concerns)
+
+    def _concerns(self, file: str) -> bool:
+        """Whether a status file may be this agent's. Those of others are many; ours may be that of a child."""
+        return self._file_pid == 0 or file == f"{self._file_pid}.json"
+
+    async def _read_file(self, name: str, folder: Path) -> None:
+        told, pid = await asyncio.to_thread(self._file_says, name, folder)
+        if "file" not in self._unwatch:
+            return
+        if pid:
+            self._file_pid = pid
+        elif self._file_pid and not (folder / f"{self._file_pid}.json").exists():
+            self._file_pid = 0
+            text = "its status file is gone"
+            told = [Evidence(source=Source.FILE, sign=Sign.CLEAR, wall_ns=self._clock.wall_ns(), text=text)]
+        self._teller.tell(self._id, *told)
+
+    def _file_says(self, name: str, folder: Path) -> tuple[list[Evidence], int]:
+        """What the file of the agent's process says, else that of a process it started: it may be a wrapper."""
+        own = self._supervised.agent.pid
+        for pid in (own, *(pid for pid in sorted(members(own)) if pid != own)) if own else ():
+            if (folder / f"{pid}.json").exists() and (told := status_files.read(name, folder, (pid,), self._clock)):
+                return told, pid
+        return [], 0
+
+    def _find_stream(self) -> None:
+        name, port = self._profile.sources.stream, port_of(self._supervised.folder)
+        if self._stream is None and name in streams.FORMATS and port:
+            follow = streams.follow(name, port, partial(self._teller.tell, self._id), self._clock)
+            self._stream = self._teller.keep(follow, f"stream of {self._id}")
+
+    def _environ(self) -> dict[str, str]:
+        """The agent's variables, as far as they are kept."""
+        return {key: value for key, value in self._supervised.agent.environ.items() if value is not None}

@@ -25,6 +25,7 @@ def ended(known: Knowledge, now: int) -> Knowledge:
     """The turn is over: by itself where a source says so, or where an agent's sources cannot tell.
 
     A stop that came within :data:`SAME` of a source's *done* is a stop: some agents tell their hooks *done* then, too.
+    Where nobody tells, a person who typed there just before stopped it, and saw it anyway.
     """
     words = [word for word in known.words.values() if word.told_ns >= known.turn_ns]
     told = max((word.told_ns for word in words if word.evidence.sign in _BY_ITSELF), default=0)
@@ -34,7 +35,8 @@ def ended(known: Knowledge, now: int) -> Knowledge:
     elif told:
         how = "told"
     else:
-        how = "guessed" if known.kind == "agent" else "stopped"
+        there = known.typed_ns >= max(known.turn_ns, now - SAME)
+        how = "guessed" if known.kind == "agent" and not there else "stopped"
     unread = known.doing.unread + (how != "stopped")
     return replace(known, turn=False, ended=how, ended_ns=now, doing=replace(known.doing, unread=unread))
 

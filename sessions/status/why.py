@@ -21,17 +21,19 @@ class Heard:
     """One source's latest word. Times are wall-clock nanoseconds."""
 
     source: Source
+    sign: str
     says: str
-    """In words: its state, and the event that told it."""
+    """The sign with what is asked or said, in one line."""
     text: str
-    told_ns: int
+    """Where it comes from: the file, the rule, the hook."""
+    wall_ns: int
     since_ns: int
-    age_ns: int
+    """Since when it has said the same."""
     authority: str
+    """``exact``, ``edge``, ``screen`` or ``hint``; the strongest first."""
     believed: bool
-    note: str
+    note: str = ""
     """Why it is not believed, "" where it is or agrees."""
-    contradictions: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +44,19 @@ class Change:
     before: Status
     status: Status
     reason: str
-    source: str
+    cause: Cause | None
+    """None: patience ran out, nothing was told."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cause:
+    """Evidence, for a person."""
+
+    source: Source
+    sign: str
     says: str
     text: str
+    wall_ns: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +72,10 @@ class Why:
     decided_by: str
     """The source that decided, "" where none did."""
     sources: tuple[Heard, ...]
-    changes: tuple[Change, ...]
-    """The last transitions, newest first."""
+    contradictions: dict[str, int]
+    """How often each source contradicted a stronger one that did not come to agree."""
+    transitions: tuple[Change, ...]
+    """The last ones, newest first."""
     awaits: str
     """What it waits for next, "" for nothing but news."""
     due_ns: int
@@ -75,7 +89,6 @@ class Why:
 def explain(agent: Agent, known: Knowledge, changes: Sequence[Transition], now: int) -> Why:
     """Why ``agent`` has its status; ``changes`` are its last transitions, newest first."""
     heard = [_heard(known, source, word, now) for source in ORDER if (word := known.words.get(source))]
-    silent = [_silent(source, known) for source in known.contradicted if source not in known.words]
     return Why(
         agent=agent.id,
         name=agent.name,
@@ -84,8 +97,9 @@ def explain(agent: Agent, known: Knowledge, changes: Sequence[Transition], now: 
         since_ns=agent.since_ns,
         now_ns=now,
         decided_by=str(known.cause.source) if known.cause else "",
-        sources=(*heard, *silent),
-        changes=tuple(_change(one) for one in changes),
+        sources=tuple(heard),
+        contradictions={str(source): count for source, count in known.contradicted.items()},
+        transitions=tuple(_change(one) for one in changes),
         awaits=_awaits(known, now),
         due_ns=known.due,
     )
@@ -111,30 +125,14 @@ def _heard(known: Knowledge, source: Source, word: Word, now: int) -> Heard:
             note = "awaits confirmation" if known.due else "needs a second witness"
     return Heard(
         source=source,
+        sign=str(word.evidence.sign),
         says=_says(word.evidence),
         text=safe(word.evidence.text, 200),
-        told_ns=word.told_ns,
+        wall_ns=word.told_ns,
         since_ns=word.since_ns,
-        age_ns=max(0, now - word.told_ns),
         authority=AUTHORITIES[level(source)],
         believed=not note,
         note=note,
-        contradictions=known.contradicted.get(source, 0),
-    )
-
-
-def _silent(source: Source, known: Knowledge) -> Heard:
-    return Heard(
-        source=source,
-        says="nothing now",
-        text="",
-        told_ns=0,
-        since_ns=0,
-        age_ns=0,
-        authority=AUTHORITIES[level(source)],
-        believed=False,
-        note="took back what it said",
-        contradictions=known.contradicted[source],
     )
 
 
@@ -144,10 +142,13 @@ def _change(one: Transition) -> Change:
         before=one.before,
         status=one.status,
         reason=safe(one.reason, 300),
-        source=str(one.cause.source) if one.cause else "",
-        says=_says(one.cause) if one.cause else "patience ran out",
-        text=safe(one.cause.text, 200) if one.cause else "",
+        cause=_cause(one.cause) if one.cause else None,
     )
+
+
+def _cause(told: Evidence) -> Cause:
+    text = safe(told.text, 200)
+    return Cause(source=told.source, sign=str(told.sign), says=_says(told), text=text, wall_ns=told.wall_ns)
 
 
 def _awaits(known: Knowledge, now: int) -> str:
