@@ -16,7 +16,16 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
 
-from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -62,6 +71,56 @@ def _one_line(value: str) -> str:
 Line = Annotated[str, AfterValidator(_one_line)]
 
 
+def _hours(value: str) -> str:
+    """Two times of day, ``22:00-07:00``."""
+    if value:
+        begin, dash, end = value.partition("-")
+        times = [re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", part.strip()) for part in (begin, end)]
+        if not dash or not all(times) or begin.strip() == end.strip():
+            raise ValueError('must be two different times of day, as "22:00-07:00"')
+    return value
+
+
+def _address(value: str) -> str:
+    if value and not re.fullmatch(r"https?://[^\s/?#]+\S*", value):
+        raise ValueError("must begin with http:// or https:// and a host")
+    return value
+
+
+def _arguments(value: tuple[str, ...]) -> tuple[str, ...]:
+    if any("\0" in part for part in value) or value[:1] == ("",):
+        raise ValueError("must be a program and its arguments")
+    return value
+
+
+Level = Literal["off", "blocked", "problem", "done"]
+"""From when on a person is called: never, when an agent waits for an answer, also when something went wrong (it failed,
+it is lost, it reached its usage limit, a prompt was not confirmed), also when a turn ended that nobody has seen."""
+
+
+class Notify(BaseModel):
+    """How a person is called. Only the user's own file sets it: it names commands and addresses."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    terminal: Level = "done"
+    """Notifications of the terminal in which the TUI runs."""
+    bell: Level = "blocked"
+    """The bell of that terminal."""
+    desktop: Level = "off"
+    """Notifications of the desktop, by ``notify-send`` or ``osascript``; they need no TUI."""
+    command: tuple[str, ...] = ()
+    """A program and its arguments; it gets the sentence as one more argument, and what is known as JSON on stdin."""
+    command_from: Level = "done"
+    webhook: Annotated[str, AfterValidator(_one_line), AfterValidator(_address)] = ""
+    """An address to which the same JSON is posted."""
+    webhook_from: Level = "done"
+    quiet: Annotated[str, AfterValidator(_hours)] = ""
+    """Hours of local time in which nobody is called, ``"22:00-07:00"``; what is still open then is summed up after."""
+
+    _checked = field_validator("command")(_arguments)
+
+
 class Config(BaseSettings):
     """The settings in force. Made by :func:`load`; the defaults are ``Config()`` with an empty environment."""
 
@@ -83,12 +142,20 @@ class Config(BaseSettings):
     """Rows of scrollback each screen keeps in memory."""
     scrollback: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
     """Rows a client may scroll back to, the older ones read from the record."""
+    typing_pause: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 10.0
+    """Seconds after a person's own key in an agent's terminal in which no prompt is typed there."""
     worktree_include: Annotated[tuple[Line, ...], NoDecode, BeforeValidator(_split)] = ()
     """Patterns, as in ``.gitignore``, of untracked files that a new worktree gets copies of."""
     worktree_setup: str = ""
     """A shell command run in each new worktree."""
     tmux_socket: Line = ""
     """The socket of the tmux server that agents in tmux run on; empty for a private one in the state folder."""
+    resume_when_reset: Literal["auto", "ask", "never"] = "ask"
+    """What happens when the usage limit that stopped an agent has ended: it is told to go on, you are told, nothing."""
+    resume_prompt: Annotated[Line, Field(min_length=1, max_length=2_000)] = "continue"
+    """What an agent is told then."""
+    notify: Notify = Notify()
+    """How you are called when an agent needs you."""
 
     @classmethod
     def settings_customise_sources(
@@ -113,6 +180,7 @@ WORKSPACE_MAY: Mapping[str, Literal["always", "tighten", "trusted"]] = {
     "plain_glyphs": "always",
     "reduced_motion": "always",
     "restore": "tighten",
+    "resume_when_reset": "tighten",
     "journal_limit": "trusted",
     "history_lines": "trusted",
     "scrollback": "trusted",
@@ -217,7 +285,7 @@ def _from_workspace(file: Path, users: Mapping[str, Any], trusted: bool) -> tupl
     return used, problems
 
 
-def _check(table: Mapping[str, Any], origin: str, spell: str = "{}") -> dict[str, Any]:
+def _check(table: Mapping[str, Any], origin: str) -> dict[str, Any]:
     for key, value in table.items():
         check = _types.get(key)
         if check is None:
@@ -230,12 +298,23 @@ def _check(table: Mapping[str, Any], origin: str, spell: str = "{}") -> dict[str
         try:
             check.validate_python(value)
         except ValidationError as error:
-            first = error.errors()[0]
-            what = first["msg"].removeprefix("Value error, ")
-            raise Invalid(f"{origin}: {spell.format(key)}: {what}", file=origin, key=key) from error
+            raise _mistake(error, origin, key) from error
         except Invalid as error:
-            raise Invalid(f"{origin}: {spell.format(key)}: {error.message}", hint=error.hint, key=key) from error
+            raise Invalid(f"{origin}: {key}: {error.message}", hint=error.hint, key=key) from error
     return dict(table)
+
+
+def _mistake(error: ValidationError, origin: str, key: str) -> Invalid:
+    """What is wrong with the value of ``key``; in a table, with which of its own keys."""
+    first = error.errors()[0]
+    inner = str(first["loc"][0]) if first["loc"] and key == "notify" else ""
+    name = f"{key}.{inner}" if inner else key
+    if first["type"] == "extra_forbidden":
+        known = Notify.model_fields
+        hint = nearest(inner, known) or "known keys: " + ", ".join(known)
+        return Invalid(f"{origin}: unknown key {key}.{safe(inner)}", hint=hint, file=origin, key=name)
+    what = first["msg"].removeprefix("Value error, ")
+    return Invalid(f"{origin}: {safe(name)}: {what}", file=origin, key=name)
 
 
 def _check_environment(environ: Mapping[str, str]) -> None:

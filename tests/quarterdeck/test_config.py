@@ -169,7 +169,7 @@ def test_policy_is_tightened_never_loosened(
 
 
 def test_every_setting_says_what_a_workspace_may() -> None:
-    never = {"leader", "worktree_setup", "tmux_socket"}
+    never = {"leader", "worktree_setup", "tmux_socket", "typing_pause", "notify", "resume_prompt"}
     assert set(config.WORKSPACE_MAY) | never == set(Config.model_fields)
     assert not set(config.WORKSPACE_MAY) & never
 
@@ -184,3 +184,52 @@ def test_the_command_lines_path_does_not_load_it() -> None:
     code = "import sys, quarterdeck.paths, quarterdeck.errors, sessions.model, profiles; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"pydantic", "pydantic_settings", "quarterdeck.config"} & set(loaded)
+
+
+def test_how_a_person_is_called(user: Path) -> None:
+    assert Config().notify == config.Notify()
+    (user / "config.toml").write_text(
+        'resume_when_reset = "auto"\n[notify]\nbell = "off"\ncommand = ["mail", "ann"]\nquiet = "22:00-07:00"\n'
+        'webhook = "https://hooks.example/x?y=1"\n'
+    )
+    settings = load(user).config
+    assert (settings.notify.bell, settings.notify.terminal, settings.notify.command) == ("off", "done", ("mail", "ann"))
+    assert settings.resume_when_reset == "auto"
+
+
+@pytest.mark.parametrize(
+    ("text", "told", "hint"),
+    [
+        ("notify = 3", "notify: Input should be", ""),
+        ("[notify]\nbel = 3", "unknown key notify.bel", "did you mean bell?"),
+        ('[notify]\nbell = "loud"', "notify.bell: Input should be 'off', 'blocked', 'problem' or 'done'", ""),
+        ('[notify]\nquiet = "22-7"', "notify.quiet: must be two different times of day", ""),
+        ('[notify]\nquiet = "25:00-07:00"', "notify.quiet: must be two different times of day", ""),
+        ('[notify]\nquiet = "07:00-07:00"', "notify.quiet: must be two different times of day", ""),
+        ('[notify]\nwebhook = "file:///etc/passwd"', "notify.webhook: must begin with http", ""),
+        ('[notify]\nwebhook = "https://"', "notify.webhook: must begin with http", ""),
+        ('[notify]\ncommand = "mail ann"', "notify.command: Input should be a valid tuple", ""),
+        ('[notify]\ncommand = [""]', "notify.command: must be a program and its arguments", ""),
+        ('[notify]\ncommand = ["a\\u0000b"]', "notify.command: must be a program and its arguments", ""),
+        ('[notify]\n"\\u001b[31m" = 1', "unknown key notify.", "known keys: terminal, "),
+    ],
+)
+def test_a_mistake_in_how_a_person_is_called_is_named(user: Path, text: str, told: str, hint: str) -> None:
+    (user / "config.toml").write_text(text)
+    with pytest.raises(Invalid) as caught:
+        load(user)
+    assert caught.value.message.startswith(f"{user}/config.toml: {told}")
+    assert caught.value.hint.startswith(hint)
+    assert caught.value.message.isprintable()
+
+
+def test_no_workspace_says_how_a_person_is_called(user: Path, workspace: Path) -> None:
+    (workspace / "config.toml").write_text(
+        'resume_when_reset = "never"\nresume_prompt = "rm -rf"\n[notify]\ncommand = ["evil"]\nwebhook = "http://evil/"\n'
+    )
+    for trusted in (False, True):
+        settings, problems = load(user, workspace, trusted=trusted)
+        assert settings == Config(resume_when_reset="never")
+        assert len(problems) == 2
+    (workspace / "config.toml").write_text('resume_when_reset = "auto"\n')
+    assert load(user, workspace, trusted=True).config.resume_when_reset == "ask"
