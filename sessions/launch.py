@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from profiles import Profile
+from profiles.hooks import arm
 from quarterdeck.errors import Invalid, QuarterdeckError, Unreachable
 from quarterdeck.paths import Paths
+from quarterdeck.text import safe
 from sessions.model import Agent
 from sessions.supervised import Supervised
 from terminals import journal
@@ -20,14 +24,18 @@ from terminals.remains import end_remains
 from terminals.screen import new_life, stateless_replies
 from terminals.snapshot import Snapshot
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Bounds every agent gets: bytes of journal kept unattended, rows of live history, a lease for headless runs."""
+    """What holds for every agent: bytes of journal kept unattended, rows of live history, a lease for headless runs."""
 
     journal: int = 64 << 20
     history_lines: int = 2000
     lease: float | None = None
+    typing_pause: float = 10.0
+    """Seconds after a person's key in a terminal in which no prompt is typed there."""
 
 
 @runtime_checkable
@@ -50,7 +58,7 @@ class Launcher:
         self._paths = paths
         self._adapters = adapters
         self._feeder = feeder
-        self._limits = limits
+        self.limits = limits
 
     def adapter(self, name: str) -> Adapter:
         """The adapter called ``name``. Raises :class:`Invalid` when there is none."""
@@ -59,26 +67,37 @@ class Launcher:
         raise Invalid(f"unknown adapter {name!r}", hint="adapters: " + ", ".join(sorted(self._adapters)))
 
     async def start(
-        self, agent: Agent, argv: tuple[str, ...], environ: Mapping[str, str], *, again: bool = False
+        self,
+        agent: Agent,
+        argv: tuple[str, ...],
+        environ: Mapping[str, str],
+        profile: Profile,
+        *,
+        again: bool = False,
     ) -> Terminal:
         """Run ``argv`` for ``agent`` in a new terminal; ``again`` when its journal holds an earlier life.
 
+        What the profile says of hooks is added for this run: the agent's record keeps the command line without it.
         Raises NotFound, Broken or Unreachable; then nothing runs.
         """
+        folder, cwd = self._paths.agent(agent.id), Path(agent.cwd)
+        armed = await asyncio.to_thread(arm, profile, argv, environ, folder=folder, cwd=cwd)
+        if armed.problem:
+            log.warning("%s runs without hooks: %s", agent.name, safe(armed.problem))
         return await self.adapter(agent.adapter).spawn(
             Spawn(
                 agent=agent.id,
-                folder=self._paths.agent(agent.id),
+                folder=folder,
                 socket=self._paths.holder_socket(agent.id),
-                argv=argv,
-                cwd=Path(agent.cwd),
-                environ=environ,
+                argv=armed.argv,
+                cwd=cwd,
+                environ=armed.environ,
                 cols=agent.cols,
                 lines=agent.lines,
                 replies=stateless_replies(),
-                journal_limit=self._limits.journal,
+                journal_limit=self.limits.journal,
                 preamble=new_life("--- started again ---") if again else b"",
-                lease=self._limits.lease,
+                lease=self.limits.lease,
             )
         )
 
@@ -135,7 +154,7 @@ class Launcher:
             lines=agent.lines,
             terminal=terminal,
             snapshot=snapshot,
-            history_lines=self._limits.history_lines,
+            history_lines=self.limits.history_lines,
             reported_upto=told_upto,
         )
         supervised.live = live

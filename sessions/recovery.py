@@ -132,7 +132,7 @@ class Recovery:
                     )
                 argv = profile.resume(agent.argv, agent.resume_id, complete)
                 begins = self._launcher.journal_end(agent)
-                terminal = await self._launcher.start(agent, argv, complete, again=True)
+                terminal = await self._launcher.start(agent, argv, complete, profile, again=True)
             except QuarterdeckError as error:
                 await self._launcher.open(supervised, None, snapshot)
                 self._status.lost(agent.id, Status.FAILED, f"could not be resumed: {error.message}")

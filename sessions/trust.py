@@ -145,6 +145,10 @@ def would_change(workspace: Path, users: Config, mine: profiles.Catalogue) -> li
             line += f", resumes with {_words(profile.conversation.resume)}"
         if profile.environ:
             line += ", sets " + ", ".join(f"{key}={safe(value, 60)}" for key, value in profile.environ.items())
+        if profile.hooks.argv:
+            line += f", starts it with {_words(profile.hooks.argv)}"
+        if profile.hooks.environ:
+            line += " and with " + ", ".join(f"{key}={safe(value, 60)}" for key, value in profile.hooks.environ.items())
         lines.append(line)
     lines += [f"a profile cannot be used: {problem.message}" for problem in problems]
     return lines

@@ -1,7 +1,7 @@
 """Hooks: what agents tell by running a command of ours at each event, and decisions given back to those that ask.
 
 :mod:`~profiles.hooks.spool` is where events arrive and are read, :mod:`~profiles.hooks.shapes` what they say,
-:mod:`~profiles.hooks.lines` the commands, :mod:`~profiles.hooks.arm` how one run gets them,
+:mod:`~profiles.hooks.lines` the commands, :mod:`~profiles.hooks.arming` how one run gets them,
 :mod:`~profiles.hooks.install` how a person's own settings get them.
 """
 
@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from profiles.hooks.arming import Armed, arm, port_of
 from profiles.hooks.shapes import shape as _shape
 from profiles.hooks.spool import Spool, Taken
 from quarterdeck.evidence import Decision
 
-__all__ = ["Spool", "Taken", "answer"]
+__all__ = ["Armed", "Spool", "Taken", "answer", "arm", "port_of"]
 
 
 def answer(spool: Spool, reply: Mapping[str, Any], decision: Decision | None, shape: str) -> bool:
