@@ -8,15 +8,17 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from quarterdeck.errors import NotFound, QuarterdeckError
+from quarterdeck.errors import NotFound, QuarterdeckError, Refused
 from quarterdeck.text import cut_left, safe
 from themes import available, load
 from tui.bars import Hint
 from tui.commands import COMMANDS
-from tui.dialogs import Dialog, NewAgentDialog, rename_dialog
+from tui.dialogs import Dialog, Field, NewAgentDialog, rename_dialog, text_input
+from tui.exact import one_line
 from tui.fleet import AgentInfo
+from tui.inbox import Inbox
 from tui.lists import Finder, Item, help_page, report_page
-from tui.states import look, word
+from tui.states import look
 from tui.tiles import MODES, Layout
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ class Actions:
     def __init__(self, app: QuarterdeckApp) -> None:
         self._app = app
         self._layout_timer: asyncio.TimerHandle | None = None
+        self._drafts: dict[str, str] = {}
+        """Prompts begun and not sent, by agent, "" for the broadcast; as long as this client lives."""
 
     def run(self, work: Awaitable[Any], doing: str) -> None:
         """Do it beside everything else; what goes wrong is shown, with what is safe and one thing to do."""
@@ -72,6 +76,7 @@ class Actions:
 
     def _step(self, steps: int) -> None:
         members = self._app.members
+        self._app.deck_screen.roster.hold()
         if members:
             at = members.index(self._app.focused_agent) if self._app.focused_agent in members else 0
             self._app.focus_agent(members[(at + steps) % len(members)])
@@ -80,9 +85,73 @@ class Actions:
         """Focus the next agent that waits for a person."""
         agent = self._app.fleet.next_waiting(self._app.focused_agent)
         if agent is None:
-            self._app.words.say("nobody waits for you")
+            self._app.words.say("nobody needs you")
         else:
             self._app.focus_agent(agent)
+
+    def do_inbox(self) -> None:
+        """Everything agents ask for."""
+        self.open_inbox()
+
+    def open_inbox(self, chosen: str = "") -> None:
+        """The inbox, at one request if it is known."""
+        self._app.push_screen(Inbox(chosen))
+
+    def do_prompt(self) -> None:
+        """Write a prompt for the focused agent."""
+        from tui.composer import Composer
+
+        agent = self._app.focused_agent
+        if agent in self._app.fleet.agents:
+            self._app.push_screen(Composer(agent, self._drafts.pop(agent, ""), self._keeper(agent)))
+
+    def do_broadcast(self) -> None:
+        """One prompt to many agents."""
+        from tui.broadcast import Broadcast
+
+        self._app.push_screen(Broadcast(self._drafts.pop("", ""), self._keeper("")))
+
+    def _keeper(self, agent: str) -> Callable[[str], None]:
+        def keep(text: str) -> None:
+            if text.strip():
+                self._drafts[agent] = text
+
+        return keep
+
+    def do_why(self) -> None:
+        """Why the focused agent has its status."""
+        from tui.why import WhyPage
+
+        agent = self._focused()
+        if agent is None:
+            return
+
+        async def open_page() -> None:
+            why = await self._ask("GET", f"/v1/agents/{quote(agent.id)}/why")
+            app = self._app
+            app.push_screen(WhyPage(agent, why, app.now(), app.glyphs.becomes, app.plain_glyphs))
+
+        self.run(open_page(), f"say why {agent.name} is so")
+
+    def ask_why_not(self, ident: str, after: Callable[[], None] = lambda: None) -> None:
+        """Deny a request, with a reason if the person has one."""
+        ask = self._app.asks.find(ident)
+        if ask is None:
+            return
+        agent = self._app.fleet.agents.get(ask.agent)
+
+        async def deny(values: dict[str, str]) -> None:
+            if not self._app.asks.answerable(ident, "deny"):
+                raise Refused("that request is gone; nothing was answered")
+            self._app.asks.answer(ident, "deny", values["reason"].strip())
+            after()
+
+        subject, _ = one_line(ask.subject, 120, plain=self._app.plain_glyphs)
+        field = Field(
+            "reason", text_input(placeholder="told to the agent where it can be; may stay empty", id="reason")
+        )
+        title = f"deny {agent.name if agent else ask.agent}?"
+        self._app.push_screen(Dialog(title, f"{ask.tool}  {subject}".strip(), [field], deny, "deny"))
 
     def do_zoom(self) -> None:
         """One panel alone, or all again."""
@@ -261,10 +330,11 @@ class Actions:
         items = []
         for agent in self._app.fleet.agents.values():
             state = look(agent.status)
-            glyph = state.ascii if self._app.plain_glyphs else state.glyph
             session = self._app.fleet.sessions.get(agent.session)
-            about = f"{word(agent.status, agent.exit_code)}  {session.name if session else ''}"
-            items.append(Item(glyph, state.color, agent.name, about, "", self._goer(agent.id)))
+            about = f"{agent.word(self._app.now())}  {session.name if session else ''}"
+            items.append(
+                Item(state.sign(self._app.plain_glyphs), state.color, agent.name, about, "", self._goer(agent.id))
+            )
         lead = self._app.leader_words
         for command in COMMANDS:
             if command.id != "palette" and self._app.fits(command.needs):

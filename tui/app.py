@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import os
 import signal
 from collections.abc import Awaitable
@@ -19,16 +18,20 @@ from textual.geometry import Offset
 
 from orchestrator.client import Link as RealLink
 from quarterdeck.clock import Clock, SystemClock
-from quarterdeck.errors import Invalid, NotFound, QuarterdeckError
+from quarterdeck.errors import Invalid, QuarterdeckError
 from quarterdeck.paths import Paths
 from quarterdeck.rows import View
-from quarterdeck.text import safe
 from themes import Theme
 from tui.actions import Actions
+from tui.askbar import Answering
+from tui.asks import Asks
+from tui.attention import Attention
 from tui.dialogs import Dialog
 from tui.dress import textual_theme
 from tui.driver import Key, Terminal, usable
 from tui.fleet import Fleet, SessionInfo
+from tui.follower import Follower
+from tui.inbox import Inbox, column
 from tui.ink import Palette
 from tui.keyboard import Keyboard
 from tui.names import key_press
@@ -84,8 +87,11 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         self.focused_agent = ""
         self.arrangement = Layout()
         self.state = LinkState("connecting")
-        self.listed = False
         self.keyboard = Keyboard(self)
+        self.follower = Follower(self)
+        self.asks = Asks(self)
+        self.answering = Answering(self)
+        self.attention = Attention(self)
         self.words = Words(self)
         self.frames_taken = 0
         self.wanted_session = session
@@ -94,9 +100,6 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         self._watched: dict[str, int] = {}
         self._sizes: dict[str, tuple[int, int]] = {}
         self._toasts_end = 0.0
-        self._stale: set[str] = set()
-        self._stale_all = False
-        self._reload = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._painter = Painter(self._paint)
         self._ticker = Ticker(self.clock, self._tick)
@@ -227,9 +230,10 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         await self.link.__aenter__()
         self._tasks = [
             asyncio.create_task(self._guard(self._follow()), name="tui follows"),
-            asyncio.create_task(self._guard(self._keep_listed()), name="tui lists"),
+            asyncio.create_task(self._guard(self.follower.keep_listed()), name="tui lists"),
         ]
         self._heed_signals()
+        self.asks.listen(self.sync)
         self.sync()
 
     def _heed_signals(self) -> None:
@@ -244,6 +248,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         self._ticker.stop()
         self._painter.stop()
         self.words.stop()
+        self.answering.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -269,11 +274,11 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
                 case frames.Fetched():
                     self._fetched(message)
                 case frames.Happened():
-                    self._happened(message)
+                    self.follower.happened(message)
                 case frames.Trouble(agent, code, text, hint):
-                    self._trouble(agent, code, text, hint)
+                    self.follower.trouble(agent, code, text, hint)
                 case LinkState():
-                    self._linked(message)
+                    self.follower.linked(message)
 
     def _frame(self, agent: str, view: View) -> None:
         panel = self.deck_screen.panel(agent)
@@ -321,69 +326,11 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         if surface is not None and surface.history.take(answer.request, answer.first, answer.rows) and panel:
             panel.touch()
 
-    def _happened(self, event: frames.Happened) -> None:
-        if event.kind in ("agent.removed", "agent.purged"):
-            self._stale.discard(event.agent)
-            self.fleet.drop_agent(event.agent)
-            self._surfaces.pop(event.agent, None)
-            self.sync()
-        elif event.kind.startswith("agent.") and event.agent and event.kind not in ("agent.report", "agent.title"):
-            self._stale.add(event.agent)
-            self._reload.set()
-        elif event.kind.startswith("session."):
-            self._stale_all = True
-            self._reload.set()
-
-    def _trouble(self, agent: str, code: str, text: str, hint: str) -> None:
-        if code == "gone":
-            self._stale_all = True
-            self._reload.set()
-            return
-        info = self.fleet.agents.get(agent)
-        if agent and info is None:
-            return
-        name = f"{info.name}: " if info else ""
-        self.words.say(f"{name}{safe(text)}" + (f"  {safe(hint)}" if hint else ""), seconds=6)
-
-    def _linked(self, state: LinkState) -> None:
-        before, self.state = self.state, state
-        if state.phase == "up":
-            self._stale_all = True
-            self._reload.set()
-        if (before.phase == "up") != (state.phase == "up"):
-            for panel in self.deck_screen.panels:
-                panel.touch()
+    def forget_agent(self, agent: str) -> None:
+        """An agent was removed."""
+        self.fleet.drop_agent(agent)
+        self._surfaces.pop(agent, None)
         self.sync()
-
-    async def _keep_listed(self) -> None:
-        """List again what is out of date; many changes at once cost one listing."""
-        while True:
-            await self._reload.wait()
-            self._reload.clear()
-            stale, self._stale = self._stale, set()
-            everything, self._stale_all = self._stale_all or len(stale) > 2, False
-            try:
-                if everything:
-                    sessions = await self.link.request("GET", "/v1/sessions")
-                    self.fleet.replace(sessions, await self.link.request("GET", "/v1/agents"))
-                    first, self.listed = not self.listed, True
-                    if first:
-                        gc.freeze()  # what start-up made lives as long as the app: no use in walking it again and again
-                        self.actions.report_if_worth()
-                for agent in () if everything else stale:
-                    try:
-                        info = self.fleet.put_agent(await self.link.request("GET", f"/v1/agents/{agent}"))
-                    except NotFound:
-                        self.fleet.drop_agent(agent)
-                        continue
-                    if info.session not in self.fleet.sessions:
-                        self._stale_all = True
-                        self._reload.set()
-            except QuarterdeckError as error:
-                if self.connected:
-                    self.words.say(error.message)
-                continue
-            self.sync()
 
     # what is shown
 
@@ -391,20 +338,31 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         """Bring everything on the screen in step with what is known. Cheap when nothing is different."""
         if not self.deck_screen.ready:
             return
-        if self.listed and self.session is None:
+        if self.follower.listed and self.session is None:
             self._choose_session()
         members = self.members
         if self.focused_agent not in members:
             self.focused_agent = self._heir(members)
         self._members_before = members
+        self.answering.choose()
+        beside = any(isinstance(screen, Inbox) for screen in self.screen_stack)
+        width, height = self.size
         wanted = plan(
-            members, self.focused_agent, self.arrangement.mode, self.arrangement.zoom, self.size.width, self.size.height
+            members,
+            self.focused_agent,
+            self.arrangement.mode,
+            self.arrangement.zoom,
+            width,
+            height,
+            0 if beside else self.answering.lines,
+            column(width, height) if beside else 0,
         )
         self.deck_screen.follow(wanted)
         self._watch(wanted)
         self.words.notice(wanted)
         self.deck_screen.roster.sync()
         self.deck_screen.top.touch()
+        self.deck_screen.asks.touch()
         for panel in self.deck_screen.panels[: len(wanted.tiles)]:
             panel.retitle()
         self.words.keys()
@@ -447,7 +405,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
             if self._watched.get(agent) != rate:
                 self._watched[agent] = rate
                 self.link.send(frames.Watch(agent, rate))
-            size = (at.width - (1 if at.x > wanted.roster else 0), at.height - 1)
+            size = wanted.size(at)
             info = self.fleet.agents.get(agent)
             if info is not None and info.alive and self._sizes.get(agent) != size:
                 self._sizes[agent] = size
@@ -498,6 +456,8 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
 
     async def on_event(self, event: events.Event) -> None:
         """Keys and pastes are the agent's before any binding sees them, unless a dialog is open."""
+        if isinstance(event, events.Key | events.Paste | events.MouseDown):
+            self.attention.typed_ns = self.clock.monotonic_ns()
         if self.screen_stack and self.screen is self.deck_screen:
             if isinstance(event, events.Key):
                 press = event.press if isinstance(event, Key) else key_press(event.key, event.character)
@@ -516,6 +476,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
             return
         await super().on_event(event)
         if isinstance(event, events.AppFocus | events.AppBlur):
+            self.attention.focus_told = True
             self._tell_focus()
 
     def run_command(self, command: str) -> None:

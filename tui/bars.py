@@ -42,9 +42,10 @@ class Top(Canvas):
         found: list[Span] = []
         for status, number in sorted(deck.fleet.counts().items(), key=lambda item: look(item[0]).rank):
             state = look(status)
-            glyph = state.ascii if deck.plain_glyphs else state.glyph
-            text = f"{glyph} {number} {state.word}   " if words else f"{glyph} {number}  "
-            found.append((text, self.style(state.color, "surface")))
+            word = state.word if status != "blocked" else "needs you" if number == 1 else "need you"
+            sign = state.sign(deck.plain_glyphs)
+            text = f"{sign} {number} {word}   " if words else f"{sign} {number}  "
+            found.append((text, self.style(state.color, "surface", bold=status == "blocked")))
         return [*found, (f" {clock(deck.now())} ", self.style("muted", "surface"))]
 
     def retime(self) -> None:

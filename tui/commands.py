@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 
@@ -21,15 +22,19 @@ class Command(NamedTuple):
 
 COMMANDS = (
     Command("new", "n", "new", "start an agent", footer=True),
-    Command("next", "tab", "next", "focus the next panel", "agent", footer=True),
+    Command("inbox", "i", "inbox", "everything agents ask for", footer=True),
+    Command("prompt", "e", "prompt", "write a prompt for the focused agent, and see its queue", "agent", footer=True),
+    Command("waiting", "tab", "needs me", "focus the next agent that needs you", footer=True),
     Command("zoom", "z", "zoom", "one panel alone, or all again", "agent", footer=True),
-    Command("close", "x", "close", "close the focused agent, into the trash", "agent", footer=True),
-    Command("sessions", "s", "sessions", "open another session", footer=True),
-    Command("palette", "p", "palette", "find an agent or an action by its name", footer=True),
+    Command("palette", "p", "find", "find an agent or an action by its name", footer=True),
     Command("help", "?", "help", "all keys", footer=True),
     Command("detach", "d", "detach", "leave; the agents run on", footer=True),
-    Command("previous", "shift+tab", "previous", "focus the previous panel", "agent"),
-    Command("waiting", "w", "waits", "focus the next agent that waits for you"),
+    Command("close", "x", "close", "close the focused agent, into the trash", "agent", footer=True),
+    Command("sessions", "s", "sessions", "open another session", footer=True),
+    Command("next", "right", "next", "focus the next panel", "agent"),
+    Command("previous", "left", "previous", "focus the previous panel", "agent"),
+    Command("broadcast", "b", "broadcast", "send one prompt to many agents"),
+    Command("why", "w", "why", "why the focused agent has its status", "agent"),
     Command("rename", "r", "rename", "give the focused agent another name", "agent"),
     Command("again", "a", "again", "start the focused agent again after it ended", "agent"),
     Command("layout", "g", "layout", "a grid, columns, rows, or one at a time", "session"),
@@ -41,8 +46,16 @@ COMMANDS = (
 )
 BY_KEY = {command.key: command for command in COMMANDS if command.key}
 BY_ID = {command.id: command for command in COMMANDS}
-ALSO = {"right": "next", "down": "next", "left": "previous", "up": "previous", "q": "detach", "space": "palette"}
+ALSO = {
+    "down": "next", "up": "previous", "q": "detach", "space": "palette", "/": "palette", "c": "new", "u": "again",
+}  # fmt: skip
 """Further keys that lead to the same actions."""
+
+
+def key_of(command: Command, taken: Callable[[str], bool]) -> str:
+    """The first key of a command that is not ``taken`` by something else now."""
+    keys = [command.key, *(key for key, name in ALSO.items() if name == command.id)]
+    return next((key for key in keys if key and not taken(key)), "")
 
 
 def find(key: str) -> Command | None:

@@ -25,10 +25,17 @@ Do = Callable[[dict[str, str]], Awaitable[object]]
 
 
 class Choice(Canvas, can_focus=True):
-    """One of a few values, changed with the arrow keys, space or a click."""
+    """One of a few values, changed with the arrow keys, space or a click. ``bare`` shows only what they mean."""
 
-    def __init__(self, values: Sequence[tuple[str, str]], *, id: str | None = None) -> None:  # noqa: A002
+    def __init__(
+        self,
+        values: Sequence[tuple[str, str]],
+        *,
+        bare: bool = False,
+        id: str | None = None,  # noqa: A002
+    ) -> None:
         super().__init__(id=id)
+        self._bare = bare
         self.values = list(values)
         self.at = 0
 
@@ -56,6 +63,8 @@ class Choice(Canvas, can_focus=True):
         bg = "raised" if self.has_focus else "background"
         before, after = self.glyphs.choice.split(" ")
         name, about = self.values[self.at] if self.values else ("", "")
+        if self._bare:
+            name, about = about, ""
         arrows = self.style("text" if self.has_focus else "muted", bg)
         left: list[Span] = [(f" {before} ", arrows), (name, self.style(bg=bg)), (f" {after}  ", arrows)]
         left.append((about, self.style("muted", bg)))
@@ -151,8 +160,7 @@ class Dialog(ModalScreen[bool], inherit_bindings=False):
         """A choice was changed."""
 
     def _hints(self) -> list[Hint]:
-        enter = "enter" if self.deck.plain_glyphs else "⏎"
-        hints = [Hint(enter, self._label, self.submit)] if self._do else []
+        hints = [Hint(self.deck.glyphs.enter, self._label, self.submit)] if self._do else []
         hints += self._more
         if len(self._fields) > 1:
             hints.append(Hint("tab", "next field", lambda: self.focus_next()))

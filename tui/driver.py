@@ -144,6 +144,10 @@ class Terminal(LinuxDriver):
         """Write positioned lines at once where the outer terminal can hold its screen until they are complete."""
         self.write(f"{SYNC_START}{data}{SYNC_END}" if self.synchronized else data)
 
+    def call(self, data: str) -> None:
+        """Ring or notify: moves nothing on the screen."""
+        super().write(data)
+
     # input
 
     def run_input_thread(self) -> None:

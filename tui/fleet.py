@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from quarterdeck.text import safe
-from tui.states import ALIVE, WAITING
+from tui.states import ALIVE, WAITING, dollars, full_word, tokens, word
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,24 @@ class AgentInfo:
     title: str
     branch: str
     adopted: bool
+    asks: str = ""
+    """What a blocked one waits for: permission, question, trust, login."""
+    waiting_for: str = ""
+    until_ns: int = 0
+    model: str = ""
+    tokens: int | None = None
+    cost: float | None = None
+    unread: int = 0
+    queue: int = 0
+    """Prompts that wait to be typed."""
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> AgentInfo:
         """From the API's JSON."""
         tree = data.get("worktree") or {}
+        doing = data.get("doing") or {}
+        spent = [doing[key] for key in ("tokens_in", "tokens_out") if isinstance(doing.get(key), int)]
+        cost = doing.get("cost")
         code = data.get("exit_code")
         return cls(
             str(data["id"]),
@@ -69,7 +82,34 @@ class AgentInfo:
             safe(str(data.get("title", "")), 120),
             safe(str(tree.get("branch", "")), 80),
             bool(data.get("adopted", False)),
+            str(doing.get("kind", "")),
+            safe(str(doing.get("waiting_for", "")), 300),
+            int(doing.get("until_ns") or 0),
+            safe(str(doing.get("model", "")), 40),
+            sum(spent) if spent else None,
+            float(cost) if isinstance(cost, int | float) else None,
+            int(doing.get("unread") or 0),
+            int(data.get("queue") or 0),
         )
+
+    def word(self, now_ns: int) -> str:
+        """Its status in one word."""
+        return word(self.status, self.exit_code, self.asks, self.until_ns, now_ns)
+
+    def full_word(self, now_ns: int) -> str:
+        """Its status in as many words as it takes."""
+        return full_word(self.status, self.exit_code, self.asks, self.until_ns, now_ns)
+
+    @property
+    def spent(self) -> str:
+        """Tokens and cost of its conversation, as far as they are known."""
+        parts = [f"{tokens(self.tokens)} tokens"] if self.tokens is not None else []
+        return "  ".join([*parts, dollars(self.cost)] if self.cost is not None else parts)
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for a person."""
+        return self.status in WAITING
 
     @property
     def kind(self) -> str:
@@ -127,7 +167,27 @@ class Fleet:
         return found
 
     def next_waiting(self, after: str) -> str | None:
-        """The next agent that waits for a person, going round from ``after``."""
-        ids = list(self.agents)
-        start = ids.index(after) + 1 if after in ids else 0
-        return next((i for i in ids[start:] + ids[:start] if self.agents[i].status in WAITING), None)
+        """The next agent that needs a person, going round from ``after``: who asks, who ended badly, who is done."""
+        needing = [agent.id for agent in sorted(self.agents.values(), key=urgency) if urgency(agent)[0] < CALM]
+        if after in needing:
+            needing = needing[needing.index(after) + 1 :] + needing[: needing.index(after)]
+        return needing[0] if needing else None
+
+
+CALM = 3
+"""The urgency of an agent that needs nobody."""
+
+
+def urgency(agent: AgentInfo) -> tuple[int, int]:
+    """Sorts agents. Working and idle ones share a place, so that a list is still while agents take turns."""
+    if agent.status == "blocked":
+        return 0, agent.since_ns
+    return (1 if agent.waits else 2 if agent.status == "done" else CALM), 0
+
+
+def ordered(agents: Sequence[AgentInfo], before: Sequence[str], *, held: bool) -> list[AgentInfo]:
+    """The agents of one session as listed; ``held`` keeps the order ``before``, new ones at the end."""
+    if held:
+        places = {ident: number for number, ident in enumerate(before)}
+        return sorted(agents, key=lambda agent: places.get(agent.id, len(places)))
+    return sorted(agents, key=urgency)

@@ -84,10 +84,10 @@ class Keyboard:
 
     def _wait(self, waiting: bool) -> None:
         self.pending = waiting
-        self._app.words.keys()
-        self._app.deck_screen.roster.sync()
-        for panel in self._app.deck_screen.panels[: len(self._app.shown)]:
-            panel.retitle()
+        if waiting:
+            self._app.answering.aim()
+        self._app.sync()
+        self._app.deck_screen.asks.touch()
 
     def cancel(self) -> None:
         """Back to typing."""
@@ -100,6 +100,8 @@ class Keyboard:
         if press[:2] == self._app.options.leader[:2]:
             if panel := self._app.focused_panel():
                 self._type(panel, press)
+        elif self._app.answering.takes(word):
+            self._app.answering.key(word)
         elif word.isdigit() and 0 < int(word) <= min(9, len(members)):
             self._app.focus_agent(members[int(word) - 1])
         elif (command := find(word)) is not None:

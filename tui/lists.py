@@ -111,12 +111,10 @@ class Finder(ModalScreen[None], inherit_bindings=False):
         with Vertical(id="box"):
             yield text_input(placeholder=self._placeholder, id="query")
             yield self.picker
-            enter = "enter" if deck.plain_glyphs else "⏎"
-            arrows = "up down" if deck.plain_glyphs else "↑ ↓"
             yield KeyBar(
                 [
-                    Hint(enter, self._label, self.take),
-                    Hint(arrows, "choose", lambda: self.picker.move(1)),
+                    Hint(deck.glyphs.enter, self._label, self.take),
+                    Hint(deck.glyphs.arrows, "choose", lambda: self.picker.move(1)),
                     Hint("esc", "back", self.leave),
                 ],
                 bg="background",
@@ -189,6 +187,13 @@ class Table(Canvas):
     def on_resize(self) -> None:
         """As above."""
         self.on_mount()
+
+    def put(self, lines: Sequence[Sequence[tuple[str, str]]]) -> None:
+        """Show others in their place."""
+        self.rows = [list(line) for line in lines]
+        self.styles.height = len(self.rows)
+        self.first = max(0, min(self.first, len(self.rows) - self.outer_size.height))
+        self.touch()
 
     def scroll_lines(self, steps: int) -> None:
         """Look further down or (negative) up."""
@@ -276,7 +281,7 @@ def report_page(report: Mapping[str, Any], plain: bool, more: Sequence[Hint] = (
             detail = f"{missing:,} bytes of its output are lost  {detail}".rstrip()
         lines.append(
             [
-                (f"{state.ascii if plain else state.glyph} ", state.color),
+                (f"{state.sign(plain)} ", state.color),
                 (f"{cut_middle(safe(str(outcome.get('name', ''))), 18):<18}  ", "text!"),
                 (f"{safe(did, 20):<20}  ", state.color),
                 (detail, "muted"),

@@ -9,11 +9,12 @@ from quarterdeck.keys import ALT, CTRL, SHIFT, KeyPress
 from quarterdeck.rows import PLAIN, UNDERLINE_SHIFT, Cursor, Row, Style, View
 from quarterdeck.text import cut_middle
 from tui.canvas import Canvas
+from tui.commands import BY_ID, key_of
 from tui.fleet import AgentInfo
 from tui.ink import Palette
 from tui.line import Line, Piece, Span, cells, compose, draw, link_at, marked
 from tui.port import frames
-from tui.states import WAITING, look, word
+from tui.states import WAITING, look
 from tui.surface import Surface, window
 
 WHEEL_LINES = 3
@@ -31,6 +32,8 @@ class Panel(Canvas):
         self.agent = ""
         self.edge = 0
         """Columns at the left taken by the separator."""
+        self.hidden = 0
+        """Lines of its terminal that the approval bar hides at present."""
         self.surface = Surface()
         self._painted: dict[Row, Line] = {}
         self._painted_for: object = None
@@ -204,6 +207,7 @@ class Panel(Canvas):
         """What the title says about the part that is seen."""
         surface = self.surface
         cols, lines = self.room
+        lines += self.hidden
         if surface.up:
             return f"{self.glyphs.up} {surface.up} of {surface.history.count} lines"
         wide, high = surface.cols, surface.lines
@@ -225,13 +229,14 @@ class Panel(Canvas):
         mark = self.glyphs.mark if focused else " "
         number = self.deck.digit(self.agent)
         state = look(info.status)
-        glyph = state.ascii if self.deck.plain_glyphs else state.glyph
+        glyph = state.sign(self.deck.plain_glyphs)
+        now = self.deck.now()
         right: list[Span] = []
         if signs := self._signs():
             right.append((f" {signs}  ", self.style("muted", bg)))
         right += [
             (f" {glyph} ", self.style(state.color, bg)),
-            (word(info.status, info.exit_code), self.style(state.color, bg)),
+            (info.full_word(now) if width >= 60 else info.word(now), self.style(state.color, bg)),
             (f" {self.deck.since(info.since_ns):>5} ", self.style("muted", bg)),
         ]
         name_color = "accent" if focused else "text"
@@ -240,7 +245,8 @@ class Panel(Canvas):
             (f"{number} " if number else "", self.style("accent" if focused else "muted", bg, bold=True)),
             (cut_middle(info.name, max(8, width - cells(right) - 6)), self.style(name_color, bg, bold=True)),
         ]
-        for text in (info.kind, "tmux" if info.adapter == "tmux" else "", info.branch):
+        queue = f"{info.queue} queued" if info.queue else ""
+        for text in (info.kind, "tmux" if info.adapter == "tmux" else "", info.branch, queue, info.spent):
             if text and cells(left) + cells(right) + len(text) + 3 < width:
                 left.append((f"  {text}", self.style("muted", bg)))
         return compose(width, left, right, self.palette, self.style(bg=bg))
@@ -250,10 +256,12 @@ class Panel(Canvas):
         assert info is not None
         color = "warm" if info.status in WAITING else "muted"
         lead = self.deck.leader_words
-        reason = info.reason or word(info.status, info.exit_code)
+        reason = info.reason or info.word(self.deck.now())
         left = [(f" {reason}", self.style(color, "surface")), ("  its screen stays", self.style("muted", "surface"))]
         right: list[Span] = []
-        for key, label in (("a", "start again"), ("x", "close")):
+        offered = {hint.key for hint in self.deck.answering.hints()}
+        for command, label in (("again", "start again"), ("close", "close")):
+            key = key_of(BY_ID[command], offered.__contains__)
             right += [(f"{lead} {key} ", self.style("text", "surface", bold=True))]
             right += [(f"{label}  ", self.style("muted", "surface"))]
         if cells(left) + cells(right) + 2 > width:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from textual import events
 
 from quarterdeck.text import cut_middle
 from tui.canvas import Canvas
-from tui.fleet import AgentInfo, SessionInfo
+from tui.fleet import AgentInfo, SessionInfo, ordered
 from tui.line import Line, Span, compose
-from tui.states import look, word
+from tui.states import look
 
+HELD = 2.0
+"""Seconds the order stays after a person moved in the list."""
 WIDE, FOLDED = 36, 18
 """Columns, the separator included."""
 _WORD, _TIME = 11, 5
@@ -24,18 +28,49 @@ class Roster(Canvas):
         super().__init__(id=id)
         self._entries: list[Entry] = []
         self._first = 0
+        self._under_pointer = False
+        self._release: asyncio.TimerHandle | None = None
 
     def sync(self) -> None:
         """Take the fleet as it is now and draw the lines that differ."""
+        before = [entry.id for entry in self._entries if isinstance(entry, AgentInfo)]
+        held = self.deck.keyboard.pending or self._under_pointer or self._release is not None
         entries: list[Entry] = []
         for session in self.deck.fleet.sessions.values():
             if entries:
                 entries.append(None)
             entries.append(session)
-            entries += self.deck.fleet.of_session(session.id)
+            entries += ordered(self.deck.fleet.of_session(session.id), before, held=held)
         self._entries = entries
         self._keep_in_sight()
         self.touch()
+
+    def hold(self) -> None:
+        """A person moves in the list: the order stays for a moment."""
+        self._stop_holding()
+        self._release = asyncio.get_running_loop().call_later(HELD, self._let_go)
+
+    def _stop_holding(self) -> None:
+        if self._release is not None:
+            self._release.cancel()
+            self._release = None
+
+    def _let_go(self) -> None:
+        self._release = None
+        self.sync()
+
+    def on_unmount(self) -> None:
+        """The app ends."""
+        self._stop_holding()
+
+    def on_enter(self, _: events.Enter) -> None:
+        """The pointer is over it: what is about to be clicked stays where it is."""
+        self._under_pointer = True
+
+    def on_leave(self, _: events.Leave) -> None:
+        """The pointer went elsewhere."""
+        self._under_pointer = False
+        self.sync()
 
     def retime(self) -> None:
         """Draw the lines of agents again whose time reads differently now."""
@@ -53,7 +88,7 @@ class Roster(Canvas):
             self.touch(*stale)
 
     def _keep_in_sight(self) -> None:
-        height = max(1, self.deck.size.height - 2)
+        height = max(1, self.deck.size.height - 2 - self.deck.deck_screen.plan.bar)
         at = next(
             (n for n, e in enumerate(self._entries) if isinstance(e, AgentInfo) and e.id == self.deck.focused_agent), 0
         )
@@ -86,7 +121,7 @@ class Roster(Canvas):
         focused = agent.id == self.deck.focused_agent
         bg = "raised" if focused else "surface"
         state = look(agent.status)
-        glyph = state.ascii if self.deck.plain_glyphs else state.glyph
+        glyph = state.sign(self.deck.plain_glyphs)
         digit = self.deck.digit(agent.id)
         left: list[Span] = [
             (self.glyphs.mark if focused else " ", self.style("accent", bg)),
@@ -95,13 +130,15 @@ class Roster(Canvas):
         right: list[Span] = []
         if inner >= WIDE - 1:
             right = [
-                (f"{word(agent.status, agent.exit_code):<{_WORD}} ", self.style(state.color, bg)),
+                (f"{agent.word(self.deck.now()):<{_WORD}} ", self.style(state.color, bg)),
                 (f"{self.deck.since(agent.since_ns):>{_TIME}} ", self.style("muted", bg)),
             ]
         taken = 3 + (_WORD + _TIME + 3 if right else 1)
-        name = cut_middle(agent.name, inner - taken)
+        waiting = f" +{min(agent.queue, 99)}" if agent.queue and right else ""
+        name = cut_middle(agent.name, inner - taken - len(waiting))
         shown = agent.id in self.deck.shown
         left.append((name, self.style("text" if shown or focused else "muted", bg, bold=focused)))
+        left.append((waiting, self.style("muted", bg)))
         return compose(width, left, [*right, edge], self.palette, self.style(bg=bg))
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
@@ -125,6 +162,7 @@ class Roster(Canvas):
     def _scroll(self, event: events.MouseEvent, lines: int) -> None:
         event.stop()
         event.prevent_default()
+        self.hold()
         first = max(0, min(self._first + lines, len(self._entries) - self.outer_size.height))
         if first != self._first:
             self._first = first

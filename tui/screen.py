@@ -11,6 +11,7 @@ from textual.layout import ArrangeResult, Layout, WidgetPlacement
 from textual.screen import Screen
 from textual.widget import Widget
 
+from tui.askbar import AskBar
 from tui.bars import KeyBar, Notice, Top
 from tui.panel import Panel
 from tui.roster import FOLDED, WIDE, Roster
@@ -25,12 +26,27 @@ FOLD_BELOW = 124
 
 
 class Plan(NamedTuple):
-    """Where everything stands. ``tiles`` holds (agent, tile), a tile's first column being its separator if ``x``."""
+    """Where everything stands. ``tiles`` holds (agent, tile), a tile's first column being its separator if ``x``.
+
+    ``bar`` lines above the key bar are the approval bar's, ``side`` columns at the right the inbox's. The bar hides
+    lines of the panels above it and changes no terminal's size: a request must not make programs draw anew.
+    """
 
     roster: int
     tiles: tuple[tuple[str, Tile], ...]
     room: int
     tiny: bool = False
+    bar: int = 0
+    side: int = 0
+    height: int = 0
+
+    def hidden(self, at: Tile) -> int:
+        """Lines of a tile's terminal that the bar hides."""
+        return self.bar if at.y + at.height == self.height - 1 - self.bar else 0
+
+    def size(self, at: Tile) -> tuple[int, int]:
+        """The size of the terminal in a tile."""
+        return at.width - (1 if at.x > self.roster else 0), at.height - 1 + self.hidden(at)
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -38,19 +54,22 @@ class Plan(NamedTuple):
         return tuple(agent for agent, _ in self.tiles)
 
 
-def plan(ids: list[str], focus: str, mode: str, zoom: bool, width: int, height: int) -> Plan:
+def plan(
+    ids: list[str], focus: str, mode: str, zoom: bool, width: int, height: int, bar: int = 0, side: int = 0
+) -> Plan:
     """The plan for ``ids`` of the open session on a screen of this size."""
     if width < LEAST_WIDTH or height < LEAST_HEIGHT:
         return Plan(0, (), 1, tiny=True)
     roster = 0 if zoom and ids else WIDE if width >= FOLD_BELOW else FOLDED
-    stage_width, stage_height = width - roster, height - 2
+    stage_width, stage_height = width - roster - side, height - 2
     shape = grid(1 if zoom else len(ids), stage_width, stage_height, "one" if zoom else mode)
     shown = page(ids, focus, shape.room)
     tiles = []
     for agent, at in zip(shown, tile(len(shown), shape, stage_width, stage_height), strict=True):
         edge = 1 if at.x else 0
-        tiles.append((agent, Tile(roster + at.x - edge, at.y + 1, at.width + edge, at.height)))
-    return Plan(roster, tuple(tiles), shape.room)
+        lost = bar if at.y + at.height == stage_height else 0
+        tiles.append((agent, Tile(roster + at.x - edge, at.y + 1, at.width + edge, at.height - lost)))
+    return Plan(roster, tuple(tiles), shape.room, bar=bar, side=side, height=height)
 
 
 class Planned(Layout):
@@ -84,6 +103,7 @@ class DeckScreen(Screen[None], inherit_bindings=False):
         self.roster = Roster()
         self.notice = Notice()
         self.keys = KeyBar()
+        self.asks = AskBar()
         self.panels = [Panel() for _ in range(MOST)]
 
     @property
@@ -93,7 +113,7 @@ class DeckScreen(Screen[None], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         """All widgets there will ever be; panels without an agent have no place."""
-        yield from (self.top, self.roster, self.notice, self.keys, *self.panels)
+        yield from (self.top, self.roster, self.notice, self.asks, self.keys, *self.panels)
 
     def on_mount(self) -> None:
         """Show what is known by now."""
@@ -101,11 +121,13 @@ class DeckScreen(Screen[None], inherit_bindings=False):
         self.deck.sync()
 
     def on_screen_suspend(self) -> None:
-        """A dialog covers it."""
+        """A dialog covers it, or the inbox stands beside the panels."""
         self.deck.cursor_moved()
+        self.call_later(self.deck.sync)
 
     def on_screen_resume(self) -> None:
         """Nothing covers it any more."""
+        self.deck.sync()
         self.call_after_refresh(self.deck.cursor_moved)
 
     @property
@@ -122,11 +144,13 @@ class DeckScreen(Screen[None], inherit_bindings=False):
             self.top: Region(0, 0, width, 1),
             self.keys: Region(0, height - 1, width, 1),
         }
-        roster = self.plan.roster
+        roster, bar = self.plan.roster, self.plan.bar
+        if bar:
+            here[self.asks] = Region(0, height - 1 - bar, width, bar)
         if roster:
-            here[self.roster] = Region(0, 1, roster, height - 2)
+            here[self.roster] = Region(0, 1, roster, height - 2 - bar)
         if not self.plan.tiles:
-            here[self.notice] = Region(roster, 1, width - roster, height - 2)
+            here[self.notice] = Region(roster, 1, width - roster - self.plan.side, height - 2 - bar)
         for panel, (_, at) in zip(self.panels, self.plan.tiles, strict=False):
             here[panel] = Region(*at)
         return here
@@ -139,6 +163,7 @@ class DeckScreen(Screen[None], inherit_bindings=False):
         self.settled = False
         for panel, (agent, at) in zip(self.panels, wanted.tiles, strict=False):
             panel.edge = 1 if at.x > wanted.roster else 0
+            panel.hidden = wanted.hidden(at)
             panel.show(agent, self.deck.surface(agent))
         for panel in self.panels[len(wanted.tiles) :]:
             panel.show("", self.deck.surface(""))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import NamedTuple
 
 
@@ -14,19 +15,32 @@ class Look(NamedTuple):
     color: str
     rank: int
 
+    def sign(self, plain: bool) -> str:
+        """The glyph, or its ASCII stand-in."""
+        return self.ascii if plain else self.glyph
+
 
 LOOKS = {
-    "failed": Look("✕", "x", "failed", "warm", 0),
-    "lost": Look("◌", "?", "lost", "warm", 1),
-    "interrupted": Look("◑", "!", "interrupted", "warm", 2),
-    "running": Look("●", "*", "running", "calm", 3),
-    "starting": Look("·", ".", "starting", "muted", 4),
-    "exited": Look("–", "-", "exited", "muted", 5),
+    "blocked": Look("▲", "!", "asks", "warm", 0),
+    "failed": Look("✕", "x", "failed", "warm", 1),
+    "lost": Look("◌", "#", "lost", "warm", 2),
+    "interrupted": Look("◑", "~", "interrupted", "warm", 3),
+    "working": Look("●", "*", "working", "calm", 4),
+    "done": Look("◆", "+", "done", "text", 5),
+    "limited": Look("◔", "%", "limited", "text", 6),
+    "idle": Look("○", "o", "idle", "muted", 7),
+    "running": Look("•", "=", "running", "muted", 8),
+    "starting": Look("·", ".", "starting", "muted", 9),
+    "exited": Look("–", "-", "exited", "muted", 10),
+    "unknown": Look("?", "?", "unknown", "muted", 11),
 }
-UNKNOWN = Look("?", "?", "unknown", "muted", 6)
-ALIVE = frozenset({"starting", "running"})
-WAITING = frozenset({"failed", "lost", "interrupted"})
+UNKNOWN = LOOKS["unknown"]
+ALIVE = frozenset({"starting", "running", "working", "blocked", "idle", "done", "limited", "unknown"})
+WAITING = frozenset({"blocked", "failed", "lost", "interrupted"})
 """Statuses that wait for a person."""
+ASKING = {"permission": "asks", "question": "question", "trust": "trust", "login": "login"}
+"""What a blocked agent waits for, in a word."""
+_DAY = 24 * 3600
 
 
 class Glyphs(NamedTuple):
@@ -40,9 +54,22 @@ class Glyphs(NamedTuple):
     ellipsis: str = "…"
     dot: str = "·"
     choice: str = "◂ ▸"
+    enter: str = "⏎"
+    arrows: str = "↑ ↓"
+    marked: str = "■"
+    unmarked: str = "□"
+    good: str = "✓"
+    bad: str = "✕"
+    rule: str = "─"
+    becomes: str = "→"
+    unsure: str = "?"
+    off: str = "–"
+    more: str = "⤷"
 
 
-PLAIN_GLYPHS = Glyphs("|", ">", ">", "<", "^", "...", "-", "< >")
+PLAIN_GLYPHS = Glyphs(
+    "|", ">", ">", "<", "^", "...", "-", "< >", "enter", "up down", "x", "-", "+", "x", "-", "->", "?", "-", "\\"
+)  # fmt: skip
 
 
 def look(status: str) -> Look:
@@ -50,8 +77,42 @@ def look(status: str) -> Look:
     return LOOKS.get(status, UNKNOWN)
 
 
-def word(status: str, exit_code: int | None) -> str:
-    """The status in one word, with the exit code where there is one to tell."""
+def until(end_ns: int, now_ns: int) -> str:
+    """When a limit ends, in at most eleven cells: ``until 15:00``, ``until Fri``, ``until 03-12``; "" unknown."""
+    if end_ns <= 0:
+        return ""
+    end = datetime.fromtimestamp(min(end_ns, 1 << 61) / 1e9)  # noqa: DTZ006  the person's own clock
+    away = (end_ns - now_ns) / 1e9
+    return f"until {end:%H:%M}" if away < 0.8 * _DAY else f"until {end:%a}" if away < 6 * _DAY else f"until {end:%m-%d}"
+
+
+def word(status: str, exit_code: int | None = None, kind: str = "", until_ns: int = 0, now_ns: int = 0) -> str:
+    """The status in one word: with the exit code, what a blocked one waits for, and when a limit ends."""
     if status == "exited" and exit_code is not None:
         return f"exited {exit_code}" if exit_code >= 0 else f"killed {-exit_code}"
+    if status == "blocked":
+        return ASKING.get(kind, "blocked")
+    if status == "limited":
+        return until(until_ns, now_ns) or "limited"
     return look(status).word
+
+
+def full_word(status: str, exit_code: int | None = None, kind: str = "", until_ns: int = 0, now_ns: int = 0) -> str:
+    """The status where there is room for all of it: ``asks permission``, ``limited until 15:00``."""
+    short = word(status, exit_code, kind, until_ns, now_ns)
+    if status == "blocked":
+        return {"asks": "asks permission", "question": "asks a question", "trust": "asks for trust",
+                "login": "asks to log in"}.get(short, short)  # fmt: skip
+    return f"limited {short}" if status == "limited" and short.startswith("until") else short
+
+
+def tokens(count: int) -> str:
+    """A number of tokens at a glance: ``840``, ``42k``, ``1.3M``."""
+    if count < 1000:
+        return str(max(0, count))
+    return f"{count / 1000:.0f}k" if count < 999_500 else f"{count / 1e6:.1f}M"
+
+
+def dollars(cost: float) -> str:
+    """A cost in US dollars: ``$0.03``, ``$12``."""
+    return f"${cost:.2f}" if cost < 99.995 else f"${cost:,.0f}"

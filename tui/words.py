@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from quarterdeck.text import safe
 from tui.bars import Hint
-from tui.commands import COMMANDS
+from tui.commands import COMMANDS, Command, key_of
 from tui.links import hand_over, opener, showable
 from tui.screen import LEAST_HEIGHT, LEAST_WIDTH, Plan
 
@@ -39,9 +40,9 @@ class Words:
                 [(f"quarterdeck needs {LEAST_WIDTH}x{LEAST_HEIGHT} cells", "text!")],
                 [("the agents run on", "muted")],
             ]
-        elif not app.listed and app.connected:
+        elif not app.follower.listed and app.connected:
             text = [[("asking for sessions and agents", "muted")]]
-        elif not app.listed:
+        elif not app.follower.listed:
             text = [[(safe(app.state.reason) or "connecting to the orchestrator", "muted")]]
             if app.state.phase == "stopped" or app.state.hint:
                 text += [
@@ -69,11 +70,11 @@ class Words:
         bar = app.deck_screen.keys
         if app.keyboard.pending:
             wide = app.size.width > 150
-            hints = [self._command_hint(c.key, c.label, c.id) for c in COMMANDS if c.key and (c.footer or wide)]
+            hints = self._hints(lambda c: bool(c.key) and (c.footer or wide), app.answering.takes)
             bar.put([*hints, Hint("esc", "back", app.keyboard.cancel)], f"{lead} …", "", bg="raised")
             return
         note = self._note or self._hint
-        if not app.connected and app.listed:
+        if not app.connected and app.follower.listed:
             if app.state.phase == "stopped":
                 ways = [Hint(f"{lead} p", "reconnect", lambda: app.run_command("reconnect"))]
                 ways.append(self._command_hint(f"{lead} d", "detach", "detach"))
@@ -90,9 +91,15 @@ class Words:
             ]
             bar.put(hints, "looking back", note)
             return
-        bar.put(
-            [self._command_hint(c.key, c.label, c.id) for c in COMMANDS if c.footer and app.fits(c.needs)], lead, note
-        )
+        offered = {hint.key for hint in app.answering.hints()}
+        bar.put(self._hints(lambda c: c.footer and app.fits(c.needs), offered.__contains__), lead, note)
+
+    def _hints(self, wanted: Callable[[Command], bool], taken: Callable[[str], bool]) -> list[Hint]:
+        return [
+            self._command_hint(key, command.label, command.id)
+            for command in COMMANDS
+            if wanted(command) and (key := key_of(command, taken))
+        ]
 
     def _command_hint(self, key: str, label: str, command: str) -> Hint:
         return Hint(key, label, lambda: self._app.run_command(command))

@@ -22,6 +22,7 @@ def agent(ident: str, session: str, **over: Any) -> dict[str, Any]:
         "id": ident, "name": ident, "session": session, "session_name": session, "profile": "shell",
         "adapter": "native", "argv": ["bash"], "cwd": "/home/ada/src/shop", "cols": 80, "lines": 24,
         "status": "running", "reason": "", "since_ns": 0, "exit_code": None, "pid": 7, "title": "",
+        "doing": {}, "queue": 0,
         "restore": "ask", "resume_id": "", "worktree": None, "adopted": False, "created_ns": 0, "removed_ns": 0,
     } | over  # fmt: skip
 
@@ -39,6 +40,11 @@ class Peer:
         self.screens: dict[str, Screen] = {}
         self.report: dict[str, Any] = {"wall_ns": 0, "rebooted": False, "worth_telling": False, "outcomes": []}
         self.refuse: QuarterdeckError | None = None
+        self.approvals: dict[str, dict[str, Any]] = {}
+        self.prompts: dict[str, dict[str, Any]] = {}
+        self.why: dict[str, Any] = {}
+        self.answers = True
+        """Whether an answer is taken at once; else it stays on its way."""
         self.revived = 0
         self._up = up
         self._fixed: set[str] = set()
@@ -78,6 +84,35 @@ class Peer:
         """The agent is removed, with an event."""
         del self.agents[ident]
         self.happen("agent.removed", ident)
+
+    def ask(self, ident: str, agent: str, **over: Any) -> None:
+        """The agent asks for something."""
+        self.approvals[ident] = {
+            "id": ident, "agent": agent, "kind": "permission", "state": "open", "tool": "", "command": "", "path": "",
+            "diff": "", "text": "", "key": "", "can": ["allow", "deny"], "source": "hook", "asked_ns": 0, "answer": "",
+            "reason": "", "answered_by": "", "answered_ns": 0, "offset": -1,
+        } | over  # fmt: skip
+        self.happen("approval.opened", agent, id=ident)
+
+    def decide(self, ident: str, state: str, **over: Any) -> None:
+        """Something becomes of a request."""
+        self.approvals[ident] |= {"state": state} | over
+        self.happen("approval.closed", self.approvals[ident]["agent"], id=ident)
+
+    def prompt(self, ident: str, agent: str, text: str, state: str = "queued", **over: Any) -> dict[str, Any]:
+        """A prompt of an agent."""
+        made = {
+            "id": ident, "agent": agent, "text": text, "state": state, "now": False,
+            "position": float(len(self.prompts)), "broadcast": "", "role": "person", "reason": "", "receipt": "",
+            "created_ns": len(self.prompts), "changed_ns": 0,
+        } | over  # fmt: skip
+        self.prompts[ident] = made
+        return made
+
+    def become(self, ident: str, state: str, **over: Any) -> None:
+        """Something becomes of a prompt."""
+        self.prompts[ident] |= {"state": state} | over
+        self.happen(f"prompt.{state}", self.prompts[ident]["agent"], id=ident)
 
     # the port
 
@@ -152,6 +187,14 @@ class Peer:
                 return self.agents[body["name"] or body["profile"]]
             case "POST", "/v1/restore":
                 return self.report
+            case "GET", "/v1/approvals":
+                return [one for one in self.approvals.values() if one["state"] in ("open", "answering")]
+            case "POST", "/v1/broadcast":
+                return self._broadcast(body)
+        if found := re.fullmatch(r"/v1/approvals/(\w+)(/answer)?", place):
+            return self._approval(found[1], body)
+        if found := re.fullmatch(r"/v1/prompts/(\w+)", place):
+            return self._prompt(method, found[1], body)
         if found := re.fullmatch(r"/v1/agents/(\w[\w-]*)(/\w+)?", place):
             return self._agent(method, found[1], found[2] or "", body)
         if method == "PATCH" and place.startswith("/v1/sessions/"):
@@ -160,9 +203,45 @@ class Peer:
             return session
         raise NotFound(f"{method} {path}")
 
+    def _approval(self, ident: str, body: Any) -> Any:
+        if ident not in self.approvals:
+            raise NotFound(f"no approval {ident}")
+        if body is not None:
+            done = "denied" if body["answer"] == "deny" else "allowed"
+            self.approvals[ident] |= {"answer": body["answer"], "reason": body["reason"], "answered_by": "person"}
+            self.decide(ident, done if self.answers else "answering")
+        return self.approvals[ident]
+
+    def _prompt(self, method: str, ident: str, body: Any) -> Any:
+        if ident not in self.prompts:
+            raise NotFound(f"no prompt {ident}")
+        if method == "DELETE":
+            self.become(ident, "cancelled")
+        elif method == "PATCH":
+            self.prompts[ident] |= {key: value for key, value in body.items() if key == "text"}
+            if "before" in body:
+                positions = {key: one["position"] for key, one in self.prompts.items()}
+                self.prompts[ident]["position"] = (
+                    positions[body["before"]] - 0.5 if body["before"] else max(positions.values()) + 1
+                )
+            self.happen("prompt.changed", self.prompts[ident]["agent"], id=ident)
+        return self.prompts[ident]
+
+    def _broadcast(self, body: Any) -> Any:
+        made = [self.prompt(f"b{len(self.prompts)}", agent, body["text"]) for agent in body["agents"]]
+        return {"broadcast": "b", "prompts": made, "skipped": []}
+
     def _agent(self, method: str, ident: str, verb: str, body: Any) -> Any:
         if ident not in self.agents:
             raise NotFound(f"no agent {ident}")
+        if verb == "/why":
+            return self.why
+        if verb == "/prompts":
+            if method == "POST":
+                made = self.prompt(f"p{len(self.prompts)}", ident, body["text"], now=body["now"])
+                self.happen("prompt.queued", ident, id=made["id"])
+                return made
+            return [one for one in self.prompts.values() if one["agent"] == ident]
         if method == "PATCH":
             self.agents[ident].update(body)
         elif method == "DELETE":
@@ -185,10 +264,10 @@ class Peer:
                 self._watched[ident] = 0
                 self._frame(ident)
 
-    def happen(self, kind: str, ident: str = "") -> None:
+    def happen(self, kind: str, ident: str = "", **data: Any) -> None:
         """An event."""
         self._cursor += 1
-        self._put(frames.Happened(self._cursor, kind, 0, "", ident, {}))
+        self._put(frames.Happened(self._cursor, kind, 0, "", ident, data))
 
     def trouble(self, ident: str, code: str, message: str, hint: str = "") -> None:
         """An input that failed."""

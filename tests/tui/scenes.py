@@ -92,7 +92,19 @@ def fleet() -> Any:
     peer.session("shop")
     peer.session("blog", "/home/ada/src/blog")
     tree = {"path": "/t", "branch": "feat/auth", "repository": "/r", "base": "0"}
-    peer.add("api-auth", "shop", CLAUDE, profile="claude", worktree=tree, argv=["claude"], since_ns=NOW - 192 * S)
+    spent = {"model": "opus", "tokens_in": 41_300, "tokens_out": 2_100, "cost": 0.31}
+    peer.add(
+        "api-auth",
+        "shop",
+        CLAUDE,
+        profile="claude",
+        worktree=tree,
+        argv=["claude"],
+        status="working",
+        doing=spent,
+        queue=2,
+        since_ns=NOW - 192 * S,
+    )
     peer.add("tests", "shop", PYTEST, profile="custom", argv=["pytest", "-q"], since_ns=NOW - 41 * S)
     peer.add("shell", "shop", SHELL, since_ns=NOW - 7300 * S)
     peer.add("editor", "shop", VIM, profile="custom", argv=["vim", "total.py"], adapter="tmux", since_ns=NOW - 1260 * S)
@@ -121,6 +133,111 @@ def fleet() -> Any:
     peer.add("import", "blog", "", status="lost", reason="its terminal was killed", since_ns=NOW - 61 * S)
     peer.add("images", "blog", "", status="interrupted", reason="the machine was restarted", since_ns=NOW - 260 * S)
     peer.add("zsh", "blog", "", status="starting", adapter="tmux", since_ns=NOW - 3 * S)
+    peer.add("notes", "blog", "", status="idle", profile="codex", since_ns=NOW - 400 * S)
+    peer.add("drafts", "blog", "", status="done", profile="gemini", since_ns=NOW - 35 * S)
+    ends = int(datetime(2026, 3, 4, 15, 0).timestamp()) * 10**9  # noqa: DTZ001
+    peer.add("links", "blog", "", status="limited", profile="codex", doing={"until_ns": ends}, since_ns=NOW - 700 * S)
+    peer.add("review", "blog", "", status="unknown", profile="goose", since_ns=NOW - 90 * S)
+    return peer
+
+
+DIALOG = (
+    CLAUDE.partition("\x1b[38;5;173m✻")[0]
+    + "\x1b[38;5;153m─────────────────────────────────────────────────────────────\x1b[0m\n"
+    " \x1b[1;38;5;153mBash command\x1b[0m\n\n"
+    "   alembic upgrade head\n   \x1b[2mMove the session store to the new schema\x1b[0m\n\n"
+    " Do you want to proceed?\n \x1b[38;5;153m❯ 1. Yes\x1b[0m\n   2. Yes, and don't ask again\n"
+    "   3. No, and tell it what to do differently\n"
+)
+DIFF = """\
+--- a/deploy/values.yaml
++++ b/deploy/values.yaml
+@@ -12,9 +12,11 @@ web:
+   replicas: 3
+   resources:
+     limits:
+-      memory: 512Mi
+-      cpu: 500m
++      memory: 1Gi
++      cpu: "1"
++    requests:
++      memory: 512Mi
+   probes:
+     ready: /healthz
+     live: /healthz
+"""
+
+
+def asking() -> Any:
+    """The same fleet while three agents need a person."""
+    peer = fleet()
+    peer.feed("api-auth", "\x1b[2J\x1b[H" + DIALOG)
+    wants = {"kind": "permission", "waiting_for": "Bash: alembic upgrade head", "tokens_in": 41_300, "cost": 0.31}
+    peer.agents["api-auth"] |= {"status": "blocked", "doing": wants, "since_ns": NOW - 12 * S}
+    peer.ask(
+        "ask1",
+        "api-auth",
+        tool="Bash",
+        command="alembic upgrade head",
+        can=["allow", "always", "deny"],
+        asked_ns=NOW - 12 * S,
+    )
+    peer.agents["seo"] |= {
+        "status": "blocked",
+        "doing": {"kind": "question", "waiting_for": "Which of the two sitemaps should stay?"},
+        "since_ns": NOW - 125 * S,
+    }
+    peer.agents["notes"] |= {"status": "blocked", "doing": {"kind": "permission"}, "since_ns": NOW - 48 * S}
+    peer.ask(
+        "ask2", "notes", tool="Edit", path="/home/ada/src/blog/deploy/values.yaml", diff=DIFF, asked_ns=NOW - 48 * S
+    )
+    return peer  # fmt: skip
+
+
+def sent() -> Any:
+    """The asking fleet with prompts in every state."""
+    peer = asking()
+    said = [
+        ("p1", "Look at the models first, then say what the new schema needs.", "accepted", {"receipt": "hook"}),
+        ("p2", "Stop. Use the session fixture.", "refused", {"now": True, "reason": "an interrupt came before it"}),
+        ("p3", "Now move the store.", "unconfirmed", {"reason": "nothing tells that it was taken"}),
+        ("p4", "Add a test for carts that are opened twice,\nthen run all of tests/cart.", "queued", {}),
+        ("p5", "Write the changelog entry.", "queued", {}),
+        ("p6", "Say when it is done.", "cancelled", {}),
+    ]
+    for ident, text, state, more in said:
+        peer.prompt(ident, "api-auth", text, state, **more)
+    return peer
+
+
+def told() -> Any:
+    """The asking fleet with an explanation."""
+    peer = asking()
+    words = [
+        ("hook", "asked", 12, True, "PermissionRequest"),
+        ("screen", "blocked", 11, True, "rule permission"),
+        ("transcript", "working", 16, False, "last message"),
+        ("hint", "idle", 14, False, "OSC 9;4 progress ended"),
+        ("process", "spawned", 4000, True, "pid 4711"),
+    ]
+    changes = [
+        ("working", "blocked", 12, "Bash: alembic upgrade head"),
+        ("idle", "working", 192, "a prompt was taken"),
+        ("done", "idle", 230, "a person looked"),
+        ("working", "done", 300, "its turn ended"),
+        ("starting", "working", 3990, "a prompt was taken"),
+    ]
+    peer.why = {
+        "sources": [
+            {"source": source, "sign": sign, "wall_ns": NOW - ago * S, "believed": believed, "text": text}
+            for source, sign, ago, believed, text in words
+        ],
+        "contradictions": {"hint": 3},
+        "transitions": [
+            {"before": before, "status": status, "wall_ns": NOW - ago * S, "reason": reason}
+            for before, status, ago, reason in changes
+        ],
+    }
     return peer  # fmt: skip
 
 
@@ -154,7 +271,7 @@ def _busy(app: Any) -> bool:
         for screen in app.screen_stack
     )
     asking = any(not worker.is_finished for worker in app.workers)
-    return bool(waiting or painting or asking or not app._painter.idle or app.link._messages or app._reload.is_set())
+    return bool(waiting or painting or asking or not app._painter.idle or app.link._messages or not app.follower.idle)
 
 
 def keys(*names: str) -> Callable[[Pilot[int], Any], Awaitable[None]]:
@@ -227,7 +344,39 @@ def silent() -> Any:
 
 
 Scene = tuple[Callable[[], Any], Callable[[Pilot[int], Any], Awaitable[None]], dict[str, Any]]
+
+
+async def answered(pilot: Pilot[int], peer: Any) -> None:
+    """The bar after an answer."""
+    pilot.app.clock.advance(1)  # type: ignore[attr-defined]
+    await keys(LEADER, "y")(pilot, peer)
+
+
+async def broadcasting(pilot: Pilot[int], peer: Any) -> None:
+    """A prompt for several, sent."""
+    await keys(LEADER, "b", *"rebase on main", "enter")(pilot, peer)
+    for ident, state, more in (("b0", "accepted", {"receipt": "hook"}), ("b1", "written", {})):
+        peer.become(ident, state, **more)
+        await settle(pilot)
+
+
 SCENES: dict[str, Scene] = {
+    "asking": (asking, nothing, {}),
+    "answer-keys": (asking, keys(LEADER), {}),
+    "answered": (asking, answered, {}),
+    "deny": (asking, keys(LEADER, "n"), {}),
+    "inbox": (asking, keys(LEADER, "i"), {}),
+    "inbox-diff": (asking, keys(LEADER, "i", "up", "up", "down"), {}),
+    "inbox-empty": (fleet, keys(LEADER, "i"), {}),
+    "composer": (sent, keys(LEADER, "e", *"now run the tests"), {}),
+    "queue": (sent, keys(LEADER, "e", "tab", "down"), {}),
+    "broadcast": (asking, keys(LEADER, "b", *"rebase on main"), {}),
+    "broadcast-sent": (asking, broadcasting, {}),
+    "why": (told, keys(LEADER, "w"), {}),
+    "asking-light": (asking, nothing, {"theme": "light"}),
+    "inbox-light": (asking, keys(LEADER, "i"), {"theme": "light"}),
+    "inbox-ascii": (asking, keys(LEADER, "i"), {"plain_glyphs": True}),
+    "composer-light": (sent, keys(LEADER, "e", *"now run the tests"), {"theme": "light"}),
     "grid": (fleet, nothing, {}),
     "zoom": (fleet, keys(LEADER, "z"), {}),
     "leader": (fleet, keys(LEADER), {}),
@@ -248,7 +397,7 @@ SCENES: dict[str, Scene] = {
     "ascii": (fleet, nothing, {"plain_glyphs": True}),
     "no-color": (fleet, nothing, {"color": False}),
 }
-SIZES = {"small": (80, 24), "large": (250, 60)}
+SIZES = {"small": (80, 24), "middle": (120, 36), "large": (250, 60)}
 TINY = (50, 12)
 
 

@@ -68,7 +68,7 @@ async def test_keys_the_drivers_parser_told_apart(on_peer, scenes):
 async def test_focus_moves_by_keys_digits_and_clicks(on_peer, scenes):
     peer = scenes.fleet()
     async with on_peer(peer, (250, 60)) as (app, pilot):
-        await type_keys(scenes, pilot, LEADER, "tab")
+        await type_keys(scenes, pilot, LEADER, "right")
         assert app.focused_agent == "tests"
         await type_keys(scenes, pilot, LEADER, "left")
         assert app.focused_agent == "api-auth"
@@ -77,7 +77,7 @@ async def test_focus_moves_by_keys_digits_and_clicks(on_peer, scenes):
         await pilot.click(app.deck_screen.panel("web"), offset=(5, 5))
         await scenes.settle(pilot)
         assert app.focused_agent == "web"
-        await pilot.click(app.deck_screen.roster, offset=(5, 10))
+        await pilot.click(app.deck_screen.roster, offset=(5, 13))
         await scenes.settle(pilot)
         assert app.focused_agent == "seo"
         assert app.session_id == "blog"

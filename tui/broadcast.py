@@ -1,0 +1,367 @@
+"""One prompt to many agents: who gets it is chosen by session, state, profile or one by one; each gives a receipt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from quarterdeck.errors import QuarterdeckError
+from quarterdeck.text import cut_middle, safe
+from tui.bars import Hint, KeyBar
+from tui.canvas import Canvas
+from tui.dialogs import Choice, Field
+from tui.editor import Editor
+from tui.fleet import AgentInfo
+from tui.follower import Follows
+from tui.line import Line, Span, cells, compose
+from tui.port import frames
+from tui.prompts import PromptInfo
+from tui.states import LOOKS, look
+
+if TYPE_CHECKING:
+    from tui.app import QuarterdeckApp
+
+ANY = "any"
+
+
+class Receipt:
+    """What one agent made of it, as far as is known."""
+
+    def __init__(self, agent: str, prompt: PromptInfo | None, skipped: str = "") -> None:
+        self.agent = agent
+        self.prompt = prompt
+        self.skipped = skipped
+
+
+def receipts(answer: Any) -> list[Receipt]:
+    """The answer to a broadcast: a prompt for each agent, or why it was passed over."""
+    sent = answer.get("receipts") or answer.get("prompts") or ()
+    found = [Receipt(str(one.get("agent", "")), PromptInfo.of(one.get("prompt") or one)) for one in sent]
+    over = answer.get("skipped") or ()
+    return found + [
+        Receipt(str(one.get("agent", "")), None, safe(str(one.get("reason", "")), 80) or "passed over") for one in over
+    ]
+
+
+def skipped(agent: AgentInfo, now_ns: int) -> str:
+    """Why an agent cannot get it; "" where it can."""
+    if not agent.alive:
+        return "has ended"
+    return f"{agent.full_word(now_ns)}: skipped" if agent.status == "blocked" else ""
+
+
+class Targets(Canvas, can_focus=True):
+    """All agents with a mark for each that gets it; after sending, what became of each."""
+
+    def __init__(self) -> None:
+        super().__init__(id="targets")
+        self.agents: list[AgentInfo] = []
+        self.marked: set[str] = set()
+        self.receipts: dict[str, Receipt] | None = None
+        self.at = 0
+        self.first = 0
+
+    def put(self, agents: Sequence[AgentInfo]) -> None:
+        """Show these."""
+        self.agents = list(agents)
+        self.choose(self.at)
+
+    def choose(self, number: int) -> None:
+        """Mark the line the keys mean."""
+        self.at = max(0, min(number, len(self.agents) - 1))
+        height = max(1, self.outer_size.height)
+        self.first = min(max(0, len(self.agents) - height), max(self.at - height + 1, min(self.first, self.at)))
+        self.touch()
+
+    def turn(self, number: int) -> None:
+        """Take an agent in, or out."""
+        if self.receipts is None and number < len(self.agents):
+            agent = self.agents[number]
+            if agent.id in self.marked:
+                self.marked.discard(agent.id)
+            elif not skipped(agent, self.deck.now()):
+                self.marked.add(agent.id)
+            self.choose(number)
+            cast("Broadcast", self.screen).recount()
+
+    def paint(self, y: int, width: int) -> Line:
+        """One agent."""
+        number = self.first + y
+        if number >= len(self.agents):
+            text = "  no agents here" if not self.agents and y == 0 else ""
+            return compose(width, [(text, self.style("muted", "surface"))], (), self.palette, self.style(bg="surface"))
+        agent = self.agents[number]
+        here = self.has_focus and number == self.at
+        bg = "raised" if here else "surface"
+        session = self.deck.fleet.sessions.get(agent.session)
+        state = look(agent.status)
+        right = self._outcome(agent, bg)
+        left: list[Span] = [(self.glyphs.mark if here else " ", self.style("accent", bg))]
+        if self.receipts is None:
+            marked = agent.id in self.marked
+            box = self.glyphs.marked if marked else self.glyphs.unmarked
+            left.append((f"{box} ", self.style("text" if marked else "muted", bg)))
+        left += [
+            (f"{state.sign(self.deck.plain_glyphs)} ", self.style(state.color, bg)),
+            (f"{cut_middle(agent.name, 20):<20}  ", self.style("text", bg, bold=here)),
+        ]
+        about = f"{cut_middle(session.name if session else '', 14):<14}  {cut_middle(agent.kind, 12)}"
+        if cells(left) + len(about) + cells(right) <= width:
+            left.append((about, self.style("muted", bg)))
+        return compose(width, left, right, self.palette, self.style(bg=bg))
+
+    def _outcome(self, agent: AgentInfo, bg: str) -> list[Span]:
+        if self.receipts is None:
+            why = skipped(agent, self.deck.now())
+            words = why or agent.word(self.deck.now())
+            color = "warm" if agent.status == "blocked" else "muted" if why else look(agent.status).color
+            return [(f"{words} ", self.style(color, bg))]
+        found = self.receipts.get(agent.id)
+        if found is None or (found.prompt is None and not found.skipped):
+            return [("not sent ", self.style("muted", bg))]
+        if found.prompt is None:
+            return [(f"{self.glyphs.off} {found.skipped} ", self.style("warm", bg))]
+        state = found.prompt.look
+        about = f"  {found.prompt.about}" if found.prompt.about else ""
+        return [
+            (f"{getattr(self.glyphs, state.sign)} {state.word}", self.style(state.color, bg)),
+            (f"{safe(about, 40) and '  ' + safe(about, 40)} ", self.style("muted", bg)),
+        ]
+
+    def on_focus(self) -> None:
+        """Show the line the keys mean."""
+        self.touch()
+        cast("Broadcast", self.screen).recount()
+
+    def on_blur(self) -> None:
+        """Hide it."""
+        self.touch()
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """Take in or out what is clicked."""
+        event.stop()
+        self.focus()
+        self.turn(self.first + event.y)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """One further up."""
+        event.stop()
+        self.choose(self.at - 1)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """One further down."""
+        event.stop()
+        self.choose(self.at + 1)
+
+
+def matching(agents: Sequence[AgentInfo], session: str, state: str, profile: str) -> list[AgentInfo]:
+    """The agents that fit what was chosen; :data:`ANY` fits all."""
+    return [
+        agent
+        for agent in agents
+        if session in (ANY, agent.session) and state in (ANY, agent.status) and profile in (ANY, agent.profile)
+    ]
+
+
+class Broadcast(ModalScreen[None], Follows, inherit_bindings=False):
+    """Choose, write, send; then watch the receipts come in."""
+
+    AUTO_FOCUS = "#editor"
+
+    def __init__(self, draft: str, keep: Callable[[str], None]) -> None:
+        super().__init__()
+        self._keep = keep
+        self._busy = False
+        self._note = ""
+        self.targets = Targets()
+        self.editor = Editor(draft, self.send, placeholder="what should they all do?")
+        self.heading = Static("broadcast", id="title", markup=False)
+        self.keys = KeyBar(id="keys")
+        self._filters: tuple[Choice, Choice, Choice] | None = None
+
+    @property
+    def deck(self) -> QuarterdeckApp:
+        """The app, typed."""
+        return cast("QuarterdeckApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        """Filters, agents, text, keys."""
+        fleet = self.deck.fleet
+        agents = list(fleet.agents.values())
+        states = [name for name in LOOKS if any(agent.status == name and agent.alive for agent in agents)]
+        profiles = sorted({agent.profile for agent in agents})
+        sessions = [(one.id, one.name) for one in fleet.sessions.values()]
+        self._filters = (
+            Choice([(ANY, "any session"), *sessions], bare=True, id="session"),
+            Choice([(ANY, "any state"), *((name, look(name).word) for name in states)], bare=True, id="state"),
+            Choice([(ANY, "any profile"), *((name, name) for name in profiles)], bare=True, id="profile"),
+        )
+        here = self.deck.session_id
+        self._filters[0].at = next((n for n, (ident, _) in enumerate(self._filters[0].values) if ident == here), 0)
+        with Vertical(id="sheet"):
+            yield self.heading
+            for label, choice in zip(("session", "state", "profile"), self._filters, strict=True):
+                yield Field(label, choice)
+            yield self.targets
+            yield self.editor
+            yield self.keys
+
+    def on_mount(self) -> None:
+        """What is chosen at first."""
+        self.changed()
+
+    def changed(self) -> None:
+        """Another choice: everyone who fits gets it, but who is blocked or has ended."""
+        session, state, profile = self._filters or ()  # type: ignore[misc]
+        found = matching(list(self.deck.fleet.agents.values()), session.value, state.value, profile.value)
+        found = [agent for agent in found if agent.alive]
+        self.targets.marked = {agent.id for agent in found if not skipped(agent, self.deck.now())}
+        self.targets.put(found)
+        self.recount()
+
+    def recount(self) -> None:
+        """Say how many get it, and which keys work."""
+        if not self.is_attached:
+            return
+        targets, enter = self.targets, self.deck.glyphs.enter
+        if targets.receipts is not None:
+            self.heading.update(self._tally(targets.receipts))
+            self.keys.put([Hint("esc", "back", self.leave)], "", self._note, bg="background")
+            return
+        number = len(targets.marked)
+        self.heading.update(f"broadcast to {number} agent{'' if number == 1 else 's'}")
+        hints = []
+        if targets.has_focus:
+            hints = [
+                Hint("space", "take in or out", lambda: targets.turn(targets.at)),
+                Hint("a", "all or none", self.all),
+            ]
+        elif self.editor.has_focus:
+            hints = [
+                Hint(enter, "send when idle", lambda: self.send(False)),
+                Hint("^S", "send now", lambda: self.send(True)),
+                Hint(f"alt+{enter}", "new line", lambda: self.editor.insert("\n")),
+            ]
+        hints += [Hint("tab", "go on", lambda: self.focus_next()), Hint("esc", "back", self.leave)]
+        self.keys.put(hints, "", self._note, bg="background")
+
+    def _tally(self, found: Mapping[str, Receipt]) -> str:
+        words: dict[str, int] = {}
+        for one in found.values():
+            word = one.prompt.look.word if one.prompt else "skipped"
+            words[word] = words.get(word, 0) + 1
+        return "broadcast: " + ", ".join(f"{number} {word}" for word, number in words.items())
+
+    def happened(self, event: frames.Happened) -> None:
+        """A receipt may have come; or an agent's state changed before anything was sent."""
+        found = self.targets.receipts
+        if found is None:
+            if event.kind == "agent.status":
+                now = self.deck.now()
+                self.targets.agents = [self.deck.fleet.agents.get(a.id, a) for a in self.targets.agents]
+                self.targets.marked -= {a.id for a in self.targets.agents if skipped(a, now)}
+                self.targets.touch()
+                self.recount()
+            return
+        if event.kind.startswith("prompt.") and event.agent in found:
+            self.run_worker(self._ask_again(event.agent))
+
+    async def _ask_again(self, agent: str) -> None:
+        found = self.targets.receipts or {}
+        mine = found[agent].prompt
+        if mine is None:
+            return
+        try:
+            answer = await self.deck.link.request("GET", f"/v1/prompts/{mine.id}")
+        except QuarterdeckError as error:
+            self._say(safe(error.message, 120))
+            return
+        found[agent].prompt = PromptInfo.of(answer)
+        self.targets.touch()
+        self.recount()
+
+    # a person acts
+
+    def all(self) -> None:
+        """Everyone that can get it, or nobody."""
+        able = {agent.id for agent in self.targets.agents if not skipped(agent, self.deck.now())}
+        self.targets.marked = set() if able <= self.targets.marked else able
+        self.targets.touch()
+        self.recount()
+
+    def _say(self, note: str) -> None:
+        self._note = note
+        self.recount()
+
+    def send(self, now: bool) -> None:
+        """Hand it over, once."""
+        targets = [agent.id for agent in self.targets.agents if agent.id in self.targets.marked]
+        if self._busy or self.targets.receipts is not None:
+            return
+        if not targets:
+            self._say("nobody is chosen")
+            return
+        self._busy = True
+        self._say("handing it over")
+
+        async def hand_over() -> None:
+            body = {"text": self.editor.text, "now": now, "agents": targets}
+            try:
+                answer = await self.deck.link.request("POST", "/v1/broadcast", body)
+            except QuarterdeckError as error:
+                self._say(f"could not send it: {safe(error.message, 160)}")
+                return
+            finally:
+                self._busy = False
+            self.targets.receipts = {one.agent: one for one in receipts(answer)}
+            self._keep("")
+            self._note = ""
+            self.add_class("-sent")
+            self.targets.focus()
+            self.targets.choose(0)
+            self.recount()
+
+        self.run_worker(hand_over())
+
+    def leave(self) -> None:
+        """Close; a text that was not sent is kept for next time."""
+        if self.targets.receipts is None:
+            self._keep(self.editor.text)
+        self.dismiss(None)
+
+    def on_descendant_focus(self) -> None:
+        """Other keys work there."""
+        self.recount()
+
+    async def on_key(self, event: events.Key) -> None:
+        """What the editor did not take."""
+        listing = self.targets.has_focus
+        match event.key:
+            case "escape":
+                self.leave()
+            case "tab":
+                self.focus_next()
+            case "shift+tab":
+                self.focus_previous()
+            case "up" | "k" if listing:
+                self.targets.choose(self.targets.at - 1)
+            case "down" | "j" if listing:
+                self.targets.choose(self.targets.at + 1)
+            case "space" | "enter" | "x" if listing:
+                self.targets.turn(self.targets.at)
+            case "a" if listing:
+                self.all()
+            case "up":
+                self.focus_previous()
+            case "down" | "enter":
+                self.focus_next()
+            case _:
+                return
+        event.stop()
+        event.prevent_default()
