@@ -18,9 +18,9 @@ from quarterdeck import keys
 from quarterdeck.errors import QuarterdeckError, Refused, Unreachable
 from quarterdeck.evidence import Decision, Evidence, Sign, Source
 from quarterdeck.text import safe
-from sessions.approvals.asked import what
+from sessions.approvals.asked import EXACT, what
 from sessions.approvals.case import Case
-from sessions.approvals.dialog import Glance, dialog_on
+from sessions.approvals.dialog import Glance, Nothing, dialog_on
 from sessions.approvals.life import NOT_SHOWN, Over, failed, is_open
 from sessions.approvals.likeness import Dialog, Fit, fit, with_dialog
 from sessions.model import ApprovalState
@@ -65,6 +65,7 @@ class Answerer:
             if not case.given:
                 self._inbox.reopen(case, error.message)
                 case.hand(error)
+                await self.recheck(case)
                 return
         except BaseException:
             self._inbox.reopen(case, "an internal error")
@@ -173,7 +174,8 @@ class Answerer:
         with glance.watching():
             while not case.closed.is_set() and not case.approval.rule:
                 dialog = await self._dialog(case)
-                if dialog is not None and self._is_its(case, dialog):
+                if isinstance(dialog, Dialog) and self._is_its(case, dialog):
+                    case.heard |= {Source.SCREEN}
                     self._inbox.put(case, with_dialog(case.approval, dialog), "approval.changed")
                     return
                 if (left := deadline - time.monotonic()) <= 0:
@@ -191,44 +193,43 @@ class Answerer:
         return not any(fit(other, dialog) is Fit.SAME for other in self._inbox.others(case))
 
     async def recheck(self, case: Case) -> None:
-        """The screen rules do not see the dialog any more: make sure, then the request is over."""
-        if await self._away(case) and case.approval.state is ApprovalState.OPEN:
-            self._inbox.close(case, Over.MOVED_ON)
-
-    async def still_there(self, case: Case) -> None:
-        """After a restart: a request whose dialog was seen, and is not there, is over."""
-        if case.approval.rule and case.supervised.live is not None and await self._away(case):
+        """A request whose dialog was seen, and is not there any more, is over, unless an exact source still asks."""
+        seen = case.approval.rule and not case.heard & EXACT and case.supervised.live is not None
+        if seen and await self._away(case) and case.approval.state is ApprovalState.OPEN:
             self._inbox.close(case, Over.MOVED_ON)
 
     async def _away(self, case: Case) -> bool:
         """Whether the dialog is not on the screen, in two looks."""
         for pause in (GONE, 0.0):
-            dialog = await self._dialog(case)
-            if dialog is not None and fit(case.approval, dialog) is not Fit.OTHER:
+            if self._stands(case, await self._dialog(case)):
                 return False
             await asyncio.sleep(pause)
         return True
 
+    def _stands(self, case: Case, dialog: Dialog | Nothing) -> bool:
+        """Whether the dialog of a request may still be there."""
+        if isinstance(dialog, Dialog):
+            return fit(case.approval, dialog) is not Fit.OTHER
+        return dialog is Nothing.HIDDEN
+
     async def _appears(self, case: Case, live: LiveTerminal) -> Dialog:
         """The dialog that was asked, waited for. Raises :class:`Refused` when another one, or none, is there."""
         glance = Glance(case.supervised)
-        deadline = time.monotonic() + APPEARS
+        # what was seen before is there or it is not; what was not may still be drawn, over another dialog perhaps
+        deadline = time.monotonic() + (GONE if case.approval.rule else APPEARS)
         with glance.watching():
             while True:
                 self._check_waiting(case)
                 dialog = dialog_on(await live.look(), self._profile(case))
                 left = deadline - time.monotonic()
-                # a dialog of before may still stand where the one that was asked is being drawn
-                if (dialog is not None and fit(case.approval, dialog) is Fit.SAME) or left <= 0:
-                    return self._check_same(case, dialog)
-                if dialog is not None and case.approval.rule:
+                if left <= 0 or (isinstance(dialog, Dialog) and fit(case.approval, dialog) is Fit.SAME):
                     return self._check_same(case, dialog)
                 await glance.changed(left)
                 await asyncio.sleep(GAP)
 
-    async def _dialog(self, case: Case) -> Dialog | None:
+    async def _dialog(self, case: Case) -> Dialog | Nothing:
         live = case.supervised.live
-        return dialog_on(await live.look(), self._profile(case)) if live is not None else None
+        return dialog_on(await live.look(), self._profile(case)) if live is not None else Nothing.AWAY
 
     def _check_waiting(self, case: Case, *, given: bool = False) -> None:
         """Raises :class:`Refused` where the request went away while the answer was on its way."""
@@ -239,9 +240,9 @@ class Answerer:
                 approval=case.approval.id,
             )
 
-    def _check_same(self, case: Case, dialog: Dialog | None) -> Dialog:
+    def _check_same(self, case: Case, dialog: Dialog | Nothing) -> Dialog:
         approval, name = case.approval, self._name(case)
-        if dialog is None:
+        if isinstance(dialog, Nothing):
             raise Refused(
                 f"{name} shows no dialog that is known; nothing was typed",
                 hint=f"look at it: quarterdeck attach {name}",
@@ -273,30 +274,29 @@ class Answerer:
 
     async def _confirm(self, case: Case) -> None:
         """Wait for evidence that the answer was taken, the dialog's end being some; say so where none comes."""
-        route_is_keys = case.approval.write_id != 0
+        by_keys = case.approval.write_id != 0
         began, given_at = time.monotonic(), self._offset(case)
         away_since = 0.0
         glance = Glance(case.supervised)
         with glance.watching():
             while is_open(case.approval):
-                dialog = await self._dialog(case) if case.approval.rule or route_is_keys else None
-                watched = bool(case.approval.rule or route_is_keys)
-                there = dialog is not None and fit(case.approval, dialog) is not Fit.OTHER
+                watched = by_keys or bool(case.approval.rule)
+                there = watched and self._stands(case, await self._dialog(case))
                 now = time.monotonic()
-                if watched and not there:
-                    away_since = away_since or now
-                    if now - away_since >= GONE:
-                        self._inbox.close(case, Over.MOVED_ON)
-                        break
-                else:
+                if there or not watched:
                     away_since = 0.0
+                elif not away_since:
+                    away_since = now
+                elif now - away_since >= GONE:
+                    self._inbox.close(case, Over.MOVED_ON)
+                    break
                 silent = watched and self._offset(case) == given_at
                 left = began + (HUNG if silent else PATIENCE) - now
                 if left <= 0:
                     self._not_shown(case, there)
                     return
                 await self._news(case, glance, min(left, GONE) if away_since else left)
-        if case.approval.state is ApprovalState.DENIED and route_is_keys:
+        if case.approval.state is ApprovalState.DENIED and by_keys:
             await self._tell_reason(case)
 
     async def _news(self, case: Case, glance: Glance, seconds: float) -> None:
@@ -339,7 +339,7 @@ class Answerer:
         except QuarterdeckError as error:
             if not case.given:
                 self._inbox.reopen(case, error.message)
-                await self.still_there(case)
+                await self.recheck(case)
                 return
         if is_open(case.approval):
             await self._confirm(case)
@@ -355,8 +355,7 @@ class Answerer:
             return
         live = self._live(case)
         dialog = await self._dialog(case)
-        profile_keys = dialog.keys.get(approval.answer) if dialog else None
-        pressed = profile_keys or ("",)
+        pressed = (dialog.keys.get(approval.answer) if isinstance(dialog, Dialog) else None) or ("",)
         tries = WRITES_AT_ONCE // len(pressed)
         done = 0
         for number in range(len(pressed)):

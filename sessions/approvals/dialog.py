@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
+from enum import Enum
 
 from profiles import rules
 from profiles.profile import Profile
@@ -13,11 +14,20 @@ from sessions.approvals.likeness import Dialog
 from sessions.supervised import Supervised
 
 
-def dialog_on(look: Look, profile: Profile) -> Dialog | None:
-    """The dialog that waits on this screen; None where no rule sees one."""
+class Nothing(Enum):
+    """Why no dialog is seen."""
+
+    AWAY = "away"
+    """The screen shows none that a rule knows."""
+    HIDDEN = "hidden"
+    """The screen cannot tell: a transcript viewer is over it."""
+
+
+def dialog_on(look: Look, profile: Profile) -> Dialog | Nothing:
+    """The dialog that waits on this screen."""
     found = rules.read(profile, look)
     if found is None or found.state != "blocked":
-        return None
+        return Nothing.HIDDEN if found is not None and found.state == "ignore" else Nothing.AWAY
     return Dialog(
         rule=found.name,
         kind=found.kind,

@@ -158,6 +158,7 @@ class Approvals:
             raise Refused("this request is gone", hint="quarterdeck inbox", approval=approval.id)
         case.approval = answered(case.approval, Answer(behaviour=behaviour, reason=reason, by=by), now)
         case.given = False
+        case.settled.clear()
         case.handed = asyncio.get_running_loop().create_future()
         self.spawn(self._answerer.carry(case))
         await asyncio.shield(case.handed)
@@ -225,14 +226,16 @@ class Approvals:
                 asyncio.get_running_loop().call_later(left / 1e9, self._settle, supervised)
                 return
         mine = [case for case in self._cases.values() if case.approval.agent == agent]
-        for case in sorted(mine, key=lambda c: -c.approval.asked_ns):
-            if likeness.same(case.approval, told, case.heard):
-                self._add(case, told)
-                return
+        mine.sort(key=lambda case: -case.approval.asked_ns)
+        alike = [case for case in mine if likeness.same(case.approval, told, case.heard)]
         for case in mine:
-            if told.source in ONE_AT_A_TIME and told.source in case.heard:
-                self.close(case, Over.REPLACED if not case.given else Over.MOVED_ON)
-        self._open(supervised, told)
+            was_in_front = told.source in case.heard or (told.source is Source.SCREEN and case.approval.rule)
+            if case not in alike and told.source in ONE_AT_A_TIME and was_in_front:
+                self.close(case, Over.MOVED_ON if case.given else Over.REPLACED)
+        if alike:
+            self._add(alike[0], told)
+        else:
+            self._open(supervised, told)
 
     def _open(self, supervised: Supervised, told: Asked) -> None:
         agent = supervised.agent
@@ -480,7 +483,7 @@ class Approvals:
                 await self.save()
 
     async def _left_open(self, case: Case) -> None:
-        await self._answerer.still_there(case)
+        await self._answerer.recheck(case)
         await self._consider(case)
 
     async def _keep(self) -> None:

@@ -7,8 +7,10 @@ Pure. A request is told by several sources in different words: a hook has tool a
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from types import MappingProxyType
 
 from quarterdeck.evidence import Source
 from sessions.approvals.asked import ANSWERS, COMPLETE, ONE_AT_A_TIME, SHOWN, Asked
@@ -34,7 +36,7 @@ class Dialog:
     lines: str = ""
     """The text of the region the rule looked at."""
     offset: int = -1
-    keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    keys: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     """The keys of each answer it takes."""
 
 
@@ -161,19 +163,45 @@ def _seen_before(approval: Approval, dialog: Dialog) -> Fit:
 
 
 def _commands(approval: Approval, dialog: Dialog) -> Fit:
-    asked, shown, drawn = squeezed(approval.command), squeezed(dialog.command), squeezed(dialog.lines)
+    asked = squeezed(approval.command)
     if not asked:
         return Fit.UNCLEAR
-    if shown == asked:
-        return Fit.SAME
-    if shown and not asked.startswith(shown):
+    whole = asked in squeezed(dialog.lines)
+    if not dialog.command.strip():
+        return Fit.SAME if whole and len(asked) >= 4 else Fit.UNCLEAR
+    read = _read_along(approval.command, dialog.command)
+    if read is None:
         return Fit.OTHER
-    if asked in drawn and (shown or len(asked) >= 4):
+    if read or whole:
         return Fit.SAME
-    left_out = "…" in dialog.lines or "..." in dialog.lines or "…" in dialog.command or dialog.command.endswith("...")
-    if shown:
-        return Fit.SAME if left_out and len(shown) >= ENOUGH else Fit.OTHER
-    return Fit.UNCLEAR
+    left_out = any(mark in text for mark in ("…", "...") for text in (dialog.lines, dialog.command))
+    return Fit.SAME if left_out and len(squeezed(dialog.command)) >= ENOUGH else Fit.OTHER
+
+
+def _read_along(command: str, drawn: str) -> bool | None:
+    """Whether the drawn lines, put together, are all of ``command``; False: its beginning; None: something else.
+
+    White space may differ in width. Where a line ends it may be missing, for a screen wraps within words; a short line
+    wraps nowhere.
+    """
+    rest, joint = " ".join(command.split()), True
+    for line in drawn.splitlines():
+        part = " ".join(line.split())
+        cut = part.removesuffix("…").removesuffix("...").rstrip()
+        if not part:
+            continue
+        if rest.startswith(" "):
+            rest = rest[1:]
+        elif not joint:
+            return None
+        if rest.startswith(part):
+            rest = rest[len(part) :]
+        elif cut != part and rest.startswith(cut):
+            return False
+        else:
+            return None
+        joint = len(part) >= ENOUGH
+    return not rest
 
 
 def _paths(asked: str, dialog: Dialog) -> Fit:

@@ -1,0 +1,266 @@
+"""Requests of a real program in a real terminal, from the first word to the key it gets."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from quarterdeck.errors import Invalid, NotFound, Refused
+from quarterdeck.evidence import Evidence, Sign, Source
+from sessions.deck import Deck
+from sessions.model import Approval, ApprovalState, Status
+from tests.sessions.approvals.conftest import Stage, eventually, opened
+
+TOUCH = "touch a.txt"
+
+
+def seen(approval: Approval) -> Any:
+    """Whether its dialog was found on the screen."""
+    return approval.rule
+
+
+async def closed(deck: Deck, approval: Approval) -> Approval:
+    await eventually(lambda: not [a for a in deck.approvals.open() if a.id == approval.id], "it closes")
+    return await deck.approvals.find(approval.id)
+
+
+async def test_what_a_program_reports_and_shows_is_one_request(deck: Deck, stage: Stage) -> None:
+    asker = await stage.start(deck)
+    asker.ask(TOUCH)
+    approval = await opened(deck, seen)
+    assert len(deck.approvals.open()) == 1
+    assert (approval.kind, approval.tool, approval.command) == ("permission", "Bash", TOUCH)
+    assert approval.can == ("allow", "always", "deny")
+    assert "Do you want to proceed?" in approval.shown
+    assert deck.agent("api").status is Status.BLOCKED
+    done = await deck.approvals.answer(approval.id, "allow", wait=30)
+    assert (done.state, done.answer, done.answered_by) == (ApprovalState.ALLOWED, "allow", "person")
+    assert asker.typed() == [("1", TOUCH)]
+    assert deck.approvals.open() == []
+    await eventually(lambda: deck.agent("api").status is Status.WORKING, "it works")
+    rows = [row for row in await deck.store.audited() if row.action == "approval.allow"]
+    assert [(row.role, row.agent, row.data["command"]) for row in rows] == [("person", approval.agent, TOUCH)]
+    kinds = [event.kind for event in await deck.events(0) if event.kind.startswith("approval.")]
+    assert kinds[0] == "approval.opened"
+    assert kinds[-2:] == ["approval.answered", "approval.closed"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "key", "state"),
+    [("always", "2", ApprovalState.ALLOWED), ("deny", "\x1b", ApprovalState.DENIED)],
+)
+async def test_each_answer_has_its_key(deck: Deck, stage: Stage, answer: str, key: str, state: ApprovalState) -> None:
+    asker = await stage.start(deck)
+    asker.ask(TOUCH)
+    approval = await opened(deck, seen)
+    assert (await deck.approvals.answer(approval.id, answer, wait=30)).state is state
+    assert asker.typed() == [(key, TOUCH)]
+
+
+async def test_it_is_answered_once(deck: Deck, stage: Stage) -> None:
+    asker = await stage.start(deck)
+    asker.tell(deaf=True)
+    asker.ask(TOUCH)
+    approval = await opened(deck, seen)
+    first, *others = await asyncio.gather(
+        deck.approvals.answer(approval.id, "allow"),
+        deck.approvals.answer(approval.id, "deny", by="policy: never"),
+        deck.approvals.answer(approval.id, "allow"),
+        return_exceptions=True,
+    )
+    assert isinstance(first, Approval)
+    assert first.state is ApprovalState.ANSWERING
+    for other in others:
+        assert isinstance(other, Refused)
+        assert "allowed once already by person" in other.message
+        assert other.fields["answered_by"] == "person"
+    await eventually(asker.typed, "its key")
+    asker.tell(away=1)
+    asker.tell(say="working")
+    assert (await closed(deck, approval)).state is ApprovalState.ALLOWED
+    with pytest.raises(Refused, match="allowed once already by person"):
+        await deck.approvals.answer(approval.id, "deny")
+    assert asker.typed() == [("1", TOUCH)]
+
+
+async def test_answered_in_the_panel(deck: Deck, stage: Stage) -> None:
+    asker = await stage.start(deck)
+    asker.ask(TOUCH)
+    approval = await opened(deck, seen)
+    await deck.live("api").raw(b"1")
+    gone = await closed(deck, approval)
+    assert (gone.state, gone.answer) == (ApprovalState.GONE, "")
+    with pytest.raises(Refused, match="gone"):
+        await deck.approvals.answer(approval.id, "allow")
+    assert asker.typed() == [("1", TOUCH)]
+
+
+async def test_a_dialog_that_went_away_gets_no_key(deck: Deck, stage: Stage) -> None:
+    asker = await stage.start(deck)
+    asker.ask(TOUCH)
+    approval = await opened(deck, seen)
+    asker.tell(away=1)
+    live = deck.live("api")
+    while "proceed" in await live.text():
+        await asyncio.sleep(0.01)
+    with pytest.raises(Refused, match=r"nothing was typed"):
+        await deck.approvals.answer(approval.id, "allow")
+    asker.tell(say="working")
+    assert (await closed(deck, approval)).state is ApprovalState.GONE
+    assert asker.typed() == []
+
+
+@pytest.mark.parametrize("other", ["touch b.txt", "touch a.txt; rm -rf /", "touch a.tx"])
+async def test_another_dialog_in_its_place_gets_no_key(deck: Deck, stage: Stage, other: str) -> None:
+    asker = await stage.start(deck)
+    asker.ask(TOUCH)
+    approval = await opened(deck, seen)
+    asker.tell(swap={"tool": "Bash", "command": other})
+    live = deck.live("api")
+    while other not in (await live.text()).splitlines()[4]:
+        await asyncio.sleep(0.005)
+    with pytest.raises(Refused, match=r"another dialog|gone|went away"):
+        await deck.approvals.answer(approval.id, "allow")
+    assert asker.typed() == []
+    new = await opened(deck, lambda a: a.command == other)
+    assert new.id != approval.id
+    assert (await deck.approvals.find(approval.id)).state is ApprovalState.GONE
+    assert (await deck.approvals.answer(new.id, "deny", wait=30)).state is ApprovalState.DENIED
+    assert asker.typed() == [("\x1b", other)]
+
+
+async def test_a_hook_a_report_and_the_screen_are_one_request(deck: Deck, stage: Stage) -> None:
+    asker = await stage.start(deck)
+    long = "python -m pytest tests/unit tests/api --maxfail=3 --durations=10 -q --no-header --color=yes -k 'not slow'"
+    asker.ask(long, "status", "hook", words="approve Bash: python -m pytest tests/un")
+    approval = await opened(deck, lambda a: a.source == "hook" and a.rule)
+    assert len(deck.approvals.open()) == 1
+    assert (approval.command, approval.tool, bool(approval.key)) == (long, "Bash", True)
+    assert (await deck.approvals.answer(approval.id, "allow", wait=30)).state is ApprovalState.ALLOWED
+    assert [key for key, _ in asker.typed()] == ["1"]
+
+
+@pytest.mark.parametrize(("answer", "behaviour"), [("allow", "allow"), ("deny", "deny")])
+async def test_an_asking_hook_gets_the_answer_and_no_key_is_typed(
+    deck: Deck, stage: Stage, answer: str, behaviour: str
+) -> None:
+    asker = await stage.start(deck)
+    asker.ask(TOUCH, "asking", "status")
+    approval = await opened(deck, lambda a: a.replies)
+    done = await deck.approvals.answer(approval.id, answer, reason="not here", wait=30)
+    assert done.state is (ApprovalState.ALLOWED if answer == "allow" else ApprovalState.DENIED)
+    (decision,) = [note["decision"] for note in asker.notes() if "decision" in note]
+    assert decision["behavior"] == behaviour
+    assert answer == "allow" or decision["message"] == "not here"
+    assert asker.typed() == []
+
+
+async def test_a_hook_that_waits_no_longer_leaves_it_to_the_keys(deck: Deck, stage: Stage) -> None:
+    asker = await stage.start(deck)
+    asker.ask(TOUCH, "hook", "status")
+    approval = await opened(deck, lambda a: a.key and a.rule)
+    said = Evidence(
+        source=Source.HOOK,
+        sign=Sign.ASKED,
+        wall_ns=approval.asked_ns + 1,
+        data={"tool": "Bash", "command": TOUCH, "key": approval.key, "reply": {"via": "hook", "ask": "1-2-3.ask"}},
+    )
+    deck.status.tell(approval.agent, said)
+    approval = await opened(deck, lambda a: a.replies)
+    assert (await deck.approvals.answer(approval.id, "allow", wait=30)).state is ApprovalState.ALLOWED
+    assert asker.typed() == [("1", TOUCH)]
+
+
+async def test_a_key_that_is_not_obeyed_leaves_it_open(deck: Deck, stage: Stage, monkeypatch: Any) -> None:
+    monkeypatch.setattr("sessions.approvals.answer.PATIENCE", 0.5)
+    asker = await stage.start(deck)
+    asker.tell(deaf=True)
+    asker.tell(animate=0.05)
+    asker.ask(TOUCH)
+    approval = await opened(deck, seen)
+    done = await deck.approvals.answer(approval.id, "allow", wait=30)
+    assert (done.state, done.reason) == (ApprovalState.OPEN, "nothing shows that it was taken")
+    assert done.answer == ""
+    asker.tell(deaf=False)
+    assert (await deck.approvals.answer(approval.id, "deny", wait=30)).state is ApprovalState.DENIED
+    assert [key for key, _ in asker.typed()] == ["1", "\x1b"]
+
+
+async def test_nothing_shows_what_became_of_a_reply(deck: Deck, stage: Stage, monkeypatch: Any) -> None:
+    monkeypatch.setattr("sessions.approvals.answer.PATIENCE", 0.5)
+    asker = await stage.start(deck)
+    asker.tell(deaf=True)
+    asker.ask(TOUCH, "asking", "undrawn")
+    approval = await opened(deck, lambda a: a.replies)
+    done = await deck.approvals.answer(approval.id, "allow", wait=30)
+    assert (done.state, done.reason) == (ApprovalState.FAILED, "nothing shows that it was taken")
+
+
+async def test_an_animated_dialog_is_answered(deck: Deck, stage: Stage) -> None:
+    asker = await stage.start(deck)
+    asker.tell(animate=0.02)
+    asker.ask(TOUCH)
+    approval = await opened(deck, seen)
+    assert (await deck.approvals.answer(approval.id, "allow", wait=30)).state is ApprovalState.ALLOWED
+    assert asker.typed() == [("1", TOUCH)]
+
+
+async def test_a_request_without_a_dialog_has_no_answer_from_here(deck: Deck, stage: Stage) -> None:
+    asker = await stage.start(deck)
+    asker.ask(TOUCH, "status", "undrawn")
+    approval = await opened(deck)
+    assert approval.can == ()
+    with pytest.raises(Refused, match="from here"):
+        await deck.approvals.answer(approval.id, "allow")
+    assert asker.typed() == []
+
+
+async def test_its_end_is_the_end_of_its_requests(deck: Deck, stage: Stage) -> None:
+    asker = await stage.start(deck)
+    asker.ask(TOUCH)
+    approval = await opened(deck, seen)
+    asker.tell(quit=0)
+    gone = await closed(deck, approval)
+    assert (gone.state, gone.reason) == (ApprovalState.GONE, "its program ended")
+
+
+async def test_two_agents_ask_the_oldest_first(deck: Deck, stage: Stage) -> None:
+    first, second = await stage.start(deck, "one"), await stage.start(deck, "two")
+    second.ask("ls two")
+    await eventually(lambda: len(deck.approvals.open()) == 1, "one asks")
+    first.ask("ls one")
+    await eventually(lambda: len(deck.approvals.open()) == 2 and all(a.rule for a in deck.approvals.open()), "both ask")
+    assert [a.command for a in deck.approvals.open()] == ["ls two", "ls one"]
+    assert [a.command for a in deck.approvals.open(first.agent.id)] == ["ls one"]
+    await deck.approvals.answer(deck.approvals.open()[1].id, "allow", wait=30)
+    assert (first.typed(), second.typed()) == ([("1", "ls one")], [])
+
+
+async def test_references(deck: Deck, stage: Stage) -> None:
+    asker = await stage.start(deck)
+    asker.ask(TOUCH)
+    approval = await opened(deck, seen)
+    assert (await deck.approvals.find(approval.id[:4])).id == approval.id
+    for ref in ("", "nobody", "%", "'; --", "_" * 10):
+        with pytest.raises(NotFound):
+            await deck.approvals.find(ref)
+    with pytest.raises(Invalid):
+        await deck.approvals.answer(approval.id, "maybe")
+
+
+async def test_a_reason_reaches_an_agent_that_was_refused_by_keys(deck: Deck, stage: Stage) -> None:
+    asker = await stage.start(deck)
+    sent: list[tuple[str, str]] = []
+
+    async def submit(agent: str, text: str) -> None:
+        sent.append((agent, text))
+
+    deck.approvals.submit = submit
+    asker.ask(TOUCH)
+    approval = await opened(deck, seen)
+    done = await deck.approvals.answer(approval.id, "deny", reason="use make", wait=30)
+    assert (done.state, done.reason) == (ApprovalState.DENIED, "use make")
+    await eventually(lambda: sent, "the reason is sent")
+    assert sent == [(approval.agent, "use make")]
