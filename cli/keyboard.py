@@ -1,15 +1,14 @@
-"""Typing into an agent: ``send`` text, press ``keys``."""
+"""Typing into an agent as a person would: press ``keys``."""
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
 
 from cli.scope import Scope, agent_argument, agent_path, json_option
 from quarterdeck import keys as key_names
-from quarterdeck.errors import Invalid, Refused
+from quarterdeck.errors import Refused
 
 _NOT_WRITTEN = {
     "refused": ("its screen has changed meanwhile; nothing was typed", "look at it: quarterdeck show {name}"),
@@ -19,35 +18,14 @@ _NOT_WRITTEN = {
 }
 
 
-def _tell(scope: Scope, agent: str, written: dict[str, Any]) -> None:
+def tell(scope: Scope, agent: str, written: dict[str, Any]) -> None:
+    """Print what became of something typed. Raises :class:`Refused` where nothing was."""
     status = written["status"]
     if status != "written":
         said, hint = _NOT_WRITTEN.get(status, (f"the answer was {status}", ""))
         raise Refused(f"{agent}: {said}", hint=hint.format(name=agent), **written)
     if scope.out.json:
         scope.out.data(written)
-
-
-@click.command()
-@agent_argument
-@click.argument("text")
-@click.option("--no-enter", is_flag=True, help="Leave it in the input line; press no Enter.")
-@click.option("--if-offset", type=int, help="Only while the agent's journal still ends at this offset.")
-@json_option
-@click.pass_obj
-def send(scope: Scope, agent: str, text: str, no_enter: bool, if_offset: int | None) -> None:
-    """Paste TEXT into an agent and press Enter, as one unit.
-
-    TEXT "-" reads it from standard input.
-    """
-    if text == "-":
-        text = sys.stdin.buffer.read().decode("utf-8", "replace").removesuffix("\n")
-    if not text and no_enter:
-        raise Invalid("there is no text to send")
-    body: dict[str, Any] = {"text": text, "enter": not no_enter}
-    if if_offset is not None:
-        body["if_offset"] = if_offset
-    _tell(scope, agent, scope.post(agent_path(agent, "input"), body))
 
 
 @click.command()
@@ -64,4 +42,4 @@ def keys(scope: Scope, agent: str, keys: tuple[str, ...], if_offset: int | None)
     body: dict[str, Any] = {"keys": [str(key_names.parse(word)) if len(word) > 1 else word for word in keys]}
     if if_offset is not None:
         body["if_offset"] = if_offset
-    _tell(scope, agent, scope.post(agent_path(agent, "input"), body))
+    tell(scope, agent, scope.post(agent_path(agent, "input"), body))

@@ -17,7 +17,19 @@ from starlette.responses import JSONResponse
 from orchestrator.access import SLASH
 from orchestrator.engine import Engine
 from orchestrator.models import Problem
-from orchestrator.routes import agents, approvals, control, events, policy, screens, sessions, sockets, status, terminals
+from orchestrator.routes import (
+    agents,
+    approvals,
+    control,
+    events,
+    policy,
+    prompts,
+    screens,
+    sessions,
+    sockets,
+    status,
+    terminals,
+)
 from quarterdeck import __version__
 from quarterdeck.errors import Invalid, NotFound, QuarterdeckError
 
@@ -91,7 +103,7 @@ def describe() -> FastAPI:
         generate_unique_id_function=_operation,
         responses={"default": {"model": Problem, "description": "What went wrong."}},
     )
-    for module in (sessions, agents, status, approvals, screens, terminals, events, policy, control, sockets):
+    for module in (sessions, agents, prompts, status, approvals, screens, terminals, events, policy, control, sockets):
         app.include_router(module.router)
     app.add_exception_handler(QuarterdeckError, _quarterdeck_error)
     app.add_exception_handler(RequestValidationError, _validation_error)

@@ -42,7 +42,11 @@ async def serve(paths: Paths, on_started: Callable[[], None], on_stopping: Calla
         paths,
         adapters,
         SystemClock(),
-        Limits(journal=settings.journal_limit, history_lines=settings.history_lines),
+        Limits(
+            journal=settings.journal_limit,
+            history_lines=settings.history_lines,
+            typing_pause=settings.typing_pause,
+        ),
         user=config.user_folder(),
         profile_folders=plugins.profile_folders(),
     ) as deck:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from profiles import Profile
 from profiles.catalogue import DATA
 from quarterdeck.clock import Clock
 from quarterdeck.errors import Invalid, NotFound, NotPermitted, QuarterdeckError, Refused
@@ -27,6 +28,8 @@ from sessions.events import Subscription
 from sessions.launch import Launcher, Limits
 from sessions.model import Agent, Event, Restore, Session, Status, new_id
 from sessions.names import check_name, free_name
+from sessions.outbox.outbox import Outbox
+from sessions.outbox.sight import glimpse
 from sessions.pages import Pages
 from sessions.policy import Policies
 from sessions.policy.accepted import open_policies
@@ -99,6 +102,7 @@ class Deck:
         self.status = StatusBook(roster, workspaces)
         self.approvals = Approvals(roster, self.status, policy)
         self.status.listen(self.approvals)
+        self.outbox = Outbox(roster, self.status, tasks, glimpse, quiet=launcher.limits.typing_pause)
         self._recovery = Recovery(roster, launcher, workspaces, self.status, self)
         self._pages = Pages(roster)
         roster.touched = lambda agent_id: self.checkpoints.touch(agent_id)
@@ -134,6 +138,7 @@ class Deck:
                     try:
                         await deck.approvals.load()
                         await deck._recovery.find_all()
+                        await deck.outbox.load()
                         keepers.append(tasks.create_task(deck.approvals.run()))
                         deck._later(deck._recovery.resume_waiting())
                         keepers += [tasks.create_task(deck.checkpoints.run()), tasks.create_task(deck._maintain())]
@@ -141,6 +146,7 @@ class Deck:
                     finally:
                         for keeper in keepers:
                             keeper.cancel()
+                        await deck.outbox.aclose()
                         await deck._close()
             finally:
                 await launcher.close_all()
@@ -285,9 +291,9 @@ class Deck:
             worktree=tree,
             environ=kept,
         )
-        return await self._begin(agent, session, environ)
+        return await self._begin(agent, session, environ, profile)
 
-    async def _begin(self, agent: Agent, session: Session, environ: Mapping[str, str]) -> Agent:
+    async def _begin(self, agent: Agent, session: Session, environ: Mapping[str, str], profile: Profile) -> Agent:
         """Record the agent, then start it; the record comes first, so that a crash between the two finds it."""
         supervised = Supervised(agent, self.paths.agent(agent.id), self)
         self._roster.agents[agent.id] = supervised
@@ -303,7 +309,7 @@ class Deck:
                 adapter=agent.adapter,
             )
             async with supervised.lock:
-                terminal = await self._launcher.start(agent, agent.argv, environ)
+                terminal = await self._launcher.start(agent, agent.argv, environ, profile)
                 self.status.spawned(supervised)
                 await self._launcher.open(supervised, terminal, None, told_upto=0)
         except BaseException:
@@ -418,6 +424,7 @@ class Deck:
             self.checkpoints.forget(supervised.agent.id)
             await self._trash.put(supervised)
             self.status.closed(supervised.agent.id)
+            await self.outbox.forget(supervised.agent.id)
 
     async def remove(self, ref: str, *, force: bool = False) -> Agent:
         """Put an agent into the trash, where it stays for seven days. Its worktree is not touched.
@@ -434,6 +441,7 @@ class Deck:
             self.checkpoints.forget(supervised.agent.id)
             removed = await self._trash.put(supervised)
             self.status.closed(removed.id)
+            await self.outbox.forget(removed.id)
             return removed
 
     async def trash(self) -> list[Agent]:

@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 from profiles.profile import Profile
 from quarterdeck.clock import Clock
 from quarterdeck.errors import QuarterdeckError, Refused
-from quarterdeck.evidence import Evidence, Sign
+from quarterdeck.evidence import Evidence, Sign, Source
 from sessions.model import Agent, Prompt, PromptState, Status, new_id
 from sessions.outbox.courier import Courier, Sight
 from sessions.outbox.delivery import TURN_GRACE, asking, confirms
@@ -77,7 +77,8 @@ class Outbox:
         self._late: dict[str, Prompt] = {}
         """By agent, the newest prompt where it is unconfirmed: its receipt may still come."""
         self._waiters: dict[str, set[asyncio.Event]] = {}
-        self._loaded = False
+        self._early: list[tuple[Supervised, Evidence]] | None = []
+        """What was told before the prompts were loaded: receipts of those that were under way."""
         book.listen(self)
 
     # -- life
@@ -99,7 +100,9 @@ class Outbox:
             last = await self._table.newest_written(agent_id)
             courier.lately.doubt = last is not None and last.state is PromptState.UNCONFIRMED
             self._start(courier)
-        self._loaded = True
+        early, self._early = self._early or [], None
+        for supervised, piece in early:
+            self.evidence(supervised, piece)
         await self._table.prune(self.clock.wall_ns() - KEPT_NS)
 
     async def aclose(self) -> None:
@@ -278,8 +281,12 @@ class Outbox:
 
     def _reached(self, prompt: Prompt, until: Until) -> bool:
         if until == "decided":
-            return not prompt.open or (prompt.state is PromptState.QUEUED and bool(prompt.reason))
-        if prompt.open or until == "accepted" or self._turns.get(prompt.agent) != prompt.id:
+            return prompt.state not in (PromptState.QUEUED, PromptState.SENDING) or bool(prompt.reason)
+        return not prompt.open if until == "accepted" else self.finished(prompt)
+
+    def finished(self, prompt: Prompt) -> bool:
+        """Whether a prompt is over, and the turn it began as well."""
+        if prompt.open or self._turns.get(prompt.agent) != prompt.id:
             return not prompt.open
         supervised, courier = self._roster.agents.get(prompt.agent), self._couriers.get(prompt.agent)
         if supervised is None or courier is None or not supervised.agent.status.alive:
@@ -291,7 +298,9 @@ class Outbox:
 
     def evidence(self, supervised: Supervised, piece: Evidence) -> None:
         """See :class:`sessions.status.book.Listener`."""
-        if not self._loaded:
+        if self._early is not None:
+            if piece.source not in (Source.PROCESS, Source.PERSON, Source.OUTPUT):
+                self._early.append((supervised, piece))
             return
         if piece.sign in (Sign.SPAWNED, Sign.TYPED):
             self._courier(supervised).heard(piece)
