@@ -1,0 +1,130 @@
+"""``profile hooks``: our hooks in a person's own settings file, for agents that take none for one run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.output import GREEN, RED, plain
+from cli.scope import Scope, json_option
+from quarterdeck.errors import Refused
+
+if TYPE_CHECKING:
+    from profiles import Profile
+    from profiles.hooks.install import Change
+
+_DOORS = {
+    "argv": "it gets hooks for each run by arguments; its settings need no change",
+    "environ": "it gets hooks for each run by variables; its settings need no change",
+    "none": "it takes no hooks for one run: they must be in its settings",
+}
+
+
+@click.group()
+def hooks() -> None:
+    """Hooks of Quarterdeck in the settings of an agent."""
+
+
+@hooks.command()
+@click.argument("name")
+@json_option
+@click.pass_obj
+def show(scope: Scope, name: str) -> None:
+    """Show how agents of profile NAME get hooks, and what installing them would change."""
+    from profiles.hooks import install as installer
+
+    profile = _profile(name)
+    path = installer.settings_file(profile)
+    change = installer.installing(profile, path)
+    found = installer.installed(path)
+    if scope.out.json:
+        _tell(scope, profile, change, door=profile.hooks.door, installed=found)
+        return
+    scope.out.line(f"{profile.title}: {_DOORS[profile.hooks.door]}")
+    scope.out.line(f"{change.path}: {'installed' if found else 'not installed'}")
+    if change.needed:
+        scope.out.line()
+        _show(scope, change)
+
+
+@hooks.command("install")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@click.pass_obj
+def install_hooks(scope: Scope, name: str, yes: bool) -> None:
+    """Put the hooks of profile NAME into the agent's own settings.
+
+    Shows the change and asks first. Nothing else in the file changes; outside of Quarterdeck the hooks do nothing.
+    """
+    from profiles.hooks import install as installer
+
+    profile = _profile(name)
+    change = installer.installing(profile, installer.settings_file(profile))
+    if change.needed:
+        _agree(scope, change, yes)
+        installer.apply(change, _record(scope, name))
+    _done(scope, profile, change, "installed", "installed already, nothing was changed")
+
+
+@hooks.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@click.pass_obj
+def remove(scope: Scope, name: str, yes: bool) -> None:
+    """Take the hooks of profile NAME out of the agent's own settings, and nothing else."""
+    from profiles.hooks import install as installer
+
+    profile = _profile(name)
+    change = installer.removing(installer.settings_file(profile), _record(scope, name))
+    if change.needed:
+        _agree(scope, change, yes)
+        installer.apply(change, _record(scope, name))
+    _done(scope, profile, change, "removed", "not installed, nothing was changed")
+
+
+def _profile(name: str) -> Profile:
+    """A profile of ours or of the user's: what a workspace brings never decides which file is changed."""
+    from profiles import load
+    from quarterdeck.config import user_folder
+
+    return load(user_folder() / "profiles").get(name)
+
+
+def _record(scope: Scope, name: str) -> Path:
+    return scope.paths.installs / f"{name}.json"
+
+
+def _agree(scope: Scope, change: Change, yes: bool) -> None:
+    if not scope.out.json:
+        _show(scope, change)
+    if not yes and (scope.out.json or not scope.out.ask(f"change {change.path}?")):
+        raise Refused("nothing was changed", hint="--yes does it without asking")
+
+
+def _show(scope: Scope, change: Change) -> None:
+    for line in _diff(change):
+        colour = GREEN if line.startswith("+") else RED if line.startswith("-") else ""
+        scope.out.write(scope.out.painted(line, colour) + "\n")
+
+
+def _diff(change: Change) -> list[str]:
+    import difflib
+
+    before, after = ((text or "").splitlines() for text in (change.before, change.after))
+    old, new = (str(change.path) if text is not None else "/dev/null" for text in (change.before, change.after))
+    return [plain(line) for line in difflib.unified_diff(before, after, old, new, lineterm="")]
+
+
+def _done(scope: Scope, profile: Profile, change: Change, done: str, nothing: str) -> None:
+    if scope.out.json:
+        _tell(scope, profile, change, changed=change.needed)
+        return
+    scope.out.line(f"{change.path}: {done if change.needed else nothing}")
+
+
+def _tell(scope: Scope, profile: Profile, change: Change, **more: Any) -> None:
+    scope.out.data({"profile": profile.name, "file": str(change.path), "diff": _diff(change), **more})
