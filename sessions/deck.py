@@ -23,6 +23,7 @@ from quarterdeck.paths import Paths, private_folder
 from quarterdeck.text import safe
 from sessions import agentfile, environment, worktree
 from sessions.approvals import Approvals
+from sessions.attention import Attention
 from sessions.checkpoint import Checkpointer
 from sessions.events import Subscription
 from sessions.launch import Launcher, Limits
@@ -103,6 +104,8 @@ class Deck:
         self.approvals = Approvals(roster, self.status, policy)
         self.status.listen(self.approvals)
         self.outbox = Outbox(roster, self.status, tasks, glimpse, quiet=launcher.limits.typing_pause)
+        self.attention = Attention(roster, self.outbox, workspaces.settings)
+        self.status.listen(self.attention)
         self._recovery = Recovery(roster, launcher, workspaces, self.status, self)
         self._pages = Pages(roster)
         roster.touched = lambda agent_id: self.checkpoints.touch(agent_id)
@@ -139,7 +142,7 @@ class Deck:
                         await deck.approvals.load()
                         await deck._recovery.find_all()
                         await deck.outbox.load()
-                        keepers.append(tasks.create_task(deck.approvals.run()))
+                        keepers += [tasks.create_task(deck.approvals.run()), tasks.create_task(deck.attention.run())]
                         deck._later(deck._recovery.resume_waiting())
                         keepers += [tasks.create_task(deck.checkpoints.run()), tasks.create_task(deck._maintain())]
                         yield deck
@@ -424,6 +427,7 @@ class Deck:
             self.checkpoints.forget(supervised.agent.id)
             await self._trash.put(supervised)
             self.status.closed(supervised.agent.id)
+            self.attention.forget(supervised.agent.id)
             await self.outbox.forget(supervised.agent.id)
 
     async def remove(self, ref: str, *, force: bool = False) -> Agent:
@@ -441,6 +445,7 @@ class Deck:
             self.checkpoints.forget(supervised.agent.id)
             removed = await self._trash.put(supervised)
             self.status.closed(removed.id)
+            self.attention.forget(removed.id)
             await self.outbox.forget(removed.id)
             return removed
 

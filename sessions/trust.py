@@ -120,6 +120,12 @@ class Workspaces:
         """The profile of that name there. Raises :class:`Invalid` that lists the known ones."""
         return self.look(workspace).catalogue.get(profile)
 
+    def settings(self, workspace: str = "") -> Config:
+        """The settings in force there; without a workspace the user's own. Raises :class:`Invalid`."""
+        if workspace:
+            return self.look(workspace).config
+        return config.load(self._user, flags=self._flags).config
+
     def restore(self, workspace: str) -> Restore:
         """What happens by default to an agent there whose terminal is gone."""
         return Restore(self.look(workspace).config.restore)
