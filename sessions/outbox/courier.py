@@ -329,7 +329,8 @@ class Courier:
             return
         assert isinstance(outcome, Delivery)
         self._now = outcome
-        if outcome.step is Step.AWAITING and outcome.prompt.state is PromptState.SENDING:
+        entered = outcome.step is Step.AWAITING and outcome.prompt.state is PromptState.SENDING
+        if entered and self.manner().receipts:  # else it is over, and is stored so at once
             prompt = await self._store(outcome.prompt, state=PromptState.WRITTEN, reason="")
             self._now = self._latest(outcome).stored(prompt)
 

@@ -274,6 +274,8 @@ class Delivery:
             return Hold("waits: its program has ended" if not now.status.alive else "waits: it is starting")
         if now.status is Status.BLOCKED:
             return Hold(f"waits: {asking(now.asks)}")
+        if now.status is Status.STARTING:
+            return Hold("waits: it is starting")
         if not self.prompt.now and (hold := _not_ready(now)):
             return hold
         if now.time < now.typed + who.quiet:
@@ -475,8 +477,6 @@ def asking(kind: str) -> str:
 def _not_ready(now: Moment) -> Hold | None:
     """Why an agent is not asked to do the next thing now."""
     match now.status:
-        case Status.STARTING:
-            return Hold("waits: it is starting")
         case Status.WORKING:
             return Hold("waits: it is working")
         case Status.UNKNOWN:

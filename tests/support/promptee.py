@@ -8,7 +8,8 @@ program     whether it reports its state by OSC 7501 (true)
 hooks       whether it tells Claude-shaped hook events to its spool (true)
 lose        Enters that are lost
 glue        whether an Enter that comes together with pasted text is taken as part of it
-deaf        seconds in which it reads nothing, from its start
+late        seconds until it is up
+deaf        seconds in which it reads nothing after SIGUSR2
 asks        whether a turn asks for a permission first
 box         whether it draws its input box (true)
 collapse    lines from which a paste is shown as a placeholder (4)
@@ -74,7 +75,7 @@ class Promptee:
         signal.signal(signal.SIGUSR1, lambda *_: None)
         signal.signal(signal.SIGUSR2, lambda *_: None)
         tty.setraw(0)
-        time.sleep(option("deaf", 0))
+        time.sleep(option("late", 0))
         put("\x1b[?2004h\x1b[2J")
         self.hook("SessionStart", source="startup")
         self.says("idle")
@@ -88,6 +89,8 @@ class Promptee:
                         self.ask()
                     elif number == signal.SIGUSR2:
                         self.lines.append("something happened")
+                        self.draw()
+                        time.sleep(option("deaf", 0))
             if 0 in ready:
                 data = os.read(0, 65536)
                 if not data:
