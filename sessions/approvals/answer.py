@@ -333,10 +333,18 @@ class Answerer:
     # -- after a restart
 
     async def resume(self, case: Case) -> None:
-        """Take up an answer that was on its way when we ended."""
+        """Take up an answer that was on its way when the deck before this one ended."""
         try:
-            await self._resume(case)
+            left = await self._left_to_type(case)
+            case.unsure = False
+            if case.later:
+                self._inbox.close(case, case.later)
+            elif left is not None and not case.given:
+                await self._press_all(case, stored=True)
+            elif left is not None:
+                await self._type(case, self._live(case), *left)
         except QuarterdeckError as error:
+            case.unsure = False
             if not case.given:
                 self._inbox.reopen(case, error.message)
                 await self.recheck(case)
@@ -344,7 +352,11 @@ class Answerer:
         if is_open(case.approval):
             await self._confirm(case)
 
-    async def _resume(self, case: Case) -> None:
+    async def _left_to_type(self, case: Case) -> tuple[tuple[str, ...], int] | None:
+        """Which keys of the answer are left to type, from which number on; None where there are none.
+
+        The terminal knows what was typed before, and ``case.given`` says whether anything was.
+        """
         approval = case.approval
         if not approval.write_id:
             if approval.answer not in approval.replies:
@@ -352,24 +364,17 @@ class Answerer:
             # A reply that nobody waits for may have been taken before: what is seen decides, nothing is typed.
             await self._reply(case)
             self._was_given(case)
-            return
+            return None
         live = self._live(case)
         dialog = await self._dialog(case)
         pressed = (dialog.keys.get(approval.answer) if isinstance(dialog, Dialog) else None) or ("",)
         tries = WRITES_AT_ONCE // len(pressed)
         done = 0
-        for number in range(len(pressed)):
-            if not await self._was_typed(live, approval.write_id + number * tries, tries):
-                break
-            done = number + 1
+        while done < len(pressed) and await self._was_typed(live, approval.write_id + done * tries, tries):
+            done += 1
         if done:
             self._was_given(case)
-        if done == len(pressed):
-            return
-        if done:
-            await self._type(case, live, pressed, done)
-        else:
-            await self._press_all(case, stored=True)
+        return (pressed, done) if done < len(pressed) else None
 
     async def _was_typed(self, live: LiveTerminal, first: int, tries: int) -> bool:
         for write_id in range(first, first + tries):

@@ -6,6 +6,7 @@ import asyncio
 
 from quarterdeck.errors import QuarterdeckError
 from quarterdeck.evidence import Source
+from sessions.approvals.life import Over
 from sessions.model import Approval
 from sessions.supervised import Supervised
 
@@ -20,6 +21,10 @@ class Case:
         """Sources that told of it and have not taken it back."""
         self.given = False
         """Whether our answer has reached the agent."""
+        self.unsure = False
+        """Whether it is not known yet if our answer had reached the agent when the deck before this one ended."""
+        self.later: Over | None = None
+        """How it came to its end while that was not known."""
         self.closed = asyncio.Event()
         self.settled = asyncio.Event()
         """Set when an answer led to an end, or was taken back."""

@@ -120,25 +120,27 @@ class Approvals:
 
     async def newest(self, limit: int, agent: str = "") -> list[Approval]:
         """All that are kept, closed ones too (of the agent with this id), newest first."""
+        before = self._dirty
         stored = {approval.id: approval for approval in await self._table.newest(limit, agent)}
+        unstored = (before | self._dirty).values()
+        stored |= {approval.id: approval for approval in unstored if not agent or approval.agent == agent}
         stored |= {approval.id: approval for approval in self.open(agent)}
         return sorted(stored.values(), key=lambda a: (-a.asked_ns, a.id))[:limit]
 
     async def find(self, ref: str) -> Approval:
         """The one with this id, or whose id alone begins so. Raises :class:`NotFound`, :class:`Invalid`."""
-        if case := self._cases.get(ref):
-            return case.approval
+        before = self._dirty
         found = {approval.id: approval for approval in await self._table.fitting(ref)} if ref else {}
-        if ref not in found:
-            found |= {
-                case.approval.id: case.approval for key, case in self._cases.items() if ref and key.startswith(ref)
-            }
+        known = before | self._dirty | {key: case.approval for key, case in self._cases.items()}
+        if ref in found or ref in known:
+            return known.get(ref) or found[ref]
+        found |= {key: approval for key, approval in known.items() if ref and key.startswith(ref)}
         if len(found) > 1:
             raise Invalid(f"{safe(ref)!r} fits several requests", hint="quarterdeck inbox", approval=ref)
         if not found:
             raise NotFound(f"no request {safe(ref)!r}", hint="quarterdeck inbox", approval=ref)
         (approval,) = found.values()
-        return self._cases[approval.id].approval if approval.id in self._cases else approval
+        return known.get(approval.id) or approval
 
     # -- a person, or a rule, answers
 
@@ -341,7 +343,9 @@ class Approvals:
 
     def close(self, case: Case, how: Over) -> None:
         """The request is over, unless it was already."""
-        if is_open(case.approval):
+        if case.unsure:
+            case.later = case.later or how
+        elif is_open(case.approval):
             self.end(case, over(case.approval, how, case.given, self.roster.clock.wall_ns()))
 
     def end(self, case: Case, approval: Approval) -> None:
@@ -454,7 +458,8 @@ class Approvals:
             heard = {Source(approval.source)} if approval.source else set()
             if approval.rule:
                 heard.add(Source.SCREEN)
-            self._cases[approval.id] = Case(approval, supervised, frozenset(heard))
+            case = self._cases[approval.id] = Case(approval, supervised, frozenset(heard))
+            case.unsure = approval.state is ApprovalState.ANSWERING
 
     async def run(self) -> None:
         """Keep the table, carry answers, take up what was left; until cancelled."""
@@ -471,6 +476,7 @@ class Approvals:
                 self._stored.clear()
                 for case in list(self._cases.values()):
                     if not case.supervised.agent.status.alive:
+                        case.unsure = False
                         self.close(case, Over.ENDED)
                     elif case.approval.state is ApprovalState.ANSWERING:
                         self.spawn(self._answerer.resume(case))

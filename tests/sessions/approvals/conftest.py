@@ -84,6 +84,8 @@ class Asker:
         return [(note["key"], note["dialog"]) for note in self.notes() if "key" in note]
 
     def close(self) -> None:
+        """End it where it still runs."""
+        self.tell(quit=0)
         os.close(self._pipe)
 
 
@@ -106,6 +108,15 @@ class Stage:
             self.paths, {"native": NativeAdapter(self.paths.run)}, SystemClock(), user=self.user
         ) as deck:
             yield deck
+
+    @asynccontextmanager
+    async def last_deck(self) -> AsyncIterator[Deck]:
+        """A deck after which nothing runs any more."""
+        async with self.deck() as deck:
+            try:
+                yield deck
+            finally:
+                await deck.end_all()
 
     async def start(self, deck: Deck, name: str = "api") -> Asker:
         asker = Asker(self.root, name)
@@ -139,6 +150,5 @@ def stage() -> Iterator[Stage]:
 
 @pytest.fixture
 async def deck(stage: Stage) -> AsyncIterator[Deck]:
-    async with stage.deck() as deck:
+    async with stage.last_deck() as deck:
         yield deck
-        await deck.end_all()

@@ -1,0 +1,69 @@
+"""A process that holds a deck, answers the one request of its agent, and is killed at a chosen step.
+
+``answerer.py FOLDER AGENT ANSWER STEP``: FOLDER is a stage of ``tests/sessions/approvals/conftest.py``. Steps: ``open``
+(as soon as the request is stored), ``store`` (before the answer is), ``stored`` (it is, nothing was typed), ``typed``,
+``reply`` and ``replied`` (before and after the structured reply), ``confirm``.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from quarterdeck.clock import SystemClock
+from quarterdeck.paths import Paths
+from sessions.approvals.answer import Answerer
+from sessions.approvals.inbox import Approvals
+from sessions.deck import Deck
+from sessions.status.sources import Sources
+from terminals.live import Turn
+from terminals.native import NativeAdapter
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill_at(step: str) -> None:
+    """Make this process end at a step of an answer."""
+    place, method, before = {
+        "store": (Approvals, "store_answer", True),
+        "stored": (Turn, "press", True),
+        "typed": (Turn, "press", False),
+        "reply": (Sources, "reply", True),
+        "replied": (Sources, "reply", False),
+        "confirm": (Answerer, "_confirm", True),
+    }[step]
+    real = getattr(place, method)
+
+    async def deadly(*given: Any, **named: Any) -> Any:
+        if before:
+            die()
+        result = await real(*given, **named)
+        die()
+        return result
+
+    setattr(place, method, deadly)
+
+
+async def main() -> None:
+    root, agent, answer, step = Path(sys.argv[1]), *sys.argv[2:5]
+    paths = Paths(root / "s")
+    if step != "open":
+        kill_at(step)
+    async with Deck.open(paths, {"native": NativeAdapter(paths.run)}, SystemClock(), user=root / "config") as deck:
+        os.write(1, b"up\n")
+        inbox = deck.approvals
+        while not any(answer in (a.replies if step.startswith("repl") else a.can) for a in inbox.open()):
+            await asyncio.sleep(0.01)
+        await inbox.save()
+        if step == "open":
+            die()
+        (approval,) = inbox.open()
+        await inbox.answer(approval.id, answer)
+        await asyncio.sleep(60)
+
+
+asyncio.run(main())
