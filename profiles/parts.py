@@ -41,7 +41,7 @@ class Prompting:
     """Sources of which one must have said idle before the first prompt; empty: any."""
     draft: str = ""
     """A pattern for the first line of its input box; the group ``text`` is what is typed there. The box is visible
-    where the cursor stands in that line, or below it in lines that go on: blank, or indented by two cells at least."""
+    where the cursor stands in that line, or below it in lines that go on: indented by two cells at least, or blank."""
     placeholder: tuple[str, ...] = ()
     """Patterns of whole texts that the empty input box shows."""
 
@@ -97,6 +97,8 @@ class ScreenRule:
     """``screen``, ``bottom`` or ``bottom:N`` (the last N lines that are not blank, 12), ``above`` or ``above:N`` (what
     stands above the input box; its last N lines that are not blank), ``input`` (the input box), ``box`` (the body of
     the lowest framed or ruled-off block), ``title``."""
+    begin: str = ""
+    """A pattern: the region is looked at from the first line that matches it on, and holds nothing without one."""
     input: bool | None = None
     """Only while the input box is visible, or is not; what an agent quotes stands above a visible one."""
     all: tuple[str, ...] = ()

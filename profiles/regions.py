@@ -24,7 +24,8 @@ _RULE = re.compile(r" ?[─━═▔▁▀▄]{3,}(?:[^─━═▔▁▀▄╭�
 _TOP = re.compile(r" *([╭┌┏╔])[─━═].*[╮┐┓╗]")
 _BOTTOM = re.compile(r" *([╰└┗╚])[─━═].*[╯┘┛╝]")
 _SIDES = "│┃║"
-_GOES_ON = re.compile(r"[│┃║▌]?(?:  |$)")
+_GOES_ON = re.compile(r"[│┃║▌]?(?:  (?! *[❯›] )|$)")
+"""A further line of an input box; what is marked is one of a dialog's choices."""
 
 
 class InputBox(NamedTuple):
@@ -43,7 +44,7 @@ class Regions:
         self._cursor = look.cursor
         self._cols = look.cols
         self.title = look.title[:LINE]
-        self.lines = tuple(line[:LINE].rstrip() for line in look.lines)
+        self.lines = tuple(line[:LINE].replace("\xa0", " ").rstrip() for line in look.lines)
         self._known: dict[str, tuple[str, ...]] = {}
 
     def lines_of(self, region: str) -> tuple[str, ...]:
@@ -56,7 +57,7 @@ class Regions:
     def _find(self, region: str) -> tuple[str, ...]:
         name, _, count = region.partition(":")
         if name == "title":
-            return (self.title,)
+            return (self.title,) if self.title else ()
         if name == "screen":
             return self.lines
         if name == "bottom":
@@ -80,8 +81,8 @@ class Regions:
             found = pattern.search(self.lines[first])
             if found:
                 return self._input(first, found)
-            if not self._goes_on(self.lines[first]):
-                return None
+            if not self._goes_on(self.lines[first]) or not (first == 0 or self.lines[first] or self.lines[first - 1]):
+                return None  # two blank lines are no part of what somebody types
         return None
 
     def _input(self, first: int, found: re.Match[str]) -> InputBox:

@@ -29,6 +29,7 @@ _SIGNS = {
     "limited": Sign.LIMITED,
     "starting": Sign.STARTING,
 }
+_BAR = re.compile(r" *[│┃▌] ?")
 _PARTS = ("tool", "command", "path", "text")
 
 
@@ -73,14 +74,19 @@ def read(profile: Profile, look: Look) -> Found | None:
     for rule in profile.screen:
         captures = _held(rule, regions)
         if not isinstance(captures, str):
-            return _found(profile, rule, captures, regions.lines_of(rule.region))
+            return _found(profile, rule, captures, _region(rule, regions))
     return None
 
 
 def draft(profile: Profile, look: Look) -> str | None:
-    """What is half-typed in the input box: "" where it is empty, None where none is visible."""
-    box = Regions(profile, look).input
-    return box.text if box else None
+    """What is half-typed in the input box: "" where it is empty, None where none is visible or it takes no text now."""
+    regions = Regions(profile, look)
+    box = regions.input
+    if box is None or any(
+        rule.state == "ignore" and not isinstance(_held(rule, regions), str) for rule in profile.screen
+    ):
+        return None
+    return box.text
 
 
 def outcomes(profile: Profile, look: Look) -> tuple[Outcome, ...]:
@@ -97,7 +103,7 @@ def outcomes(profile: Profile, look: Look) -> tuple[Outcome, ...]:
                 holds=holds,
                 speaks=holds and not spoken,
                 reason=captures if isinstance(captures, str) else ("" if not spoken else "a stronger rule speaks"),
-                lines=regions.lines_of(rule.region),
+                lines=_region(rule, regions),
                 captures={} if isinstance(captures, str) else captures,
             )
         )
@@ -139,9 +145,10 @@ def _held(rule: ScreenRule, regions: Regions) -> str | dict[str, str]:
     """What the patterns of a rule that holds captured; else why it does not, for a person."""
     if rule.input is not None and rule.input != (regions.input is not None):
         return "the input box is " + ("not visible" if rule.input else "visible")
-    lines = regions.lines_of(rule.region)
-    if not any(lines):
-        return f"the screen has nothing in its region {rule.region}"
+    lines = _region(rule, regions)
+    if not lines:
+        begins = f" that begins with {rule.begin}" if rule.begin else ""
+        return f"the screen has no region {rule.region}{begins}"
     captures: dict[str, str] = {}
     for pattern in rule.all:
         found = _search(pattern, lines)
@@ -160,6 +167,14 @@ def _held(rule: ScreenRule, regions: Regions) -> str | dict[str, str]:
         if _search(pattern, lines) is not None:
             return f"none: a match for {pattern}"
     return captures
+
+
+def _region(rule: ScreenRule, regions: Regions) -> tuple[str, ...]:
+    lines = regions.lines_of(rule.region)
+    if rule.begin:
+        begins = compiled(rule.begin).search
+        lines = next((lines[y:] for y, line in enumerate(lines) if begins(line)), ())
+    return lines
 
 
 def _search(pattern: str, lines: tuple[str, ...]) -> re.Match[str] | None:
@@ -181,8 +196,11 @@ def _capture(found: re.Match[str], captures: dict[str, str]) -> None:
 
 
 def _dedented(value: str) -> str:
-    """A capture without the indentation that all its lines but the first share with the screen around it."""
-    first, *rest = value.split("\n")
+    """A capture without what its lines share with the screen around it: a bar at their left, indentation."""
+    lines = value.split("\n")
+    if all(_BAR.match(line) for line in lines):
+        lines = [_BAR.sub("", line, count=1) for line in lines]
+    first, *rest = lines
     shared = min((len(line) - len(line.lstrip()) for line in rest if line.strip()), default=0)
     return "\n".join([first.strip(), *(line[shared:].rstrip() for line in rest)]).strip("\n")
 

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from profiles import parts
-from profiles.patterns import unsafe
+from profiles.patterns import compiled, unsafe, whole
 from profiles.profile import KINDS, RESUME_ID, SHELL, Conversation, Keys, Profile
 from quarterdeck import keys
 from quarterdeck.errors import Invalid
@@ -61,11 +61,11 @@ def parse(data: bytes, source: str, default_name: str) -> Parsed:
         _name(read["name"])
     except Wrong as error:
         raise Invalid(f"{source}: name: {error}", file=source, key="name") from error
-    for part, (make, known, whole) in _PARTS.items():
+    for part, (make, known, together) in _PARTS.items():
         if part in read:
             values = _table(source, part + ".", read[part], known)
             for key in known:
-                told = whole(key, values) if key in values else ""
+                told = together(key, values) if key in values else ""
                 if told:
                     raise Invalid(f"{source}: {part}.{key}: {told}", file=source, key=f"{part}.{key}")
             read[part] = make(**values)
@@ -306,6 +306,12 @@ def _draft(value: Any) -> str:
     return str(value)
 
 
+def _begin(value: Any) -> str:
+    if whole(compiled(found := _pattern(value))):
+        raise Wrong("must be a pattern of one line")
+    return found
+
+
 def _patterns(value: Any) -> tuple[str, ...]:
     found = _texts(value)
     if len(found) > 16:
@@ -352,8 +358,8 @@ def _hooks(key: str, values: Mapping[str, Any]) -> str:
     if key == "asks":
         strange = [event for event in values[key] if event not in values.get("events", ())]
         return f"{strange[0]} is not in events" if strange else ""
-    if key != "shape" and values[key] and not values.get("shape"):
-        return "needs shape, which says how the events are read" if key != "door" or door != "none" else ""
+    if key in ("events", "file") and values[key] and not values.get("shape"):
+        return "needs shape, which says how the events are read"
     return ""
 
 
@@ -433,6 +439,7 @@ _SCREEN: dict[str, Check] = {
     "name": _name,
     "state": _one_of(*parts.STATES),
     "region": _region,
+    "begin": _begin,
     "input": _truth,
     "all": _patterns,
     "any": _patterns,
