@@ -114,11 +114,12 @@ def test_a_state_folder_of_somebody_else(fleet: Fleet) -> None:
 def test_a_state_folder_from_a_newer_version(fleet: Fleet, until: Until) -> None:
     fleet.start("sh", ["sh", "-c", "echo ready; exec cat"])
     fleet.client.stop()
+    schema = _sqlite(fleet, "PRAGMA user_version")
     _sqlite(fleet, "PRAGMA user_version = 9999")
     told = run_cli(fleet, "ls")
     assert told.returncode == Broken.exit_code
     assert "newer" in told.stderr
-    _sqlite(fleet, "PRAGMA user_version = 1")
+    _sqlite(fleet, f"PRAGMA user_version = {schema}")
     assert [a["status"] for a in fleet.request("GET", "/v1/agents")] == ["running"]
 
 
@@ -267,9 +268,11 @@ def _folder(path: Path) -> Path:
     return path
 
 
-def _sqlite(fleet: Fleet, statement: str) -> None:
+def _sqlite(fleet: Fleet, statement: str) -> int:
+    """Run one statement; the number it gives, if any."""
     import sqlite3
 
     with sqlite3.connect(fleet.paths.database) as database:
-        database.execute(statement)
+        found = database.execute(statement).fetchone()
     database.close()
+    return int(found[0]) if found else 0
