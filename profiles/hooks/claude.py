@@ -32,6 +32,8 @@ from quarterdeck.evidence import Decision, Evidence, Sign
 
 ANY_SHELL = False
 _STARTS = frozenset({"startup", "resume", "clear", "fork"})
+_OWN_PROMPT = "<task-notification>"
+"""How a prompt begins that the agent gives itself when a task in its background has ended."""
 _STAYS = frozenset({"clear", "resume"})
 """Ends of a conversation after which the same program goes on."""
 _EDITS = frozenset({"Edit", "MultiEdit", "Write", "NotebookEdit"})
@@ -108,6 +110,8 @@ def _started(event: Event) -> tuple[Evidence, ...]:
 
 def _prompted(event: Event) -> tuple[Evidence, ...]:
     prompt = text(event.data, "prompt", PROMPT_LIMIT)
+    if prompt.startswith(_OWN_PROMPT):
+        return (event.piece(Sign.WORKING, "hook UserPromptSubmit"),)
     return (
         *_conversation(event),
         event.piece(Sign.PROMPT, "hook UserPromptSubmit", prompt=prompt),
@@ -172,6 +176,8 @@ def _asked(event: Event) -> tuple[Evidence, ...]:
         known["path"] = where
     if folder := path(data, "cwd"):
         known["cwd"] = folder
+    if of := word(data, "agent_id"):
+        known["agent"] = of
     if event.cut or command_cut or (shown_cut and not command):
         known["cut"] = True
     always = _always(tool, data)

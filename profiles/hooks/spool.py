@@ -49,7 +49,7 @@ TAKE_LIMIT = 256
 _LISTED = 20_000
 """Names looked at in one go, so that a flood cannot hold the orchestrator up."""
 _TMP_SECONDS = 600.0
-"""A file this old in tmp/ belongs to a hook that was killed."""
+"""What is this old in tmp/ belongs to a hook that was killed."""
 _FOLDER = re.compile(re.escape(SPOOL_PREFIX) + r"[0-9a-f]{32}")
 _NAME = re.compile(r"(\d{1,12})(?:\.(\d{1,2}))?-(\d{1,10})-(\d{1,10})(\.ask)?")
 
@@ -211,7 +211,8 @@ class Spool:
             return None
 
     def _sweep(self, now_ns: int) -> None:
-        """Remove what killed hooks left in tmp/."""
+        """Remove what killed hooks left."""
+        self.asking.sweep(now_ns - int(_TMP_SECONDS * 1e9))
         with suppress(OSError), os.scandir(self.tmp) as found:
             for count, item in enumerate(found):
                 if count >= _LISTED:

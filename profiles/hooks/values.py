@@ -20,6 +20,7 @@ INPUT_LIMIT = 16 << 10
 """Characters of a tool's input as JSON."""
 _DEPTH = 6
 _ITEMS = 64
+_NOT_OF_A_CALL = frozenset({"description", "answers", "annotations"})
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 _LONE = re.compile("[\ud800-\udfff]")
 
@@ -105,10 +106,10 @@ def digest(*parts: Any) -> str:
 def call_key(data: Mapping[str, Any]) -> str:
     """Names one call of a tool by its conversation, tool and input: a request for permission carries no id of its own.
 
-    The same call made twice has the same key; the first is decided before the second is asked. What an agent says of
-    the call for a person is not part of it: Codex says it in the request only.
+    The same call made twice has the same key; the first is decided before the second is asked. What a request and the
+    end of its call do not both have is not part of it: what is said of the call for a person, and answers to questions.
     """
     given = data.get("tool_input")
     if isinstance(given, dict):
-        given = {key: value for key, value in given.items() if key != "description"}
+        given = {key: value for key, value in given.items() if key not in _NOT_OF_A_CALL}
     return digest(data.get("session_id"), data.get("tool_name"), given)

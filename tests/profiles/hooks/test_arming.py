@@ -251,4 +251,7 @@ def test_every_profile_of_ours_can_be_armed(name: str, start: Any) -> None:
     armed, _ = start(profile, *profile.argv, "x")
     assert armed.problem == ""
     assert armed.argv[: len(profile.argv)] == profile.argv
-    assert not any("{hooks" in part or "{spool" in part for part in (*armed.argv, *armed.environ.values()))
+    filled = (*armed.argv, *armed.environ.values())
+    assert not any(
+        word in part for part in filled for word in ("{hooks}", "{hooks_file}", "{spool}", "{tell}", "{ask}")
+    )

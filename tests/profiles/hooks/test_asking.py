@@ -175,6 +175,25 @@ def test_killed_it_leaves_a_pipe_that_nobody_answers(spool: Spool, asker: Asker)
     assert list(spool.asking.folder.iterdir()) == []
 
 
+def test_pipes_of_killed_hooks_are_swept_and_those_of_waiting_ones_stay(spool: Spool, asker: Asker) -> None:
+    dead, waits = asker(), asker()
+    names = {dead.pid: "", waits.pid: ""}
+    while not all(names.values()):
+        for taken in await_event(spool, dead, waits):
+            name = taken.evidence[0].data["reply"]["ask"]
+            names[int(name.split("-")[2].partition(".")[0])] = name
+    dead.kill()
+    dead.wait()
+    pipes = spool.asking.folder
+    [made] = {(pipes / names[dead.pid]).stat().st_mtime_ns}
+    spool.take("claude", now_ns=made + 60 * 10**9)
+    assert (pipes / names[dead.pid]).exists()
+    spool.take("claude", now_ns=made + 3600 * 10**9)
+    assert [path.name for path in pipes.iterdir()] == [names[waits.pid]]
+    assert answer(spool, {"via": "hook", "ask": names[waits.pid]}, None, "claude")
+    assert said(waits) is None
+
+
 def test_twenty_ask_at_once_and_each_gets_its_own_answer(spool: Spool, asker: Asker) -> None:
     commands = [f"touch {number}" for number in range(20)]
     processes = {
