@@ -7,7 +7,9 @@ than its text can bear is refused when it is read: ``unsafe`` says why.
 from __future__ import annotations
 
 import functools
+import math
 import re
+import warnings
 from collections.abc import Iterator
 from re import _constants as sre  # type: ignore[attr-defined] # the parsed form has no public name
 from re import _parser as parser  # type: ignore[attr-defined]
@@ -22,10 +24,8 @@ TEXT = 8_000
 GROUPS = frozenset({"tool", "command", "path", "text"})
 """Named groups: what is known of a dialog."""
 _REPEATS = (sre.MAX_REPEAT, sre.MIN_REPEAT)
-_LONG = 40
-"""A repetition of at most so many characters is not worth counting."""
-_FOR_A_LINE, _FOR_A_TEXT = 3, 2
-"""How many nested loops over the text a failing match may cost: 400³ and 8000² steps are bearable."""
+_STEPS = 300_000_000
+"""Steps of a failing search that are bearable at the very worst: the real ones are a small part of it."""
 
 
 @functools.lru_cache(maxsize=4096)
@@ -44,9 +44,11 @@ def unsafe(pattern: str) -> str:
     if len(pattern) > LENGTH:
         return f"must be at most {LENGTH} characters"
     try:
-        tree = parser.parse(pattern)
-        found = compiled(pattern)
-    except (re.error, OverflowError, RecursionError, ValueError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            tree = parser.parse(pattern)
+            found = compiled(pattern)
+    except (re.error, OverflowError, RecursionError, ValueError, Warning) as error:
         return f"not a regular expression: {error}"
     strange = sorted(set(found.groupindex) - GROUPS)
     if strange:
@@ -54,8 +56,7 @@ def unsafe(pattern: str) -> str:
     told = _nested(tree)
     if told:
         return told
-    limit = _FOR_A_TEXT if whole(found) else _FOR_A_LINE
-    if _loops(tree) > limit:
+    if _steps(tree, TEXT if whole(found) else LINE) > _STEPS:
         return (
             "too slow where it does not match: fewer of its repetitions may overlap; "
             "begin it with ^, be exact, or make them possessive (*+)"
@@ -78,21 +79,27 @@ def _nested(items: Any, repeated: bool = False) -> str:
     return ""
 
 
-def _loops(items: Any) -> int:
-    """Loops inside one another that a failing search may run: overlapping repetitions, and one for the beginning."""
+def _steps(items: Any, length: int) -> int:
+    """A bound for what a failing search costs on a text of this length.
+
+    For each kind of character, the product of the ways in which all repetitions that take it can share the text.
+    """
     anchored = len(items) > 0 and items[0][0] is sre.AT and items[0][1] in (sre.AT_BEGINNING, sre.AT_BEGINNING_STRING)
-    sets = list(_repeated(items))
-    return max((sum(char in one for one in sets) for char in _ALPHABET), default=0) + (not anchored)
+    ways = list(_ways(items, length))
+    each = (math.prod(count for count, taken in ways if char in taken) for char in _ALPHABET)
+    return max(each, default=1) * (1 if anchored else length)
 
 
-def _repeated(items: Any) -> Iterator[frozenset[str]]:
-    """For each long repetition that may give characters back, those of a small alphabet that it takes."""
+def _ways(items: Any, length: int) -> Iterator[tuple[int, frozenset[str]]]:
+    """For each choice that a search may take back, in how many ways it goes and for which characters."""
     for op, argument in items:
-        if op in _REPEATS and argument[1] is not None and argument[1] > _LONG:
-            yield _taken(argument[2])
-        elif op is not sre.ATOMIC_GROUP:
+        if op in _REPEATS and argument[0] != argument[1]:
+            yield min(argument[1], length) - min(argument[0], length) + 1, _taken(argument[2])
+        if op is sre.BRANCH:
+            yield len(argument[1]), _ALL
+        if op not in (sre.ATOMIC_GROUP, sre.POSSESSIVE_REPEAT):
             for part in _parts(op, argument):
-                yield from _repeated(part)
+                yield from _ways(part, length)
 
 
 def _taken(items: Any) -> frozenset[str]:

@@ -146,7 +146,7 @@ def _held(rule: ScreenRule, regions: Regions) -> str | dict[str, str]:
     if rule.input is not None and rule.input != (regions.input is not None):
         return "the input box is " + ("not visible" if rule.input else "visible")
     lines = _region(rule, regions)
-    if not lines:
+    if not any(lines):
         begins = f" that begins with {rule.begin}" if rule.begin else ""
         return f"the screen has no region {rule.region}{begins}"
     captures: dict[str, str] = {}

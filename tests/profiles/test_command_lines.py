@@ -1,0 +1,78 @@
+"""What starts, resumes, forks and runs an agent without a screen: the lines tried with the real programs."""
+
+from __future__ import annotations
+
+import pytest
+
+from profiles import Profile, load
+from profiles.schema import parse
+from quarterdeck.errors import Invalid, Refused
+
+ID = "8d6d5ac4-3a1c-4a0e-9d80-1a94f0e3f0ab"
+PROFILES = load().profiles
+CLAUDE, CODEX, SHELL = PROFILES["claude"], PROFILES["codex"], PROFILES["shell"]
+
+
+def made(text: str) -> Profile:
+    return parse(text.encode(), "/p/x.toml", "x").profile
+
+
+def test_codex_chooses_its_own_id_and_is_resumed_by_it() -> None:
+    assert CODEX.new_resume_id() == ""
+    argv = CODEX.start(("-m", "gpt", "--search", "fix the bug"))
+    assert argv == ("codex", "--no-daemon", "-m", "gpt", "--search", "fix the bug")
+    again = CODEX.resume(argv, ID)
+    assert again == ("codex", "--no-daemon", "resume", ID, "-m", "gpt", "--search")
+    assert CODEX.resume(again, ID) == again
+    with pytest.raises(Refused, match="conversation of this Codex is not known"):
+        CODEX.resume(argv, "")
+
+
+def test_a_fork_begins_from_a_copy_and_keeps_options() -> None:
+    claude = CLAUDE.start(("--model", "opus", "a prompt"), ID)
+    assert CLAUDE.fork(claude, ID) == ("claude", "--resume", ID, "--fork-session", "--model", "opus")
+    assert CODEX.fork(("codex", "--no-daemon", "-s", "read-only", "a prompt"), ID) == (
+        *("codex", "--no-daemon", "fork", ID, "-s", "read-only"),
+    )
+    assert CODEX.fork((), ID) == ("codex", "--no-daemon", "fork", ID)
+    with pytest.raises(Refused, match="is not known, so it cannot be copied") as caught:
+        CLAUDE.fork(claude, "")
+    assert caught.value.hint == "start a new one: quarterdeck new claude"
+    with pytest.raises(Refused, match="shell cannot begin from a copy"):
+        SHELL.fork(("sh",), ID)
+
+
+def test_a_resume_that_needs_no_id() -> None:
+    kind = made('argv = ["it"]\n[conversation]\nresume = ["--restore"]\nkeep = { "-m" = 1 }\n')
+    assert kind.resume(("it", "-m", "x", "prompt")) == ("it", "--restore", "-m", "x")
+
+
+def test_a_run_without_a_screen() -> None:
+    chosen = CLAUDE.new_resume_id()
+    assert CLAUDE.headless_argv("-fix {resume_id}", resume_id=chosen, extra=("--model", "opus")) == (
+        *("claude", "--model", "opus", "-p", "--output-format", "stream-json", "--verbose"),
+        *("--session-id", chosen, "--", "-fix {resume_id}"),
+    )
+    assert CLAUDE.headless_argv("go on", resume_id=ID, resume=True)[-4:] == ("--resume", ID, "--", "go on")
+    assert CODEX.headless_argv("fix") == ("codex", "--no-daemon", "exec", "--json", "--", "fix")
+    assert CODEX.headless_argv("fix", resume_id=ID, resume=True) == (
+        *("codex", "--no-daemon", "exec", "resume", "--json", ID, "--", "fix"),
+    )
+
+
+def test_what_cannot_run_without_a_screen_says_so() -> None:
+    with pytest.raises(Refused, match="shell cannot work without a screen"):
+        SHELL.headless_argv("fix")
+    with pytest.raises(Refused, match="x cannot go on without a screen"):
+        made('argv = ["x"]\n[headless]\nargv = ["{prompt}"]\n').headless_argv("fix", resume_id=ID, resume=True)
+    with pytest.raises(Invalid, match="Claude Code needs the id of a conversation"):
+        CLAUDE.headless_argv("fix")
+    with pytest.raises(Invalid, match="NUL"):
+        CODEX.headless_argv("a\0b")
+
+
+def test_the_prompt_and_the_id_are_put_in_once() -> None:
+    kind = made('argv = ["{shell}", "-c"]\n[headless]\nargv = ["run {prompt}"]\n')
+    assert kind.headless_argv("{shell} {prompt}", environ={"SHELL": "/bin/sh"}) == (
+        *("/bin/sh", "-c", "run {shell} {prompt}"),
+    )
