@@ -138,7 +138,7 @@ def _find(scope: Scope, request: str) -> dict[str, Any]:
 def _tell(out: Output, done: dict[str, Any], state: str) -> None:
     """What was decided, in full."""
     word = _DONE[done["answer"]] if state != "answering" else f"answered ({done['answer']})"
-    out.line(f"{word}: {done['what'] if not done['command'] else done['tool'] or done['kind']}  ({done['agent_name']})")
+    out.line(f"{word}: {done['what'] if not done['command'] else done['tool'] or done['kind']} ({done['agent_name']})")
     if done["command"]:
         _block(out, done["command"])
     if done["path"] and done["path"] not in done["what"]:
@@ -210,4 +210,4 @@ def _changes(scope: Scope, found: list[dict[str, Any]], known: dict[str, str]) -
         if scope.out.json:
             scope.out.write(json.dumps(one) + "\n")
         else:
-            scope.out.line(f"{one['id']}  {one['agent_name']}  {one['kind']}  {one['state']}  {one['what']}")
+            scope.out.line(f"{one['id']} {one['agent_name']} {one['kind']} {one['state']}: {one['what']}")

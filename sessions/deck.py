@@ -104,6 +104,7 @@ class Deck:
         self.approvals = Approvals(roster, self.status, policy)
         self.status.listen(self.approvals)
         self.outbox = Outbox(roster, self.status, tasks, glimpse, quiet=launcher.limits.typing_pause)
+        self.approvals.submit = self.outbox.submit
         self.attention = Attention(roster, self.outbox, workspaces.settings)
         self.status.listen(self.attention)
         self._recovery = Recovery(roster, launcher, workspaces, self.status, self)

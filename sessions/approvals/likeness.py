@@ -7,6 +7,7 @@ Pure. A request is told by several sources in different words: a hook has tool a
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -19,6 +20,7 @@ from sessions.model import Approval
 ENOUGH = 20
 """Characters after which the beginning of a command stands for the whole of it, where something was left out."""
 _FILLING = re.compile(r"[\s\u2500-\u259f\u2026\u23ce\xa0]+|\.\.\.")
+_ESCAPES = re.compile(r"\x1b(?:\][^\x07\x1b]*(?:\x07|\x1b\\)?|\[[0-?]*[ -/]*[@-~]?|.)", re.DOTALL)
 _NO_PART = frozenset({"", ".", "~", "…", "..."})
 _NOT_LETTERS = re.compile(r"[\W\d_]+")
 
@@ -70,7 +72,7 @@ def same(approval: Approval, told: Asked, heard: frozenset[Source]) -> bool:
     if told.key and approval.key and told.source in COMPLETE and approval.source in COMPLETE:
         return told.key == approval.key
     if told.command and approval.command:
-        return _prefixed(squeezed(told.command), squeezed(approval.command))
+        return _prefixed(visible(told.command), visible(approval.command))
     if told.path and approval.path:
         return same_path(told.path, approval.path)
     if told.tool and approval.tool and not _tools(told.tool, approval.tool):
@@ -127,6 +129,12 @@ def weight(approval: Approval) -> int:
     details = 4 * bool(approval.command or approval.diff) + 3 * bool(approval.path) + 2 * bool(approval.tool)
     details += bool(approval.text)
     return details + (8 if approval.source in COMPLETE and details > 1 else 0)
+
+
+def visible(text: str) -> str:
+    """``text`` squeezed and without what no screen shows: escape sequences, control and format characters."""
+    bare = _ESCAPES.sub("", text)
+    return squeezed("".join(char for char in bare if unicodedata.category(char) not in ("Cc", "Cf")))
 
 
 def squeezed(text: str) -> str:
@@ -237,7 +245,7 @@ def _may_name(text: str, tool: str, detail: str) -> bool:
     found = re.search(rf"\b{re.escape(tool)}\s*:\s*(\S.*)", text, re.DOTALL) if tool and detail else None
     if found is None:
         return True
-    named, whole = squeezed(found[1]), squeezed(detail)
+    named, whole = visible(found[1]), visible(detail)
     return whole.startswith(named) or named.startswith(whole) or whole.rpartition("/")[2] in named
 
 

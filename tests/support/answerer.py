@@ -1,6 +1,6 @@
 """A process that holds a deck, answers the one request of its agent, and is killed at a chosen step.
 
-``answerer.py FOLDER AGENT ANSWER STEP``: FOLDER is a stage of ``tests/sessions/approvals/conftest.py``. Steps: ``open``
+``answerer.py FOLDER ANSWER STEP``: FOLDER is a stage of ``tests/sessions/approvals/conftest.py``. Steps: ``open``
 (as soon as the request is stored), ``store`` (before the answer is), ``stored`` (it is, nothing was typed), ``typed``,
 ``reply`` and ``replied`` (before and after the structured reply), ``confirm``.
 """
@@ -49,7 +49,7 @@ def kill_at(step: str) -> None:
 
 
 async def main() -> None:
-    root, agent, answer, step = Path(sys.argv[1]), *sys.argv[2:5]
+    root, answer, step = Path(sys.argv[1]), *sys.argv[2:4]
     paths = Paths(root / "s")
     if step != "open":
         kill_at(step)

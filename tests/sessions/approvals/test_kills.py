@@ -19,7 +19,7 @@ TOUCH = "touch a.txt"
 
 async def killed_at(stage: Stage, asker: Asker, answer: str, step: str, *told: str) -> None:
     """Let another process answer the request of ``asker``; it is killed at ``step``."""
-    argv = [sys.executable, "-P", str(ANSWERER), str(stage.root), asker.agent.id, answer, step]
+    argv = [sys.executable, "-P", str(ANSWERER), str(stage.root), answer, step]
     process = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE)
     assert process.stdout
     try:
