@@ -12,9 +12,11 @@ import click
 from cli.output import BOLD, DIM, YELLOW, Cell, Column, Output, plain
 from cli.overview import age
 from cli.scope import Scope, agent_path, complete_agents, json_option
-from quarterdeck.errors import Invalid, NotFound, QuarterdeckError, Refused, Unreachable
+from quarterdeck.errors import Invalid, NotFound, QuarterdeckError, Refused
 from quarterdeck.text import safe
 
+TIMED_OUT = 124
+"""Exit code when the time to wait is up, as of ``timeout``."""
 WAIT = 45.0
 """Seconds until an answer must show; the orchestrator itself gives up sooner."""
 _COLUMNS = (
@@ -96,11 +98,10 @@ def _answer(scope: Scope, request: str, answer: str, reason: str, wait: float) -
             _tell(scope.out, done, state)
         return
     if state == "answering":
-        raise Unreachable(
-            f"{name} was answered ({answer}), and nothing shows yet that it was taken",
-            hint=f"look at it: quarterdeck show {name}",
-            approval=done,
-        )
+        if scope.out.json:
+            scope.out.data(done)
+        scope.out.note(f"{name} was answered ({answer}), and nothing shows yet that it was taken")
+        raise click.exceptions.Exit(TIMED_OUT)
     if state == "open":
         why = safe(done["reason"]) or "its dialog still stands"
         raise Refused(f"{name} still asks: {why}", hint=f"look at it: quarterdeck show {name}", approval=done)

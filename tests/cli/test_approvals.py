@@ -121,6 +121,6 @@ def test_an_answer_that_has_no_effect_is_told(deck, asking, until):
     asker.tell(deaf=True)
     asker.ask("ls one")
     waiting(deck, until)
-    told = deck.run("approve", "api", "--wait", "0.2", code=5)
+    told = deck.run("approve", "api", "--wait", "0.2", code=124)
     assert "nothing shows yet" in told.stderr
     assert deck.out("inbox").splitlines()[1].split()[2:4] == ["permission,", "answering"]
