@@ -16,7 +16,6 @@ from typing import Any, Protocol
 from profiles import Profile
 from quarterdeck.errors import QuarterdeckError
 from quarterdeck.evidence import Evidence, Sign, Source
-from quarterdeck.process import in_foreground
 from sessions.model import Agent, Status
 from sessions.roster import Roster
 from sessions.status import reducer, store
@@ -52,7 +51,7 @@ class Listener(Protocol):
         """A piece was told and taken into account."""
 
     def status_changed(self, supervised: Supervised, before: Status) -> None:
-        """The agent's status, or the reason for it, is another one now."""
+        """The agent's status is another one now, or it is blocked as ``before`` but by another question."""
 
 
 @dataclass
@@ -124,8 +123,8 @@ class StatusBook:
         entry = self._entry(agent_id)
         if entry is None:
             return
-        if entry.reports.claims_state(report) and in_foreground(entry.supervised.agent.pid) is False:
-            return  # something else prints there: a file shown with cat, a command of a shell
+        if not entry.reports.is_own(report, entry.supervised.agent.pid):
+            return
         self.tell(agent_id, *entry.reports.read(report, self._roster.clock.wall_ns(), offset))
 
     def typed(self, agent_id: str) -> None:
@@ -320,13 +319,15 @@ class StatusBook:
         return entry
 
     def _apply(self, entry: _Entry, known: Knowledge, piece: Evidence | None) -> bool:
-        """Make ``known`` the truth; whether status or reason changed."""
+        """Make ``known`` the truth; whether that is a change of status, or another question of a blocked agent."""
         agent, now = entry.supervised.agent, self._roster.clock.wall_ns()
         entry.knowledge = known
         changes: dict[str, Any] = {}
-        if known.status is not agent.status or known.reason != agent.reason:
-            new = known.status is not agent.status or known.status is Status.BLOCKED
-            changes = {"status": known.status, "reason": known.reason, "since_ns": now if new else agent.since_ns}
+        moved = known.status is not agent.status or (known.status is Status.BLOCKED and _another(agent, known))
+        if moved:
+            changes = {"status": known.status, "since_ns": now}
+        if known.reason != agent.reason:
+            changes["reason"] = known.reason
         if known.doing != agent.doing:
             changes["doing"] = known.doing
         if piece and piece.source is Source.PROCESS and piece.sign is not Sign.SPAWNED:
@@ -336,7 +337,7 @@ class StatusBook:
         if changes:
             entry.supervised.agent = replace(agent, **changes)
         self._arm(entry)
-        if "status" in changes:
+        if moved:
             words = tuple(word.evidence for word in known.words.values())
             transition = Transition(
                 wall_ns=now,
@@ -351,7 +352,7 @@ class StatusBook:
             if not known.status.alive:
                 self._quiet(agent.id)
             return True
-        if "doing" in changes:
+        if "doing" in changes or "reason" in changes:
             self._doing_changed(agent.id)
         return False
 
@@ -416,6 +417,14 @@ class StatusBook:
                 return
         entry.supervised.agent = replace(agent, resume_id=said)
         self._doing_changed(agent.id)
+
+
+def _another(agent: Agent, known: Knowledge) -> bool:
+    """Whether a blocked agent waits for something else now; another source may only know more of the same."""
+    old, new = agent.doing, known.doing
+    if not old.waiting_for or not new.waiting_for:
+        return False
+    return old.waiting_for not in new.waiting_for and new.waiting_for not in old.waiting_for
 
 
 def _exact(profile: Profile) -> frozenset[Source]:

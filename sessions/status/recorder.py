@@ -135,6 +135,10 @@ def _told(agent: Agent, transition: Transition) -> dict[str, Any]:
 def _doing(agent: Agent) -> dict[str, Any]:
     doing = agent.doing
     return {
+        "status": agent.status,
+        "reason": agent.reason,
+        "kind": doing.kind,
+        "waiting_for": doing.waiting_for,
         "model": doing.model,
         "tokens_in": doing.tokens_in,
         "tokens_out": doing.tokens_out,

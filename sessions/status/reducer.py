@@ -127,7 +127,7 @@ def _process(known: Knowledge, evidence: Evidence, now: int) -> Knowledge:
         )
         return _judged(_brought_to(fresh, now), now)
     if evidence.sign not in (Sign.EXITED, Sign.LOST):
-        return known
+        return _judged(known, now)
     status, reason = Status.EXITED, evidence.text
     if evidence.sign is Sign.LOST:
         said = evidence.data.get("status")
@@ -218,16 +218,13 @@ def _judged(known: Knowledge, now: int) -> Knowledge:
         return replace(known, due=0)
     dues: list[int] = []
     known = _with_stale(known, now, dues)
-    block = _block(known, now, dues)
-    if block is not None:
-        raised = known.raised_by if known.status is Status.BLOCKED and known.raised_by else block.evidence.source
-        said = block.evidence
-        doing = replace(known.doing, kind=facts.kind(said), waiting_for=facts.asks(said), until_ns=0)
-        reason = facts.asks(said) or facts.kind(said)
-        known = replace(known, status=Status.BLOCKED, reason=reason, doing=doing, cause=said, raised_by=raised)
+    if blocks := _blocks(known, now, dues):
+        believed: Word | None = blocks[0]
+        known = _blocked(known, [word.evidence for word in blocks])
     else:
         known = _unblocked(known, now, dues)
-    known = _with_contradictions(known, block or _leader(known, now, []), now, dues)
+        believed = _leader(known, now, [])
+    known = _with_contradictions(known, believed, now, dues)
     return replace(known, due=min((due for due in dues if due > now), default=0))
 
 
@@ -251,22 +248,34 @@ def _with_stale(known: Knowledge, now: int, dues: list[int]) -> Knowledge:
     return replace(known, words=MappingProxyType(words))
 
 
-def _block(known: Knowledge, now: int, dues: list[int]) -> Word | None:
-    """The strongest word that it is blocked and is believed."""
+def _blocked(known: Knowledge, said: list[Evidence]) -> Knowledge:
+    """Blocked by the first of these; what it waits for is told by the one that names the tool's call."""
+    cause = said[0]
+    telling = next((one for one in said if one.data.get("tool") or one.data.get("command")), cause)
+    raised = known.raised_by if known.status is Status.BLOCKED and known.raised_by else cause.source
+    asks = facts.asks(telling) or facts.asks(cause)
+    doing = replace(known.doing, kind=facts.kind(telling), waiting_for=asks, until_ns=0)
+    reason = asks or doing.kind
+    return replace(known, status=Status.BLOCKED, reason=reason, doing=doing, cause=cause, raised_by=raised)
+
+
+def _blocks(known: Knowledge, now: int, dues: list[int]) -> list[Word]:
+    """The words that it is blocked and are believed, the strongest first."""
+    found: list[Word] = []
     for source in ORDER:
         word = known.words.get(source)
         if word is None or word.state is not Status.BLOCKED or word.stale:
             continue
         if source is Source.SCREEN:
             if _screen_holds(known, word, now, dues):
-                return word
+                found.append(word)
         elif source is Source.HINT:
             stronger = (w for s, w in known.words.items() if s is not source and not w.stale)
             if not any(w.state is not Status.BLOCKED and w.told_ns > word.told_ns for w in stronger):
-                return word
+                found.append(word)
         elif not _released(known, word, now, dues):
-            return word
-    return None
+            found.append(word)
+    return found
 
 
 def _screen_holds(known: Knowledge, word: Word, now: int, dues: list[int]) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from profiles import Profile
 from quarterdeck.evidence import Evidence, Sign, Source
+from quarterdeck.process import in_foreground
 from quarterdeck.text import safe
 from terminals.screen import Report
 
@@ -23,6 +26,7 @@ _STRENGTH = ("blocked", "working", "error", "done", "idle")
 """Of several records a program keeps at once, what counts: the first of these that any has."""
 _RECORDS_LIMIT = 64
 _PROGRESS = {"set": Sign.WORKING, "indeterminate": Sign.WORKING, "remove": Sign.IDLE}
+_SHELLS = frozenset({"ash", "bash", "csh", "dash", "elvish", "fish", "ksh", "mksh", "nu", "sh", "tcsh", "xonsh", "zsh"})
 _TITLE_SIGNS = {"working": Sign.WORKING, "blocked": Sign.BLOCKED, "idle": Sign.IDLE}
 
 
@@ -40,9 +44,18 @@ class Reports:
         self._records.clear()
         self._titled = None
 
-    def claims_state(self, report: Report) -> bool:
-        """Whether the report is worth a look at who is in the foreground: only the agent's own process may say so."""
-        return report.kind == "status" or (report.kind == "prompt" and self._profile.kind != "agent")
+    def is_own(self, report: Report, pid: int) -> bool:
+        """Whether the agent's own process ``pid`` may have said so, as far as its state is concerned.
+
+        Not while something else is in the foreground: a file shown with cat, a command of a shell. And a shell that
+        takes commands from its terminal speaks of a prompt, but never of a state: that came from a command that is
+        gone by now.
+        """
+        if report.kind not in ("status", "prompt") or report.data.get("mark", "A") != "A":
+            return True  # a command that is about to run takes the foreground from the shell that tells of it
+        if in_foreground(pid) is False:
+            return False
+        return report.kind == "prompt" or not _takes_commands(pid)
 
     def read(self, report: Report, wall_ns: int, offset: int) -> list[Evidence]:
         """What the report says, as evidence; nothing for most."""
@@ -68,8 +81,6 @@ class Reports:
 
     def _status(self, data: Mapping[str, Any]) -> list[tuple[Source, Sign, str, dict[str, Any]]]:
         state, name = str(data.get("state")), str(data.get("id", ""))
-        if not self._profile.sources.program and self._profile.kind == "shell":
-            return []  # a shell does not speak of itself so: it is what a command printed
         if state == "clear":
             if name:
                 self._records.pop(name, None)
@@ -110,6 +121,16 @@ class Reports:
         if mark == "C":
             return [(Source.HINT, Sign.WORKING, "command mark (OSC 133;C)", {})]
         return []
+
+
+def _takes_commands(pid: int) -> bool:
+    """Whether ``pid`` is a shell that was given neither a script nor a command."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:-1]
+    except OSError:
+        return False
+    name = os.path.basename(os.fsdecode(words[0])).removeprefix("-") if words else ""
+    return name in _SHELLS and all(word.startswith((b"-", b"+")) and word != b"-c" for word in words[1:])
 
 
 def _strength(record: Mapping[str, Any]) -> int:

@@ -36,6 +36,12 @@ async def save(
                 "INSERT INTO transitions (agent, wall_ns, before, status, reason, evidence) VALUES (?, ?, ?, ?, ?, ?)",
                 [(agent.id, t.wall_ns, t.before, t.status, t.reason, _packed(t)) for t in transitions],
             )
+            # what was learnt of the reason since: "interrupted" comes a moment after "idle"
+            db.execute(
+                "UPDATE transitions SET reason = ?1 WHERE reason <> ?1 AND status = ?2 AND id = "
+                "(SELECT max(id) FROM transitions WHERE agent = ?3)",
+                (agent.reason, agent.status, agent.id),
+            )
             if transitions:
                 db.execute(
                     "DELETE FROM transitions WHERE agent = ?1 AND id <= "
