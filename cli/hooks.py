@@ -37,14 +37,15 @@ def show(scope: Scope, name: str) -> None:
 
     profile = _profile(name)
     path = installer.settings_file(profile)
-    change = installer.installing(profile, path)
     found = installer.installed(path)
+    change = installer.installing(profile, path)
+    wanted = profile.hooks.door == "none" and change.needed
     if scope.out.json:
-        _tell(scope, profile, change, door=profile.hooks.door, installed=found)
+        _tell(scope, profile, change if wanted else None, path, door=profile.hooks.door, installed=found)
         return
     scope.out.line(f"{profile.title}: {_DOORS[profile.hooks.door]}")
-    scope.out.line(f"{change.path}: {'installed' if found else 'not installed'}")
-    if change.needed:
+    scope.out.line(f"{path}: {'installed' if found else 'not installed'}")
+    if wanted:
         scope.out.line()
         _show(scope, change)
 
@@ -62,7 +63,13 @@ def install_hooks(scope: Scope, name: str, yes: bool) -> None:
     from profiles.hooks import install as installer
 
     profile = _profile(name)
-    change = installer.installing(profile, installer.settings_file(profile))
+    path = installer.settings_file(profile)
+    if profile.hooks.door != "none":
+        raise Refused(
+            f"{profile.title} gets hooks for each run: with others in its settings it would tell everything twice",
+            hint=f"quarterdeck profile hooks show {name}",
+        )
+    change = installer.installing(profile, path)
     if change.needed:
         _agree(scope, change, yes)
         installer.apply(change, _record(scope, name))
@@ -88,10 +95,12 @@ def remove(scope: Scope, name: str, yes: bool) -> None:
 
 def _profile(name: str) -> Profile:
     """A profile of ours or of the user's: what a workspace brings never decides which file is changed."""
-    from profiles import load
+    import profiles.builtin
+    from quarterdeck import hooks as doors
     from quarterdeck.config import user_folder
 
-    return load(user_folder() / "profiles").get(name)
+    folders = doors.load([profiles.builtin]).profile_folders()
+    return profiles.load(user_folder() / "profiles", built_in=folders).get(name)
 
 
 def _record(scope: Scope, name: str) -> Path:
@@ -121,10 +130,11 @@ def _diff(change: Change) -> list[str]:
 
 def _done(scope: Scope, profile: Profile, change: Change, done: str, nothing: str) -> None:
     if scope.out.json:
-        _tell(scope, profile, change, changed=change.needed)
+        _tell(scope, profile, change, change.path, changed=change.needed)
         return
     scope.out.line(f"{change.path}: {done if change.needed else nothing}")
 
 
-def _tell(scope: Scope, profile: Profile, change: Change, **more: Any) -> None:
-    scope.out.data({"profile": profile.name, "file": str(change.path), "diff": _diff(change), **more})
+def _tell(scope: Scope, profile: Profile, change: Change | None, path: Path, **more: Any) -> None:
+    diff = _diff(change) if change else []
+    scope.out.data({"profile": profile.name, "file": str(path), "diff": diff, **more})
