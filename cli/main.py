@@ -56,6 +56,7 @@ VERBS: dict[str, dict[str, str]] = {
         "policy": "cli.policy:policy",
     },
     "Quarterdeck itself": {
+        "profile": "cli.profile:profile",
         "doctor": "cli.doctor:doctor",
         "stop": "cli.control:stop",
         "service": "cli.service:service",

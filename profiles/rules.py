@@ -147,8 +147,9 @@ def _held(rule: ScreenRule, regions: Regions) -> str | dict[str, str]:
         return "the input box is " + ("not visible" if rule.input else "visible")
     lines = _region(rule, regions)
     if not any(lines):
-        begins = f" that begins with {rule.begin}" if rule.begin else ""
-        return f"the screen has no region {rule.region}{begins}"
+        if rule.begin and any(regions.lines_of(rule.region)):
+            return f"begin: no line matches {rule.begin}"
+        return f"the screen has no region {rule.region}"
     captures: dict[str, str] = {}
     for pattern in rule.all:
         found = _search(pattern, lines)

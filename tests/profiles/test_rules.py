@@ -126,7 +126,7 @@ def test_a_region_may_begin_at_a_line() -> None:
     assert found.text == "Ask me\nAsk again\nend"
     assert rules.read(kind, screen("old\nend")) is None
     (told,) = rules.outcomes(kind, screen("old\nend"))
-    assert told.reason == "the screen has no region screen that begins with ^Ask"
+    assert told.reason == "begin: no line matches ^Ask"
 
 
 # rules
