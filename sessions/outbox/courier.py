@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -98,6 +98,11 @@ class Courier:
         self._ended = False
         """Whether the terminal that the present delivery went to is gone."""
 
+    @property
+    def under_way(self) -> bool:
+        """Whether a prompt is being delivered."""
+        return self._now is not None and self._now.step is not Step.WAITING
+
     # -- what it is told
 
     def wake(self) -> None:
@@ -123,7 +128,7 @@ class Courier:
         if piece.source is Source.PROGRAM:
             lately.speaks = True
         if piece.sign in (Sign.SPAWNED, Sign.EXITED, Sign.LOST):
-            self._ended = self._now is not None and self._now.step is not Step.WAITING
+            self._ended = self.under_way
         if self._now is not None:
             self._now = self._now.told(piece, self.manner())
         self.wake()
@@ -133,9 +138,14 @@ class Courier:
         after = self.supervised.agent.status
         if after in _READY and before not in _READY:
             self.lately.taken, self.lately.doubt = plan.NEVER, False
-        if not after.alive and self._now is not None and self._now.step is not Step.WAITING:
+        if not after.alive and self.under_way:
             self._ended = True
         self.wake()
+
+    def take_up(self, prompts: Sequence[Prompt]) -> None:
+        """What was stored when we ended; evidence counts from now on for the one that was under way."""
+        self.queue = list(prompts)
+        self._current()
 
     def put(self, prompt: Prompt) -> None:
         """A prompt was stored: a new one, or a queued one that a person changed."""

@@ -23,10 +23,13 @@ from sessions.outbox.delivery import TURN_GRACE, asking, confirms
 from sessions.outbox.store import KEPT_NS, Prompts
 from sessions.outbox.wording import clean
 from sessions.roster import Roster
+from sessions.status import store as transitions
 from sessions.supervised import Supervised
 
 log = logging.getLogger(__name__)
 
+CHANGES_SEEN = 20
+"""Changes of status in which the receipt of a half delivered prompt is looked for."""
 QUEUE_LIMIT = 100
 """Prompts that may wait for one agent."""
 
@@ -88,21 +91,29 @@ class Outbox:
 
         Agents have been found by now and none was resumed: a terminal that is gone takes along what was typed there.
         """
+        waiting: dict[str, list[Prompt]] = {}
         for prompt in await self._table.open():
             supervised = self._roster.agents.get(prompt.agent)
             if supervised is None:
-                continue  # in the trash: it waits there too
+                continue  # in the trash
             if prompt.state is not PromptState.QUEUED and not supervised.agent.status.alive:
                 await self.keep(self._lost(prompt), durable=True)
             else:
-                self._courier(supervised).queue.append(prompt)
-        for agent_id, courier in self._couriers.items():
+                waiting.setdefault(prompt.agent, []).append(prompt)
+        early, self._early = self._early or [], None
+        for agent_id, prompts in waiting.items():
+            courier = self._courier(self._roster.agents[agent_id])
+            courier.take_up(prompts)
             last = await self._table.newest_written(agent_id)
             courier.lately.doubt = last is not None and last.state is PromptState.UNCONFIRMED
-            self._start(courier)
-        early, self._early = self._early or [], None
+            if courier.under_way:
+                # what was stored with a status, but not yet with the prompt, comes from no source again
+                changes = await transitions.load(self._roster.store, agent_id, CHANGES_SEEN)
+                early[:0] = [(courier.supervised, change.cause) for change in reversed(changes) if change.cause]
         for supervised, piece in early:
             self.evidence(supervised, piece)
+        for agent_id in waiting:
+            self._start(self._couriers[agent_id])
         await self._table.prune(self.clock.wall_ns() - KEPT_NS)
 
     async def aclose(self) -> None:

@@ -335,7 +335,7 @@ def went(world: World, outcome: Delivery | plan.Action, now: Delivery) -> Delive
 EVENTS = ("crash", "output", "dialog", "answered", "working", "idle", "typed", "deaf", "hears", "loses", "tell", "died")
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_any_order_of_events(data: st.DataObject) -> None:
     who = data.draw(st.sampled_from([SEES, HOOKED, BLIND]))
