@@ -60,8 +60,8 @@ class Agent:
     def report(self, state: str, message: str = "") -> None:
         """Tell the terminal what we do: program status (OSC 7501), progress (OSC 9;4) and title."""
         self.state = state
-        extra = f";kind=permission;msg={base64.b64encode(message.encode()).decode()}" if message else ""
-        self.emit(f"\x1b]7501;state={state};app=demo{extra}\x1b\\")
+        extra = f":kind=permission:msg={base64.b64encode(message.encode()).decode()}" if message else ""
+        self.emit(f"\x1b]7501;state={state}:app=demo{extra}\x1b\\")
         done = 100 * min(len(self.said), self.total) // self.total
         self.emit(f"\x1b]9;4;{1 if state == 'working' else 0};{done}\x1b\\\x1b]2;demo agent: {state}\x1b\\")
 

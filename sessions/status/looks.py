@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from quarterdeck.clock import Clock
 from quarterdeck.errors import QuarterdeckError
 from quarterdeck.evidence import Evidence
+from sessions.model import Status
 from sessions.status.alarms import Alarm, Alarms
 from sessions.status.knowledge import EXACT, Knowledge
 from sessions.supervised import Supervised
@@ -26,12 +27,14 @@ FLOW = 0.5
 """Seconds between looks while output flows."""
 SURE_FLOW = 2.0
 """The same while an exact source tells the state: the screen only confirms it."""
+STREAK = 3
+"""Looks in a row after which output that comes again and again counts as flowing, whatever its pauses."""
 
 
 class _Eye:
     """What is remembered of one agent's screen."""
 
-    __slots__ = ("changed_at", "flow", "looked_at", "profile", "seen", "supervised")
+    __slots__ = ("changed_at", "flow", "looked_at", "profile", "seen", "streak", "supervised")
 
     def __init__(self, supervised: Supervised, profile: Profile) -> None:
         self.supervised = supervised
@@ -39,6 +42,8 @@ class _Eye:
         self.flow = FLOW
         self.changed_at = 0.0
         self.looked_at = -FLOW
+        self.streak = 0
+        """Looks in a row that were soon followed by more output: it has no pauses worth the name."""
         self.seen: Look | None = None
 
 
@@ -69,7 +74,8 @@ class Looks:
         eye.changed_at = asyncio.get_running_loop().time()
         alarm = Alarm(agent, self._what)
         if self._alarms.when(alarm) is None and agent not in self._due:
-            eye.flow = SURE_FLOW if any(known.fresh(source) for source in EXACT) else FLOW
+            sure = known.status is not Status.BLOCKED and any(known.fresh(source) for source in EXACT)
+            eye.flow = SURE_FLOW if sure else FLOW
             self._alarms.set(alarm, PAUSE)
 
     def due(self, supervised: Supervised) -> None:
@@ -80,8 +86,8 @@ class Looks:
             return
         now = asyncio.get_running_loop().time()
         paused, flowed = eye.changed_at + PAUSE - now, eye.looked_at + eye.flow - now
-        if paused > PAUSE / 4 and flowed > 0:
-            self._alarms.set(Alarm(agent, self._what), min(paused, flowed))
+        if flowed > 0 and (paused > PAUSE / 4 or eye.streak >= STREAK):
+            self._alarms.set(Alarm(agent, self._what), flowed if eye.streak >= STREAK else min(paused, flowed))
             return
         self._due[agent] = None
         self._wake.set()
@@ -109,7 +115,9 @@ class Looks:
         live = eye.supervised.live
         if live is None or not eye.supervised.agent.status.alive:
             return
-        eye.looked_at = asyncio.get_running_loop().time()
+        now = asyncio.get_running_loop().time()
+        eye.streak = eye.streak + 1 if now - eye.looked_at < 2 * eye.flow else 0
+        eye.looked_at = now
         wall_ns = self._clock.wall_ns()
         try:
             look = await live.look()
