@@ -20,10 +20,10 @@ name = "mine"
 title = "Mine"
 kind = "agent"
 icon = "m"
-argv = ["mine", "--port", "{port}"]
+argv = ["mine"]
 verified = "1.2"
 settle_ms = 50
-environ = { MINE_PORT = "{port}" }
+environ = { MINE_MODE = "1" }
 [keys]
 submit = "enter"
 interrupt = "esc"
@@ -58,7 +58,7 @@ titles = { '^\\*' = "working" }
 [hooks]
 shape = "claude"
 door = "environ"
-environ = { MINE_HOOKS = "{hooks_file}" }
+environ = { MINE_HOOKS = "{hooks_file}", MINE_PORT = "{port}" }
 events = ["Stop", "Ask"]
 asks = ["Ask"]
 wait_s = 1.5
@@ -93,7 +93,7 @@ def test_every_key_is_read() -> None:
     assert profile.headless.format == "mine"
     assert (profile.prompt.receipts, profile.prompt.steer, profile.prompt.wait) == (("hook", "screen"), True, ("hook",))
     assert profile.sources.titles == {r"^\*": "working"}
-    assert (profile.hooks.environ, profile.hooks.wait_s) == ({"MINE_HOOKS": "{hooks_file}"}, 1.5)
+    assert (profile.hooks.environ, profile.hooks.wait_s) == ({"MINE_HOOKS": "{hooks_file}", "MINE_PORT": "{port}"}, 1.5)
     (rule,) = profile.screen
     assert (rule.region, rule.begin, rule.input, rule.priority) == ("bottom:20", "^Allow", False, 3)
     assert rule.keys == {"always": ("a",)}
