@@ -129,7 +129,7 @@ class Actions:
         async def open_page() -> None:
             why = await self._ask("GET", f"/v1/agents/{quote(agent.id)}/why")
             app = self._app
-            app.push_screen(WhyPage(agent, why, app.now(), app.glyphs.becomes, app.plain_glyphs))
+            app.push_screen(WhyPage(agent, why, app.now(), app.glyphs, app.plain_glyphs))
 
         self.run(open_page(), f"say why {agent.name} is so")
 

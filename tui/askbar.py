@@ -150,8 +150,11 @@ class Answering:
 
     @property
     def outcome(self) -> Outcome | None:
-        """What became of the answer to the request shown."""
-        return self._app.asks.outcome(self._shown)
+        """What became of the answer to the request shown; None while keys can answer it."""
+        ask = self.ask
+        if ask is None or any(self._app.asks.answerable(ask.id, answer) for answer in ANSWERS):
+            return None
+        return self._app.asks.outcome(ask.id)
 
     def stop(self) -> None:
         """The app ends."""
@@ -165,7 +168,7 @@ class Answering:
             return
         asks = self._app.asks
         now = asks.find(self._shown)
-        if now is not None and (self._lingers is not None or (now.open and asks.outcome(now.id) is not None)):
+        if now is not None and (self._lingers is not None or (now.open and self.outcome is not None)):
             return
         if now is not None and not now.open and asks.answered_here(now.id):
             self._lingers = asyncio.get_running_loop().call_later(LINGER, self._move_on)

@@ -46,12 +46,14 @@ class Ask:
     reason: str = ""
     by: str = ""
     source: str = ""
+    shown: str = ""
+    """Its dialog as it stood on the agent's screen. Hostile."""
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Ask:
         """From the API's JSON."""
-        command, path, diff, text = (
-            str(data.get(key) or "")[:TEXT_LIMIT] for key in ("command", "path", "diff", "text")
+        command, path, diff, text, shown = (
+            str(data.get(key) or "")[:TEXT_LIMIT] for key in ("command", "path", "diff", "text", "shown")
         )
         can = data.get("can")
         return cls(
@@ -70,6 +72,7 @@ class Ask:
             safe(str(data.get("reason") or ""), 200),
             safe(str(data.get("answered_by") or ""), 60),
             safe(str(data.get("source") or ""), 20),
+            shown,
         )
 
     @property
@@ -154,8 +157,8 @@ class Asks:
         ask = self.find(ident)
         if ask is None:
             return Outcome("dot", "gone", "muted")
-        if ask.state == "open" and ident in self._refused:
-            return Outcome("bad", "not answered", "warm", self._refused[ident])
+        if ask.state == "open" and ident not in self._sent and ident in self._here:
+            return Outcome("bad", "not answered", "warm", self._refused.get(ident) or ask.reason)
         if ask.state == "answering" or (ask.state == "open" and ident in self._sent):
             answer = self._sent.get(ident) or ask.answer
             return Outcome("ellipsis", {"deny": "denying", "always": "allowing always"}.get(answer, "allowing"), "text")
@@ -240,6 +243,7 @@ class Asks:
         except QuarterdeckError as error:
             self._sent.pop(ident, None)
             self._refused[ident] = safe(error.message, 200) + (f"  {safe(error.hint, 120)}" if error.hint else "")
+            self._app.words.say(f"not answered: {self._refused[ident]}", seconds=10)
             try:
                 await self.fetch([ident])
             except QuarterdeckError:

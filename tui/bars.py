@@ -23,8 +23,10 @@ class Top(Canvas):
         deck = self.deck
         session = deck.session
         right = self._counts(words=True)
-        if cells(right) > width // 2:
+        if cells(right) > max(width // 2, width - 70):
             right = self._counts(words=False)
+        while cells(right) > width * 5 // 8 and len(right) > 2:
+            right = [*right[:-2], right[-1]]  # the least urgent goes first, the time of day stays
         left: list[Span] = [(" quarterdeck", self.style("muted", "surface"))]
         if session is not None:
             paged = f"  {deck.page_words()}" if len(deck.shown) < len(deck.members) else ""
@@ -92,16 +94,18 @@ class KeyBar(Canvas):
         self._zones = []
         gap = "   " if width > 100 else "  "
         for hint in self.hints:
+            if self._zones:
+                left.append((gap, self.style(bg=self.bg)))
             start = cells(left)
             size = cell_len(hint.key) + cell_len(hint.label) + 1
             if start + size + cells(right) > width:
+                left = left[:-1] if self._zones else left
                 break
             left += [
                 (hint.key, self.style("text", self.bg, bold=True)),
                 (f" {hint.label}", self.style("muted", self.bg)),
             ]
             self._zones.append((start, start + size, hint))
-            left.append((gap, self.style(bg=self.bg)))
         return compose(width, left, right, self.palette, self.style(bg=self.bg))
 
     def on_mouse_down(self, event: events.MouseDown) -> None:

@@ -75,13 +75,13 @@ class Targets(Canvas, can_focus=True):
     def choose(self, number: int) -> None:
         """Mark the line the keys mean."""
         self.at = max(0, min(number, len(self.agents) - 1))
-        height = max(1, self.outer_size.height)
+        height = max(1, self.outer_size.height - 1)
         self.first = min(max(0, len(self.agents) - height), max(self.at - height + 1, min(self.first, self.at)))
         self.touch()
 
     def turn(self, number: int) -> None:
         """Take an agent in, or out."""
-        if self.receipts is None and number < len(self.agents):
+        if self.receipts is None and 0 <= number < len(self.agents):
             agent = self.agents[number]
             if agent.id in self.marked:
                 self.marked.discard(agent.id)
@@ -91,10 +91,12 @@ class Targets(Canvas, can_focus=True):
             cast("Broadcast", self.screen).recount()
 
     def paint(self, y: int, width: int) -> Line:
-        """One agent."""
-        number = self.first + y
+        """One agent a line, below a blank one."""
+        number = self.first + y - 1
+        if y == 0:
+            return self.blank(width, "surface")
         if number >= len(self.agents):
-            text = "  no agents here" if not self.agents and y == 0 else ""
+            text = "  no agents here" if not self.agents and y == 1 else ""
             return compose(width, [(text, self.style("muted", "surface"))], (), self.palette, self.style(bg="surface"))
         agent = self.agents[number]
         here = self.has_focus and number == self.at
@@ -123,8 +125,8 @@ class Targets(Canvas, can_focus=True):
             color = "warm" if agent.status == "blocked" else "muted" if why else look(agent.status).color
             return [(f"{words} ", self.style(color, bg))]
         found = self.receipts.get(agent.id)
-        if found is None or (found.prompt is None and not found.skipped):
-            return [("not sent ", self.style("muted", bg))]
+        if found is None:
+            return [(f"{skipped(agent, self.deck.now()) or 'not chosen'} ", self.style("muted", bg))]
         if found.prompt is None:
             return [(f"{self.glyphs.off} {found.skipped} ", self.style("warm", bg))]
         state = found.prompt.look
@@ -147,7 +149,7 @@ class Targets(Canvas, can_focus=True):
         """Take in or out what is clicked."""
         event.stop()
         self.focus()
-        self.turn(self.first + event.y)
+        self.turn(self.first + event.y - 1)
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         """One further up."""
@@ -217,11 +219,14 @@ class Broadcast(ModalScreen[None], Follows, inherit_bindings=False):
         self.changed()
 
     def changed(self) -> None:
-        """Another choice: everyone who fits gets it, but who is blocked or has ended."""
+        """Another choice: every agent that fits gets it, but those that are blocked."""
         session, state, profile = self._filters or ()  # type: ignore[misc]
         found = matching(list(self.deck.fleet.agents.values()), session.value, state.value, profile.value)
         found = [agent for agent in found if agent.alive]
-        self.targets.marked = {agent.id for agent in found if not skipped(agent, self.deck.now())}
+        # what runs without telling its state is no coding agent: a prompt would be a command there
+        named = state.value != ANY or profile.value != ANY
+        meant = [agent for agent in found if named or agent.status != "running"]
+        self.targets.marked = {agent.id for agent in meant if not skipped(agent, self.deck.now())}
         self.targets.put(found)
         self.recount()
 
@@ -259,18 +264,18 @@ class Broadcast(ModalScreen[None], Follows, inherit_bindings=False):
         return "broadcast: " + ", ".join(f"{number} {word}" for word, number in words.items())
 
     def happened(self, event: frames.Happened) -> None:
-        """A receipt may have come; or an agent's state changed before anything was sent."""
-        found = self.targets.receipts
-        if found is None:
-            if event.kind == "agent.status":
-                now = self.deck.now()
-                self.targets.agents = [self.deck.fleet.agents.get(a.id, a) for a in self.targets.agents]
-                self.targets.marked -= {a.id for a in self.targets.agents if skipped(a, now)}
-                self.targets.touch()
-                self.recount()
-            return
-        if event.kind.startswith("prompt.") and event.agent in found:
+        """A receipt may have come."""
+        if event.kind.startswith("prompt.") and event.agent in (self.targets.receipts or ()):
             self.run_worker(self._ask_again(event.agent))
+
+    def listed(self) -> None:
+        """Who begins to ask before it was sent does not get it."""
+        now = self.deck.now()
+        self.targets.agents = [self.deck.fleet.agents.get(agent.id, agent) for agent in self.targets.agents]
+        if self.targets.receipts is None:
+            self.targets.marked -= {agent.id for agent in self.targets.agents if skipped(agent, now)}
+            self.recount()
+        self.targets.touch()
 
     async def _ask_again(self, agent: str) -> None:
         found = self.targets.receipts or {}
@@ -319,7 +324,8 @@ class Broadcast(ModalScreen[None], Follows, inherit_bindings=False):
                 return
             finally:
                 self._busy = False
-            self.targets.receipts = {one.agent: one for one in receipts(answer)}
+            found = self.targets.receipts = {one.agent: one for one in receipts(answer)}
+            self.targets.agents.sort(key=lambda agent: agent.id not in found)
             self._keep("")
             self._note = ""
             self.add_class("-sent")

@@ -23,7 +23,7 @@ class Command(NamedTuple):
 COMMANDS = (
     Command("new", "n", "new", "start an agent", footer=True),
     Command("inbox", "i", "inbox", "everything agents ask for", footer=True),
-    Command("prompt", "e", "prompt", "write a prompt for the focused agent, and see its queue", "agent", footer=True),
+    Command("prompt", "e", "prompt", "write a prompt, and see the queue", "agent", footer=True),
     Command("waiting", "tab", "needs me", "focus the next agent that needs you", footer=True),
     Command("zoom", "z", "zoom", "one panel alone, or all again", "agent", footer=True),
     Command("palette", "p", "find", "find an agent or an action by its name", footer=True),

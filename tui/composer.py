@@ -13,6 +13,7 @@ from textual.screen import ModalScreen
 
 from quarterdeck.errors import QuarterdeckError
 from quarterdeck.text import safe
+from tui.again import Again
 from tui.bars import Hint, KeyBar
 from tui.canvas import Canvas
 from tui.editor import Editor
@@ -57,17 +58,18 @@ class Queue(Canvas, can_focus=True):
         prompts = self.prompts or []
         number = max(0, min(number, len(prompts) - 1))
         self.chosen = prompts[number].id if prompts else ""
-        height = max(1, self.outer_size.height)
+        height = max(1, self.outer_size.height - 1)
         self.first = min(max(0, len(prompts) - height), max(number - height + 1, min(self.first, number)))
         self.touch()
 
     def paint(self, y: int, width: int) -> Line:
-        """One prompt: its state, its text, what confirmed it."""
-        number = self.first + y
+        """What stands there; then one prompt a line: its state, its text, what confirmed it."""
+        number = self.first + y - 1
         prompts = self.prompts
-        if prompts is None or number >= len(prompts):
-            words = "asking for its queue" if prompts is None else "no prompts yet" if not prompts else ""
-            text = f"  {words}" if y == 0 else ""
+        if y == 0 or prompts is None or number >= len(prompts):
+            waiting = sum(one.open for one in prompts or ())
+            words = "asking for its queue" if prompts is None else f"{waiting} waiting" if prompts else "no prompts yet"
+            text = f" queue  {words}" if y == 0 else ""
             return compose(width, [(text, self.style("muted", "surface"))], (), self.palette, self.style(bg="surface"))
         one = prompts[number]
         marked = self.has_focus and number == self.at
@@ -96,7 +98,7 @@ class Queue(Canvas, can_focus=True):
         """Mark what is clicked."""
         event.stop()
         self.focus()
-        self.choose(self.first + event.y)
+        self.choose(self.first + event.y - 1)
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         """One further up."""
@@ -148,6 +150,7 @@ class Composer(ModalScreen[None], Follows, inherit_bindings=False):
         self._own_draft = ""
         self._note = ""
         self._busy = False
+        self._again = Again(self, self._renew)
         self.heading = Title()
         self.editor = Editor(draft, self.send, placeholder="what should it do?")
         self.queue = Queue()
@@ -174,18 +177,20 @@ class Composer(ModalScreen[None], Follows, inherit_bindings=False):
     def on_mount(self) -> None:
         """Ask for the queue."""
         self._put_keys()
-        self._again()
+        self._again.ask()
 
     def happened(self, event: frames.Happened) -> None:
-        """Something became of a prompt, or of the agent."""
-        if event.agent == self._agent:
-            self.heading.touch()
-            self._put_keys()
-            if event.kind.startswith("prompt."):
-                self._again()
+        """Something became of a prompt."""
+        if event.agent == self._agent and event.kind.startswith("prompt."):
+            self._again.ask()
 
-    def _again(self) -> None:
-        self.run_worker(self._guarded(self._fetch(), "read its queue"), exclusive=True, group="queue")
+    def listed(self) -> None:
+        """The agent may do something else now."""
+        self.heading.touch()
+        self._put_keys()
+
+    async def _renew(self) -> None:
+        await self._guarded(self._fetch, "read its queue")
 
     async def _fetch(self) -> None:
         answer = await self.deck.link.request("GET", f"/v1/agents/{quote(self._agent)}/prompts")
@@ -194,9 +199,9 @@ class Composer(ModalScreen[None], Follows, inherit_bindings=False):
         self.editor.recall(history(prompts))
         self._put_keys()
 
-    async def _guarded(self, work: Awaitable[Any], doing: str) -> bool:
+    async def _guarded(self, work: Callable[[], Awaitable[Any]], doing: str) -> bool:
         try:
-            await work
+            await work()
         except QuarterdeckError as error:
             self._say(f"could not {doing}: {safe(error.message, 160)}")
             return False
@@ -253,12 +258,12 @@ class Composer(ModalScreen[None], Follows, inherit_bindings=False):
 
         async def carry_out() -> None:
             try:
-                if await self._guarded(hand_over(), "hand it over"):
+                if await self._guarded(hand_over, "hand it over"):
                     self.editor.put(self._own_draft if self.editing else "")
                     self.editing = self._own_draft = ""
                     self._say("")
                     self.heading.touch()
-                    self._again()
+                    self._again.ask()
             finally:
                 self._busy = False
 
@@ -291,8 +296,9 @@ class Composer(ModalScreen[None], Follows, inherit_bindings=False):
 
     def _change(self, method: str, ident: str, body: Any, doing: str) -> None:
         async def change() -> None:
-            await self._guarded(self.deck.link.request(method, f"/v1/prompts/{quote(ident)}", body), doing)
-            self._again()
+            place = f"/v1/prompts/{quote(ident)}"
+            await self._guarded(lambda: self.deck.link.request(method, place, body), doing)
+            self._again.ask()
 
         self.run_worker(change())
 

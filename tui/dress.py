@@ -24,6 +24,7 @@ def textual_theme(theme: Theme) -> TextualTheme:
         variables={
             "warm": colors["warm"],
             "raised": colors["raised"],
+            "line": colors["line"],
             "muted": colors["muted"],
             "text": colors["text"],
             "text-muted": colors["muted"],

@@ -93,7 +93,9 @@ class AgentInfo:
         )
 
     def word(self, now_ns: int) -> str:
-        """Its status in one word."""
+        """Its status in one word; with how many results nobody has seen where there are several."""
+        if self.status == "done" and self.unread > 1:
+            return f"done {min(self.unread, 999)}"
         return word(self.status, self.exit_code, self.asks, self.until_ns, now_ns)
 
     def full_word(self, now_ns: int) -> str:

@@ -112,6 +112,9 @@ class Follower:
                     self._app.words.say(error.message)
                 continue
             self._app.sync()
+            for screen in self._app.screen_stack:
+                if isinstance(screen, Follows):
+                    screen.listed()
 
     async def _list_agents(self) -> None:
         app = self._app
@@ -148,5 +151,8 @@ class Follows:
     """A screen that is told of events while it is open."""
 
     def happened(self, event: frames.Happened) -> None:
-        """An event."""
+        """An event; what it tells of may not be listed yet."""
         raise NotImplementedError
+
+    def listed(self) -> None:
+        """The fleet and what agents ask are as they are now."""

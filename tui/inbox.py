@@ -144,7 +144,7 @@ class Request(Canvas):
             part for part in (agent.kind if agent else "", f"in {session.name}" if session else "",
                               agent.branch if agent else "", f"told by {ask.source}" if ask.source else "") if part
         )  # fmt: skip
-        rows = [head, [(about, "muted")], []]
+        rows: list[list[tuple[str, str]]] = [[], head, [(about, "muted")], []]
         if ask.tool:
             rows.append([(ask.tool, "text!")])
         for text in (ask.command, ask.text if ask.text not in (ask.command, ask.path) else ""):
@@ -154,6 +154,8 @@ class Request(Canvas):
             rows += [[], [("path", "muted")], *self._block(ask.path, width)]
         if ask.diff:
             rows += [[], [("changes", "muted")], *self._diff(ask.diff, width)]
+        if ask.shown and not ask.command:
+            rows += [[], [("on its screen", "muted")], *self._block(ask.shown, width)]
         outcome = deck.asks.outcome(ask.id)
         if outcome is not None:
             rows += [[], [(f"{getattr(self.glyphs, outcome.sign)} {outcome.words}", f"{outcome.color}!"),
@@ -174,7 +176,8 @@ class Request(Canvas):
         color = "muted"
         for line in folded(text, width - 2, plain=self.deck.plain_glyphs):
             if not line.more:
-                color = {"+": "calm", "-": "warm"}.get(line.text[:1], "muted")
+                header = line.text.startswith(("+++ ", "--- "))
+                color = "muted" if header else {"+": "calm", "-": "warm"}.get(line.text[:1], "muted")
             rows.append([("  ", color), *_roles(line.text, color)])
         return rows
 
@@ -289,6 +292,7 @@ class Inbox(ModalScreen[None], inherit_bindings=False):
         size = self.app.size
         beside = column(size.width, size.height)
         self.set_class(bool(beside), "-column")
+        self.set_class(self.deck.plain_glyphs, "-plain")
         self.set_class(not beside and size.width >= SPLIT_FROM, "-split")
         self.requests.styles.height = (
             "1fr" if self.has_class("-split") else max(2, min(PER_ENTRY * max(1, len(self.asks)), size.height // 3))

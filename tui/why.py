@@ -10,11 +10,12 @@ from textual import events
 
 from quarterdeck.errors import QuarterdeckError
 from quarterdeck.text import safe
+from tui.again import Again
 from tui.fleet import AgentInfo
 from tui.follower import Follows
 from tui.lists import Page
 from tui.port import frames
-from tui.states import look, word
+from tui.states import Glyphs, look
 from tui.times import clock, span
 
 if TYPE_CHECKING:
@@ -28,13 +29,7 @@ def _text(data: Mapping[str, Any], *names: str, limit: int = 160) -> str:
 
 
 def _listed(value: Any) -> list[Mapping[str, Any]]:
-    if isinstance(value, Mapping):
-        value = [{"source": name, "count": count} for name, count in value.items()]
-    return [one for one in value or () if isinstance(one, Mapping)] if isinstance(value, list | tuple) else []
-
-
-def _head(title: str) -> list[tuple[str, str]]:
-    return [(title, "muted")]
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
 
 
 def now_rows(agent: AgentInfo, now_ns: int, plain: bool) -> Rows:
@@ -54,28 +49,29 @@ def now_rows(agent: AgentInfo, now_ns: int, plain: bool) -> Rows:
     return rows
 
 
-def source_rows(sources: Sequence[Mapping[str, Any]], now_ns: int, plain: bool) -> Rows:
-    """The latest word of each source: what it says, how old that is, whether it is believed."""
+def source_rows(sources: Sequence[Mapping[str, Any]], decided_by: str, now_ns: int, glyphs: Glyphs) -> Rows:
+    """The latest word of each source: what it says and since when, where that comes from, whether it is believed."""
     rows: Rows = []
     for one in sources:
-        latest = one.get("evidence") if isinstance(one.get("evidence"), Mapping) else one
-        assert isinstance(latest, Mapping)
-        at = int(latest.get("wall_ns") or 0)
+        since = int(one.get("since_ns") or one.get("wall_ns") or 0)
         believed = bool(one.get("believed", True))
-        sign = ("*" if plain else "✓") if believed else " "
+        source = _text(one, "source", limit=11)
+        sign = glyphs.becomes if source == decided_by else glyphs.good if believed else " "
         rows.append(
             [
-                (f"  {sign} ", "calm"),
-                (f"{_text(one, 'source', limit=11):<11} ", "text!" if believed else "muted"),
-                (f"{_text(latest, 'sign', 'says', limit=11):<11} ", "text" if believed else "muted"),
-                (f"{span(now_ns - at) if at else '':>5}  ", "muted"),
-                (_text(latest, "text") or _text(one, "note"), "muted"),
+                (f"{sign:>2} ", "calm"),
+                (f"{source:<11} ", "text!" if believed else "muted"),
+                (f"{span(now_ns - since) if since else '':>5}  ", "muted"),
+                (_text(one, "says", "sign", limit=60), "text" if believed else "muted"),
+                (f"  {_text(one, 'text')}", "muted"),
             ]
         )
-    return rows or [[("  nothing was told yet", "muted")]]
+        if note := _text(one, "note"):
+            rows.append([(" " * 22, "muted"), (note, "warm")])
+    return rows or [[("   nothing was told yet", "muted")]]
 
 
-def change_rows(changes: Sequence[Mapping[str, Any]], arrow: str, plain: bool) -> Rows:
+def change_rows(changes: Sequence[Mapping[str, Any]], glyphs: Glyphs, plain: bool) -> Rows:
     """The last changes, the newest first, each with what caused it."""
     rows: Rows = []
     for one in changes:
@@ -83,58 +79,60 @@ def change_rows(changes: Sequence[Mapping[str, Any]], arrow: str, plain: bool) -
         state = look(status)
         rows.append(
             [
-                (f"  {clock(int(one.get('wall_ns') or 0))}  ", "muted"),
-                (f"{word(str(one.get('before', ''))):>11} ", "muted"),
-                (f"{arrow} ", "muted"),
-                (f"{state.sign(plain)} {word(status):<12} ", state.color),
-                (_text(one, "reason") or _cause(one.get("cause") or one.get("evidence")), "text"),
+                (f"   {clock(int(one.get('wall_ns') or 0))}  ", "muted"),
+                (f"{look(str(one.get('before', ''))).word:>11} ", "muted"),
+                (f"{glyphs.becomes} ", "muted"),
+                (f"{state.sign(plain)} {state.word:<11}  ", state.color),
+                (_text(one, "reason") or "patience ran out", "text"),
+                (f"  {_cause(one.get('cause'))}", "muted"),
             ]
         )
-    return rows or [[("  none yet", "muted")]]
+    return rows or [[("   none yet", "muted")]]
 
 
 def _cause(evidence: Any) -> str:
-    first = evidence[0] if isinstance(evidence, list | tuple) and evidence else evidence
-    if not isinstance(first, Mapping):
+    if not isinstance(evidence, Mapping):
         return ""
-    return "  ".join(part for part in (_text(first, "source"), _text(first, "sign"), _text(first, "text")) if part)
+    return ": ".join(part for part in (_text(evidence, "source"), _text(evidence, "text")) if part)
 
 
-def rows_of(agent: AgentInfo, why: Mapping[str, Any], now_ns: int, glyphs_arrow: str, plain: bool) -> Rows:
+def rows_of(agent: AgentInfo, why: Mapping[str, Any], now_ns: int, glyphs: Glyphs, plain: bool) -> Rows:
     """The whole explanation."""
-    rows = [
-        *now_rows(agent, now_ns, plain),
-        [],
-        _head("sources"),
-        *source_rows(_listed(why.get("sources")), now_ns, plain),
-    ]
-    wrong = [one for one in _listed(why.get("contradictions")) if int(one.get("count") or 0)]
+    decided = str(why.get("decided_by") or "")
+    rows = [*now_rows(agent, now_ns, plain)]
+    if awaits := _text(why, "awaits"):
+        rows.append([(f"  it waits for {awaits}", "muted")])
+    rows += [[], [("sources", "muted")], *source_rows(_listed(why.get("sources")), decided, now_ns, glyphs)]
+    counted = why.get("contradictions")
+    wrong = {name: count for name, count in counted.items() if count} if isinstance(counted, Mapping) else {}
     if wrong:
-        rows += [[], _head("contradicted by a stronger source")]
+        rows += [[], [("contradicted a stronger source", "muted")]]
         rows += [
-            [(f"  {_text(one, 'source', 'rule', limit=30):<30} ", "text"), (f"{int(one['count']):>5} times", "warm")]
-            for one in wrong
+            [(f"   {safe(str(name), 30):<11} ", "text"), (f"{int(count):>5} times", "warm")]
+            for name, count in wrong.items()
         ]
-    changes = _listed(why.get("transitions") or why.get("changes"))
-    return [*rows, [], _head("last changes"), *change_rows(changes[:10], glyphs_arrow, plain)]
+    changes = _listed(why.get("transitions"))[:10]
+    return [*rows, [], [("last changes", "muted")], *change_rows(changes, glyphs, plain)]
 
 
 class WhyPage(Page, Follows):
     """The explanation, renewed as things change."""
 
-    def __init__(self, agent: AgentInfo, why: Mapping[str, Any], now_ns: int, arrow: str, plain: bool) -> None:
+    def __init__(self, agent: AgentInfo, why: Mapping[str, Any], now_ns: int, glyphs: Glyphs, plain: bool) -> None:
+        verb = "" if agent.status == "blocked" else "is "
         super().__init__(
-            f"why {agent.name} is {agent.full_word(now_ns)}", "", rows_of(agent, why, now_ns, arrow, plain)
+            f"why {agent.name} {verb}{agent.full_word(now_ns)}", "", rows_of(agent, why, now_ns, glyphs, plain)
         )
         self._agent = agent.id
+        self._again = Again(self, self._renew)
         self.add_class("wide")
 
     def happened(self, event: frames.Happened) -> None:
         """The agent's state may have changed."""
         if event.agent == self._agent and event.kind.startswith("agent."):
-            self.run_worker(self._again(), exclusive=True)
+            self._again.ask()
 
-    async def _again(self) -> None:
+    async def _renew(self) -> None:
         deck: QuarterdeckApp = self.deck
         try:
             why = await deck.link.request("GET", f"/v1/agents/{quote(self._agent)}/why")
@@ -142,7 +140,7 @@ class WhyPage(Page, Follows):
             return  # the last explanation stays; the key bar tells about the connection
         agent = deck.fleet.agents.get(self._agent)
         if agent is not None:
-            self.table.put(rows_of(agent, why, deck.now(), deck.glyphs.becomes, deck.plain_glyphs))
+            self.table.put(rows_of(agent, why, deck.now(), deck.glyphs, deck.plain_glyphs))
 
     async def on_key(self, event: events.Key) -> None:
         """``w`` closes it as well."""

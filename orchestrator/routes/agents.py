@@ -24,7 +24,7 @@ def view(engine: Engine, agent: Agent) -> AgentView:
     with contextlib.suppress(QuarterdeckError):
         session = engine.deck.session(agent.session).name
         title = engine.deck.live(agent.id).title
-    return AgentView.of(agent, session, title)
+    return AgentView.of(agent, session, title, engine.deck.outbox.count(agent.id))
 
 
 def report(found: RestoreReport) -> ReportView:

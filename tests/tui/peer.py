@@ -238,7 +238,7 @@ class Peer:
             return self.why
         if verb == "/prompts":
             if method == "POST":
-                made = self.prompt(f"p{len(self.prompts)}", ident, body["text"], now=body["now"])
+                made = self.prompt(f"new{len(self.prompts)}", ident, body["text"], now=body["now"])
                 self.happen("prompt.queued", ident, id=made["id"])
                 return made
             return [one for one in self.prompts.values() if one["agent"] == ident]

@@ -214,11 +214,11 @@ def told() -> Any:
     """The asking fleet with an explanation."""
     peer = asking()
     words = [
-        ("hook", "asked", 12, True, "PermissionRequest"),
-        ("screen", "blocked", 11, True, "rule permission"),
-        ("transcript", "working", 16, False, "last message"),
-        ("hint", "idle", 14, False, "OSC 9;4 progress ended"),
-        ("process", "spawned", 4000, True, "pid 4711"),
+        ("hook", "asked", "asks: Bash: alembic upgrade head", 12, True, "PermissionRequest", ""),
+        ("screen", "blocked", "blocked: Bash: alembic upgrade head", 11, True, "rule bash-permission", ""),
+        ("transcript", "working", "working", 16, False, "the last message", ""),
+        ("hint", "idle", "idle", 14, False, "OSC 9;4", "a stronger source says otherwise"),
+        ("process", "spawned", "runs", 4000, True, "pid 4711", ""),
     ]
     changes = [
         ("working", "blocked", 12, "Bash: alembic upgrade head"),
@@ -228,13 +228,31 @@ def told() -> Any:
         ("starting", "working", 3990, "a prompt was taken"),
     ]
     peer.why = {
+        "decided_by": "hook",
+        "awaits": "an answer",
+        "due_ns": 0,
         "sources": [
-            {"source": source, "sign": sign, "wall_ns": NOW - ago * S, "believed": believed, "text": text}
-            for source, sign, ago, believed, text in words
+            {
+                "source": source,
+                "sign": sign,
+                "says": says,
+                "since_ns": NOW - ago * S,
+                "wall_ns": NOW - ago * S,
+                "believed": believed,
+                "text": text,
+                "note": note,
+            }
+            for source, sign, says, ago, believed, text, note in words
         ],
         "contradictions": {"hint": 3},
         "transitions": [
-            {"before": before, "status": status, "wall_ns": NOW - ago * S, "reason": reason}
+            {
+                "before": before,
+                "status": status,
+                "wall_ns": NOW - ago * S,
+                "reason": reason,
+                "cause": {"source": "hook", "text": "UserPromptSubmit"},
+            }
             for before, status, ago, reason in changes
         ],
     }
@@ -352,9 +370,16 @@ async def answered(pilot: Pilot[int], peer: Any) -> None:
     await keys(LEADER, "y")(pilot, peer)
 
 
+async def denying(pilot: Pilot[int], peer: Any) -> None:
+    """Why not?"""
+    pilot.app.clock.advance(1)  # type: ignore[attr-defined]
+    await keys(LEADER, "n", *"use the test")(pilot, peer)
+
+
 async def broadcasting(pilot: Pilot[int], peer: Any) -> None:
     """A prompt for several, sent."""
-    await keys(LEADER, "b", *"rebase on main", "enter")(pilot, peer)
+    back, forth = ["shift+tab"] * 4, ["tab"] * 4
+    await keys(LEADER, "b", *back, "left", *forth, *"rebase on main", "enter")(pilot, peer)
     for ident, state, more in (("b0", "accepted", {"receipt": "hook"}), ("b1", "written", {})):
         peer.become(ident, state, **more)
         await settle(pilot)
@@ -364,7 +389,7 @@ SCENES: dict[str, Scene] = {
     "asking": (asking, nothing, {}),
     "answer-keys": (asking, keys(LEADER), {}),
     "answered": (asking, answered, {}),
-    "deny": (asking, keys(LEADER, "n"), {}),
+    "deny": (asking, denying, {}),
     "inbox": (asking, keys(LEADER, "i"), {}),
     "inbox-diff": (asking, keys(LEADER, "i", "up", "up", "down"), {}),
     "inbox-empty": (fleet, keys(LEADER, "i"), {}),

@@ -7,8 +7,11 @@ import pytest
 SMALL = [
     "grid", "zoom", "leader", "new-agent", "rename", "close", "help", "palette", "sessions", "ended", "scrollback",
     "disconnected", "restore-report", "empty", "connecting", "light", "ascii", "no-color",
+    "asking", "answer-keys", "answered", "deny", "inbox", "inbox-diff", "inbox-empty", "inbox-ascii", "composer", "queue",
+    "broadcast", "broadcast-sent", "why", "inbox-light",
 ]  # fmt: skip
-LARGE = ["grid", "light"]
+MIDDLE = ["asking", "asking-light", "inbox-diff", "composer-light", "why"]
+LARGE = ["grid", "light", "asking", "inbox"]
 
 
 def _snap(snap_compare, scenes, name, size):
@@ -27,6 +30,11 @@ def _snap(snap_compare, scenes, name, size):
 @pytest.mark.parametrize("name", SMALL)
 def test_small(snap_compare, scenes, name):
     _snap(snap_compare, scenes, name, scenes.SIZES["small"])
+
+
+@pytest.mark.parametrize("name", MIDDLE)
+def test_middle(snap_compare, scenes, name):
+    _snap(snap_compare, scenes, name, scenes.SIZES["middle"])
 
 
 @pytest.mark.parametrize("name", LARGE)
