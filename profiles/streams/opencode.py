@@ -11,14 +11,14 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from profiles.streams.opencode_events import Fold
+from profiles.streams.opencode_events import Fold, Said
 from profiles.streams.sse import Decoder
 from quarterdeck.clock import Clock, SystemClock
-from quarterdeck.evidence import Decision, Evidence, Sign, Source
+from quarterdeck.evidence import Decision, Evidence, Sign
 
 if TYPE_CHECKING:
     import httpx
@@ -29,6 +29,8 @@ SILENCE_S = 35.0
 """The server beats every ten seconds."""
 PAUSES_S = (0.1, 0.2, 0.4, 0.8, 1.6, 3.0)
 """Pauses before each new attempt to connect; the last one from then on."""
+BEGIN_S = (2.0, 10.0)
+"""For each first answer, in the first attempt and at most: asked while it starts, it may never answer."""
 REPLY_S = 5.0
 _BODY_LIMIT = 1 << 20
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -45,28 +47,43 @@ async def follow(port: int, tell: Callable[[Evidence], None], clock: Clock | Non
 
     clock = clock or SystemClock()
     failed = 0
+
+    def say(pieces: Iterable[Said]) -> None:
+        for piece in pieces:
+            tell(piece.stamped(clock.wall_ns()))
+
     async with _client(port, SILENCE_S) as client:
         while True:
-            fold = Fold()
             heard = False
             try:
-                async with client.stream("GET", "/event", headers={"Accept": "text/event-stream"}) as response:
-                    response.raise_for_status()
-                    for piece in fold.begin(*[await _ask(client, path) for path in _PRESENT]):
-                        tell(piece.stamped(clock.wall_ns()))
+                async with asyncio.timeout(min(BEGIN_S[0] + failed, BEGIN_S[1])) as patience, _events(client) as events:
+                    patience.reschedule(None)
                     heard, failed = True, 0
-                    decoder = Decoder()
-                    async for data in response.aiter_raw():
-                        for event in decoder.take(data):
-                            for piece in fold.take(_object(event)):
-                                tell(piece.stamped(clock.wall_ns()))
-            except (httpx.HTTPError, httpx.StreamError) as error:
+                    await _listen(client, events, say)
+            except (httpx.HTTPError, httpx.StreamError, TimeoutError) as error:
                 log.debug("opencode on port %d: %s", port, error)
             if heard:
-                said = "its event stream ended"
-                tell(Evidence(source=Source.STREAM, sign=Sign.CLEAR, wall_ns=clock.wall_ns(), text=said))
+                say([Said(Sign.CLEAR, "its event stream ended", {})])
             await asyncio.sleep(PAUSES_S[min(failed, len(PAUSES_S) - 1)])
             failed += 1
+
+
+async def _listen(client: httpx.AsyncClient, events: httpx.Response, say: Callable[[Iterable[Said]], None]) -> None:
+    """Say what the stream says until it ends, and what was so before as soon as that is answered."""
+    fold, decoder = Fold(), Decoder()
+
+    async def before() -> None:
+        busy, permissions, questions = [await _ask(client, path) for path in _PRESENT]
+        say(fold.begin(busy, permissions, questions))
+
+    asking = asyncio.create_task(before())
+    try:
+        async for data in events.aiter_raw():
+            for event in decoder.take(data):
+                say(fold.take(_object(event)))
+    finally:
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
 
 
 async def reply(port: int, address: Mapping[str, Any], decision: Decision) -> bool:
@@ -111,17 +128,33 @@ async def _client(port: int, silence_s: float) -> AsyncIterator[httpx.AsyncClien
         yield client
 
 
+@asynccontextmanager
+async def _events(client: httpx.AsyncClient) -> AsyncIterator[httpx.Response]:
+    async with client.stream("GET", "/event", headers={"Accept": "text/event-stream"}) as response:
+        response.raise_for_status()
+        yield response
+
+
 async def _ask(client: httpx.AsyncClient, path: str) -> object:
-    """What the server answers, None where it does not or answers too much."""
-    body = bytearray()
-    async with client.stream("GET", path) as response:
-        if response.status_code != 200:
-            return None
-        async for data in response.aiter_raw():
-            body += data
-            if len(body) > _BODY_LIMIT:
-                return None
-    return _json(bytes(body))
+    """What the server answers, None where it knows no such thing or answers too much. Asked until it answers."""
+    import httpx
+
+    wait = BEGIN_S[0]
+    while True:
+        body = bytearray()
+        try:
+            async with asyncio.timeout(wait), client.stream("GET", path) as response:
+                if response.status_code != httpx.codes.OK:
+                    return None
+                async for data in response.aiter_raw():
+                    body += data
+                    if len(body) > _BODY_LIMIT:
+                        return None
+            return _json(bytes(body))
+        except (httpx.HTTPError, httpx.StreamError, TimeoutError) as error:
+            log.debug("opencode does not answer %s: %s", path, error)
+        await asyncio.sleep(PAUSES_S[1])
+        wait = min(wait + 1, BEGIN_S[1])
 
 
 def _json(data: bytes) -> object:

@@ -49,13 +49,14 @@ class Fold:
         """What was told last: that it idles, that it works, or nothing yet."""
 
     def begin(self, busy: object, permissions: object, questions: object) -> Iterable[Said]:
-        """What was so when we connected, as the server answers it."""
-        for session, status in table(busy).items():
-            if table(status).get("type") != "idle":
-                self._busy.add(session[:_LINE])
-                self._turns.add(session[:_LINE])
-        self._idles = not self._busy
-        yield Said(Sign.WORKING if self._busy else Sign.IDLE, "/session/status", {})
+        """What was so when we connected, as the server answers it; what events told meanwhile is newer."""
+        if self._idles is None:
+            for session, status in table(busy).items():
+                if table(status).get("type") != "idle":
+                    self._busy.add(session[:_LINE])
+                    self._turns.add(session[:_LINE])
+            self._idles = not self._busy
+            yield Said(Sign.WORKING if self._busy else Sign.IDLE, "/session/status", {})
         for asked in permissions if isinstance(permissions, list) else ():
             yield from self._asked(table(asked), "request")
         for asked in questions if isinstance(questions, list) else ():

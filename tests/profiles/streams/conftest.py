@@ -20,7 +20,14 @@ class Server:
     """The last of ``stream`` is followed by silence until this is set."""
     port: int = 0
     connected: int = 0
-    proxied: int = 0
+    held: dict[str, asyncio.Event] = field(default_factory=dict)
+    """Paths that are answered only when this is set."""
+    deaf: int = 0
+    """So many requests are never answered."""
+
+    def hold(self, path: str) -> asyncio.Event:
+        """Answer requests for ``path`` only once the result is set."""
+        return self.held.setdefault(path, asyncio.Event())
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -32,9 +39,15 @@ class Server:
                         size = int(header.partition(":")[2])
                 body = json.loads(await reader.readexactly(size)) if size else None
                 self.asked.append((method, path, body))
+                if self.deaf:
+                    self.deaf -= 1
+                    await reader.read()
+                    return
                 if path == "/event":
                     await self._event(writer)
                     return
+                if path in self.held:
+                    await self.held[path].wait()
                 status, answer = self.answers.get(path, (200, {} if path == "/session/status" else []))
                 data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
                 writer.write(b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n" % (status, len(data)) + data)
@@ -64,5 +77,7 @@ async def server() -> AsyncIterator[Server]:
     spoken.port = listening.sockets[0].getsockname()[1]
     yield spoken
     spoken.stays.set()
+    for held in spoken.held.values():
+        held.set()
     listening.close()
     await listening.wait_closed()

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from profiles import streams
+from profiles.streams import opencode
 from profiles.streams.opencode_events import Fold
 from profiles.streams.sse import Decoder
 from quarterdeck.evidence import Decision, Evidence, Sign, Source
@@ -67,7 +68,7 @@ def event(kind: str, **properties: Any) -> bytes:
     return b"data: " + json.dumps({"id": "evt", "type": kind, "properties": properties}).encode() + b"\n\n"
 
 
-TURNS = signs("""idle prompt conversation working message done usage
+TURNS = signs("""prompt conversation working message done usage
     prompt working message asked answered refused usage
     prompt working asked message answered usage message done usage
     prompt working interrupted message
@@ -77,6 +78,7 @@ TURNS = signs("""idle prompt conversation working message done usage
 
 
 async def test_a_whole_conversation(server: Any) -> None:
+    server.hold("/session/status")
     server.stream = [recorded("turns")]
     async with following(server.port) as told:
         await told.until(lambda pieces: len(pieces) >= len(TURNS))
@@ -112,8 +114,9 @@ async def test_a_whole_conversation(server: Any) -> None:
 
 
 async def test_a_subagents_request_is_the_agents_but_its_words_are_not(server: Any) -> None:
+    server.hold("/session/status")
     server.stream = [recorded("subagent")]
-    expected = signs("""idle prompt conversation working message asked answered usage message done usage
+    expected = signs("""prompt conversation working message asked answered usage message done usage
         prompt working message usage message done usage""")
     async with following(server.port) as told:
         await told.until(lambda pieces: len(pieces) >= len(expected))
@@ -121,8 +124,9 @@ async def test_a_subagents_request_is_the_agents_but_its_words_are_not(server: A
 
 
 async def test_a_question_and_an_edit_that_is_refused(server: Any) -> None:
+    server.hold("/session/status")
     server.stream = [recorded("question")]
-    expected = signs("""idle prompt conversation working asked message answered usage message done usage
+    expected = signs("""prompt conversation working asked message answered usage message done usage
         prompt working message asked answered refused usage""")
     async with following(server.port) as told:
         await told.until(lambda pieces: len(pieces) >= len(expected))
@@ -146,11 +150,25 @@ async def test_what_was_so_before_is_asked_for(server: Any) -> None:
     assert told.pieces[1].data["command"] == "ls"
 
 
+async def test_what_events_tell_is_newer_than_the_answer_of_what_was_so_before(server: Any) -> None:
+    held = server.hold("/session/status")
+    server.stream = [event("session.status", sessionID="ses_1", status={"type": "busy"})]
+    server.answers["/permission"] = (200, [{"id": "per_1", "permission": "bash"}])
+    async with following(server.port) as told:
+        await told.until(lambda pieces: len(pieces) == 2)
+        held.set()
+        await told.until(lambda pieces: len(pieces) == 3)
+    assert told.signs == ["conversation", "working", "asked"]
+
+
 async def test_a_stream_that_ends_is_taken_up_again_and_its_word_taken_back(server: Any) -> None:
+    held = server.hold("/session/status")
     server.stream = [event("session.status", sessionID="ses_1", status={"type": "busy"}), b""]
     async with following(server.port) as told:
-        await told.until(lambda pieces: len(pieces) == 5)
-        assert told.signs == ["idle", "conversation", "working", "clear", "idle"]
+        await told.until(lambda pieces: len(pieces) == 3)
+        held.set()
+        await told.until(lambda pieces: len(pieces) == 4)
+        assert told.signs == ["conversation", "working", "clear", "idle"]
     assert server.connected == 2
 
 
@@ -183,6 +201,17 @@ async def test_a_server_that_refuses_is_tried_again_and_told_nothing(server: Any
     assert told.pieces == []
 
 
+@pytest.mark.parametrize("deaf", [1, 2])
+async def test_a_server_that_was_asked_too_early_is_asked_again(
+    server: Any, deaf: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opencode, "BEGIN_S", (0.3, 1.0))
+    server.deaf = deaf
+    async with following(server.port) as told:
+        await told.until(lambda pieces: len(pieces) == 1)
+    assert told.signs == ["idle"]
+
+
 async def test_nothing_goes_through_a_proxy(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
@@ -193,17 +222,18 @@ async def test_nothing_goes_through_a_proxy(server: Any, monkeypatch: pytest.Mon
 async def test_a_line_without_end_is_passed_over_and_costs_no_memory(server: Any) -> None:
     huge = b"data: " + b"x" * 30_000_000 + b"\n\n"
     busy = event("session.status", sessionID="ses_1", status={"type": "busy"})
+    server.hold("/session/status")
     server.stream = [huge + busy]
     tracemalloc.start()
     try:
         async with following(server.port) as told:
             base, _ = tracemalloc.get_traced_memory()
             tracemalloc.reset_peak()
-            await told.until(lambda pieces: len(pieces) == 3)
+            await told.until(lambda pieces: len(pieces) == 2)
             _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert told.signs == ["idle", "conversation", "working"]
+    assert told.signs == ["conversation", "working"]
     assert peak - base < 8_000_000
 
 
