@@ -17,6 +17,10 @@ GRACE_NS = 10 * 10**9
 """After the end of a limit, before anything is done: clocks differ, and what we slept over is read by then."""
 
 
+IN_A_ROW = 3
+"""How often an agent is told to go on and reaches its limit again before the person is asked after all."""
+
+
 class Outbox(Protocol):
     """What is needed of the outbox."""
 
@@ -38,6 +42,7 @@ class Resets:
         self._settings = settings
         self._ask = ask
         self._until: dict[str, int] = {}
+        self._in_vain: dict[str, int] = {}
 
     def changed(self, agent: Agent, before: Status) -> int:
         """An agent's status changed. Returns when :meth:`ended` is to be called for it, 0 for not at all."""
@@ -47,6 +52,8 @@ class Resets:
             self._until.setdefault(agent.id, self._roster.clock.wall_ns())
         elif not agent.status.ready:
             self._until.pop(agent.id, None)
+        elif agent.status is Status.DONE:
+            self._in_vain.pop(agent.id, None)
         return self.due(agent.id)
 
     def due(self, agent_id: str) -> int:
@@ -57,6 +64,7 @@ class Resets:
     def forget(self, agent_id: str) -> None:
         """The agent is gone, or its limit is of no concern any more."""
         self._until.pop(agent_id, None)
+        self._in_vain.pop(agent_id, None)
 
     async def ended(self, agent_id: str) -> None:
         """The limit has ended: the agent is told to go on, or the person is asked, or nothing happens."""
@@ -68,9 +76,11 @@ class Resets:
         if not (agent.status.ready or agent.status is Status.LIMITED) or self._outbox.count(agent_id):
             return  # it goes on by itself, or with what waits for it
         settings = self._settings(agent)
-        if settings.resume_when_reset == "ask":
+        in_vain = self._in_vain.get(agent_id, 0)
+        if settings.resume_when_reset == "ask" or (settings.resume_when_reset == "auto" and in_vain >= IN_A_ROW):
             self._ask(agent, until)
         elif settings.resume_when_reset == "auto":
+            self._in_vain[agent_id] = in_vain + 1
             try:
                 await self._outbox.submit(agent_id, settings.resume_prompt, role="resume")
             except QuarterdeckError as error:

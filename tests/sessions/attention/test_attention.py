@@ -392,3 +392,21 @@ async def test_a_prompt_that_is_refused_ends_nothing(world: World, caplog: pytes
         world.becomes(web, Status.LOST)
         assert await world.later(0)
     assert "was not told to go on" in caplog.text
+
+
+async def test_an_agent_that_reaches_its_limit_again_and_again_is_asked_about_in_the_end(world: World) -> None:
+    world.set(resume_when_reset="auto")
+    api = await world.agent()
+    async with world.running():
+        for number in range(4):
+            world.becomes(api, Status.WORKING)
+            world.becomes(api, Status.LIMITED, until_ns=world.clock.wall_ns() + HOUR)
+            await world.later(3600)
+            told = await world.later(11) + await world.later(0)
+            assert len(world.prompts.sent) == min(number + 1, 3)
+        assert [event.data["what"] for event in told] == ["reset"]
+        world.becomes(api, Status.WORKING)
+        world.becomes(api, Status.DONE, unread=1)
+        world.becomes(api, Status.LIMITED, until_ns=world.clock.wall_ns() + HOUR)
+        await world.later(3611)
+        assert len(world.prompts.sent) == 4
