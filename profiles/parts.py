@@ -42,8 +42,12 @@ class Prompting:
     draft: str = ""
     """A pattern for the first line of its input box; the group ``text`` is what is typed there. The box is visible
     where the cursor stands in that line, or below it in lines that go on: indented by two cells at least, or blank."""
+    every_line: bool = False
+    """Whether ``draft`` fits every line of the box, which then ends where it fits no more."""
     placeholder: tuple[str, ...] = ()
     """Patterns of whole texts that the empty input box shows."""
+    suggests: bool = False
+    """Whether the empty box may show any text, as a suggestion: nothing is typed while the cursor stands before it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +100,7 @@ class ScreenRule:
     region: str = "bottom"
     """``screen``, ``bottom`` or ``bottom:N`` (the last N lines that are not blank, 12), ``above`` or ``above:N`` (what
     stands above the input box; its last N lines that are not blank), ``input`` (the input box), ``box`` (the body of
-    the lowest framed or ruled-off block), ``title``."""
+    the lowest framed, barred or ruled-off block), ``title``."""
     begin: str = ""
     """A pattern: the region is looked at from the first line that matches it on, and holds nothing without one."""
     input: bool | None = None

@@ -23,6 +23,7 @@ FOOTER = 4
 _RULE = re.compile(r" ?[─━═▔▁▀▄]{3,}(?:[^─━═▔▁▀▄╭╮╰╯│]{1,60}[─━═▔▁▀▄]{2,})?")
 _TOP = re.compile(r" *([╭┌┏╔])[─━═].*[╮┐┓╗]")
 _BOTTOM = re.compile(r" *([╰└┗╚])[─━═].*[╯┘┛╝]")
+_BARRED = re.compile(r" *┃")
 _SIDES = "│┃║"
 _GOES_ON = re.compile(r"[│┃║▌]?(?:  (?! *[❯›] )|$)")
 """A further line of an input box; what is marked is one of a dialog's choices."""
@@ -77,6 +78,8 @@ class Regions:
         pattern, cursor = compiled(self._prompt.draft), self._cursor[1]
         if not 0 <= cursor < len(self.lines):
             return None
+        if self._prompt.every_line:
+            return self._marked(cursor, pattern)
         for first in range(cursor, max(-1, cursor - DRAFT_LINES), -1):
             found = pattern.search(self.lines[first])
             if found:
@@ -91,10 +94,27 @@ class Regions:
             last += 1
         indent = max(0, found.start("text"))
         typed = [found["text"] or "", *(_unindented(line, indent) for line in self.lines[first + 1 : last + 1])]
-        text = "\n".join(typed).strip("\n").rstrip()
-        if any(compiled(pattern).fullmatch(text) for pattern in self._prompt.placeholder):
-            text = ""
-        return InputBox(first, last, text)
+        return InputBox(first, last, self._typed(typed, (indent, first)))
+
+    def _marked(self, cursor: int, pattern: re.Pattern[str]) -> InputBox | None:
+        """The lines around the cursor that the pattern fits."""
+        if not pattern.search(self.lines[cursor]):
+            return None
+        first = last = cursor
+        while first and cursor - first < DRAFT_LINES and pattern.search(self.lines[first - 1]):
+            first -= 1
+        while last + 1 < len(self.lines) and pattern.search(self.lines[last + 1]):
+            last += 1
+        found = [one for line in self.lines[first : last + 1] if (one := pattern.search(line))]
+        return InputBox(first, last, self._typed([one["text"] or "" for one in found], (found[0].start("text"), first)))
+
+    def _typed(self, lines: Sequence[str], begins: tuple[int, int]) -> str:
+        """What of the lines of a box somebody typed; its text begins at a column and row."""
+        text = "\n".join(lines).replace("\u200b", "").strip("\n").rstrip()
+        suggested = self._prompt.suggests and self._cursor == begins
+        if suggested or any(compiled(pattern).fullmatch(text) for pattern in self._prompt.placeholder):
+            return ""
+        return text
 
     def _goes_on(self, line: str) -> bool:
         return _GOES_ON.match(line) is not None and not self._is_rule(line)
@@ -113,9 +133,10 @@ class Regions:
         return len(line) * 2 >= self._cols and _RULE.fullmatch(line) is not None
 
     def _lowest_block(self) -> tuple[str, ...]:
-        """The body of whichever begins lower: the last frame near the bottom, or the last part that rules cut off."""
-        framed, ruled = self._framed(), self._ruled()
-        if framed and (not ruled or framed[0] > ruled[0]):
+        """The body of what begins lowest: the last frame near the bottom, lines at one bar there, what rules cut off."""
+        ruled = self._ruled()
+        framed = max(filter(None, (self._framed(), self._barred())), default=None)
+        if framed and (not ruled or framed[0] >= ruled[0]):
             return tuple(_unframed(line) for line in self.lines[framed[0] : framed[1]])
         return self.lines[slice(*ruled)] if ruled else ()
 
@@ -129,6 +150,16 @@ class Regions:
             if top and top.start(1) == column:
                 return y + 1, bottom
         return None
+
+    def _barred(self) -> tuple[int, int] | None:
+        last = next((y for y in reversed(range(len(self.lines))) if _BARRED.match(self.lines[y])), -1)
+        if last < 0 or sum(map(bool, self.lines[last + 1 :])) > FOOTER:
+            return None
+        bar = self.lines[last].index("┃")
+        first = last
+        while first and self.lines[first - 1][: bar + 1] == self.lines[last][: bar + 1]:
+            first -= 1
+        return first, last + 1
 
     def _ruled(self) -> tuple[int, int] | None:
         rules = [y for y, line in enumerate(self.lines) if self._is_rule(line)][-2:]

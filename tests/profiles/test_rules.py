@@ -104,6 +104,32 @@ def test_a_framed_input_box() -> None:
     assert region("above", look, framed) == ["said"]
 
 
+def test_an_input_box_whose_every_line_is_marked() -> None:
+    barred = profile("[prompt]\ndraft = '^ *┃ *(?P<text>.*)$'\nevery_line = true\n")
+    lines = "said\n\n ┃\n ┃ one\n ┃ two\n ┃\n ╹▀▀▀\n  footer"
+    for row in (2, 3, 4, 5):
+        assert rules.draft(barred, screen(lines, (4, row))) == "one\ntwo"
+    assert region("input", screen(lines, (4, 3)), barred) == ["", " one", " two", ""]
+    assert region("above", screen(lines, (4, 3)), barred) == ["said", ""]
+    for row in (0, 1, 6, 7):
+        assert rules.draft(barred, screen(lines, (4, row))) is None
+
+
+def test_a_suggestion_is_not_typed() -> None:
+    for every_line in ("", "every_line = true\n"):
+        kind = profile(f"[prompt]\ndraft = '^> (?P<text>.*)$'\nsuggests = true\n{every_line}")
+        assert rules.draft(kind, screen("> run the tests", (2, 0))) == ""
+        assert rules.draft(kind, screen("> run the tests", (15, 0))) == "run the tests"
+        assert rules.draft(kind, screen("> run the \u200b", (10, 0))) == "run the"
+
+
+def test_the_lowest_block_at_a_bar() -> None:
+    assert region("box", screen("said\n\n ┃ said\n\n ┃\n ┃  ask\n ┃\nfooter")) == ["", "  ask", ""]
+    assert region("box", screen(" ┃ a\n   ┃ b\n   ┃")) == [" b", ""]
+    assert region("box", screen(f"{RULE}\n ┃ a")) == [" a"]
+    assert region("box", screen(f" ┃ a\n{RULE}\nb\nc\nd\ne\nf")) == ["b", "c", "d", "e", "f"]
+
+
 def test_the_lowest_block() -> None:
     between = f"said\n{RULE}\nbody\n{RULE}\nfooter"
     assert region("box", screen(between)) == ["body"]

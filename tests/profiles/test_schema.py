@@ -49,6 +49,8 @@ steer = true
 wait = ["hook"]
 draft = '^> (?P<text>.*)$'
 placeholder = ['Ask .*']
+every_line = true
+suggests = true
 [sources]
 program = true
 file = "mine"
@@ -92,6 +94,8 @@ def test_every_key_is_read() -> None:
     assert profile.keys.interrupt == "escape"
     assert profile.headless.format == "mine"
     assert (profile.prompt.receipts, profile.prompt.steer, profile.prompt.wait) == (("hook", "screen"), True, ("hook",))
+    assert profile.prompt.every_line
+    assert profile.prompt.suggests
     assert profile.sources.titles == {r"^\*": "working"}
     assert (profile.hooks.environ, profile.hooks.wait_s) == ({"MINE_HOOKS": "{hooks_file}", "MINE_PORT": "{port}"}, 1.5)
     (rule,) = profile.screen
