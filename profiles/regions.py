@@ -133,7 +133,7 @@ class Regions:
         return len(line) * 2 >= self._cols and _RULE.fullmatch(line) is not None
 
     def _lowest_block(self) -> tuple[str, ...]:
-        """The body of what begins lowest: the last frame near the bottom, lines at one bar there, what rules cut off."""
+        """The body of what begins lowest: the last frame near the bottom, lines at one bar, what rules cut off."""
         ruled = self._ruled()
         framed = max(filter(None, (self._framed(), self._barred())), default=None)
         if framed and (not ruled or framed[0] >= ruled[0]):
