@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from tui.commands import ALSO, COMMANDS  # noqa: E402
+
 PAGE = ROOT / "docs" / "keys.md"
 
 
@@ -147,7 +151,41 @@ HEAD = """# Keys
 
 Every key goes to the focused agent, except the leader (`ctrl+]`) and the key after it; the leader twice types the
 leader. While a panel looks back, `pageup`, `pagedown`, `up`, `down`, `home` and `end` move and any other key returns
-to the live screen. The actions behind the leader: `ctrl+] ?` in the TUI.
+to the live screen.
+
+## After the leader
+
+ACTIONS
+
+While an agent asks for something, the bar above the footer takes some keys after the leader; what they mean else has
+another key then (`c` for `n`, `u` for `a`). A key answers the request that was shown when the leader was pressed, if
+it had been there for 0.4 s; whatever comes meanwhile is not answered.
+
+| key | with what the bar shows |
+|---|---|
+| `y` | allow it once |
+| `a` | allow it always, where the agent can |
+| `n` | deny it, with a reason if you have one |
+| `enter` | look at all of it, in the inbox |
+
+## Where the keys are not the agent's
+
+| where | key | does |
+|---|---|---|
+| inbox | `y` `a` `n` | allow once, always, deny what is chosen |
+| inbox | `up` `down` | choose |
+| inbox | `pageup` `pagedown` `home` `end` | move in the request |
+| inbox | `enter` | go to the panel of who asks |
+| prompt | `enter` | send it when the agent is idle |
+| prompt | `ctrl+s` | send it now, while the agent works |
+| prompt | `alt+enter` `ctrl+j` `shift+enter` | a new line |
+| prompt | `up` `down` at the first and last line | what was sent before |
+| prompt | `tab` | the queue: `enter` edits, `x` cancels, `u` and `d` move |
+| broadcast | `left` `right` | another session, state, profile |
+| broadcast | `space` `a` | take an agent in or out; all or none |
+| anywhere | `escape` | back, nothing changed; what was written is kept |
+
+## What arrives
 
 A terminal that speaks the kitty keyboard protocol tells all keys apart. Any other one sends the same bytes for some:
 such a key **cannot arrive** there as itself, in this or any other program, and the table says what arrives instead.
@@ -181,6 +219,17 @@ def spelled(data: bytes) -> str:
     return f"`{data.hex()}`"
 
 
+def actions() -> str:
+    """The table of the TUI's own actions."""
+    lines = ["| key | does |", "|---|---|"]
+    for command in COMMANDS:
+        if command.key:
+            keys = [command.key, *(key for key, name in ALSO.items() if name == command.id)]
+            lines.append(f"| {' '.join(f'`{key}`' for key in keys)} | {command.about} |")
+    lines.append("| `1` to `9` | focus that agent of the session |")
+    return "\n".join([*lines, "| `ctrl+]` | the leader key itself, to the agent |"])
+
+
 def page() -> str:
     """docs/keys.md."""
     lines = []
@@ -191,7 +240,7 @@ def page() -> str:
         lines.append(
             f"| {name} | {spelled(key.kitty)} | {missing if key.legacy is None else spelled(key.legacy)} | {tmux} |"
         )
-    return HEAD + "\n".join(lines) + "\n"
+    return HEAD.replace("ACTIONS", actions()) + "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

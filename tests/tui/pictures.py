@@ -20,7 +20,7 @@ async def draw(folder: Path, names: list[str]) -> None:
     scenes = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(scenes)
     if names == ["--docs"]:
-        picture = await scenes.picture("grid", (200, 48))
+        picture = await scenes.picture("asking", (200, 48))
         alone = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)  # a picture in a page fetches nothing
         (folder / "quarterdeck.svg").write_text(alone, encoding="utf-8")
         return

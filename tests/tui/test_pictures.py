@@ -7,8 +7,8 @@ import pytest
 SMALL = [
     "grid", "zoom", "leader", "new-agent", "rename", "close", "help", "palette", "sessions", "ended", "scrollback",
     "disconnected", "restore-report", "empty", "connecting", "light", "ascii", "no-color",
-    "asking", "answer-keys", "answered", "deny", "inbox", "inbox-diff", "inbox-empty", "inbox-ascii", "composer", "queue",
-    "broadcast", "broadcast-sent", "why", "inbox-light",
+    "asking", "answer-keys", "answered", "deny", "inbox", "inbox-diff", "inbox-empty", "inbox-ascii", "composer",
+    "queue", "broadcast", "broadcast-sent", "why", "inbox-light",
 ]  # fmt: skip
 MIDDLE = ["asking", "asking-light", "inbox-diff", "composer-light", "why"]
 LARGE = ["grid", "light", "asking", "inbox"]
