@@ -58,6 +58,8 @@ class Matter:
     title: str = ""
     text: str = ""
     since_ns: int = 0
+    worst: Level = "off"
+    """Of a summary: the level of the most urgent in it."""
 
     @property
     def key(self) -> str:
@@ -67,7 +69,7 @@ class Matter:
     @property
     def level(self) -> Level:
         """From which level on a person is called for it."""
-        return _FROM.get(self.what, "problem")
+        return self.worst if self.what is What.SUMMARY else _FROM.get(self.what, "problem")
 
 
 def matter(agent: Agent, name: str) -> Matter | None:
@@ -123,6 +125,7 @@ def summed_up(matters: Sequence[Matter], now_ns: int) -> Matter:
         title=safe(f"agents: {parts}", TITLE_LIMIT),
         text=safe(named, TEXT_LIMIT),
         since_ns=now_ns,
+        worst=min((one.level for one in first), key=_LEVELS.index, default="done"),
     )
 
 

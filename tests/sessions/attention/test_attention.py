@@ -217,7 +217,7 @@ async def test_quiet_hours_call_nobody_and_are_summed_up_once(world: World) -> N
         assert summary.agent == ""
         assert summary.data["title"] == "agents: 1 need you, 1 done"
         assert summary.data["text"] == "api needs your permission; web is done"
-        assert summary.data["ways"] == ["desktop"]
+        assert summary.data["ways"] == ["desktop", "bell"]
         assert await world.later(3600) == []
 
 

@@ -115,6 +115,8 @@ def test_several_are_summed_up() -> None:
     assert found.title == "agents: 1 need you, 9 done"
     assert found.text.startswith("x asks you; a0 is done; ")
     assert found.text.endswith("; …")
+    assert found.level == "blocked"
+    assert summed_up(many, 7).level == "done"
 
 
 @pytest.mark.parametrize(
