@@ -127,9 +127,9 @@ class StatusBook:
             return
         self.tell(agent_id, *entry.reports.read(report, self._roster.clock.wall_ns(), offset))
 
-    def typed(self, agent_id: str) -> None:
-        """A person typed into the agent's terminal."""
-        self.tell(agent_id, self._by_person(Sign.TYPED))
+    def typed(self, agent_id: str, *, whole: bool = False) -> None:
+        """A person typed into the agent's terminal; ``whole``: by one request, and does not go on typing there."""
+        self.tell(agent_id, self._by_person(Sign.TYPED, whole=whole))
 
     def seen(self, agent_id: str, looking: bool | None = None) -> None:
         """A person looked at the agent; ``looking``: does so from now on, or did until now."""
@@ -349,7 +349,9 @@ class StatusBook:
             )
             self._alarms.clear(Alarm(agent.id, _DOING))
             self._recorder.changed(agent.id, transition)
-            if not known.status.alive:
+            if known.status.alive:
+                self._looks.hurry(agent.id)
+            else:
                 self._quiet(agent.id)
             return True
         if "doing" in changes or "reason" in changes:

@@ -89,6 +89,8 @@ class Knowledge:
     ended: str = ""
     """How the last turn ended: ``told`` or ``guessed`` to be by itself, ``stopped`` by a person or a limit."""
     ended_ns: int = 0
+    left_ns: int = 0
+    """When it last left its conversation for another one."""
     born_ns: int = 0
     """What was true before is about an earlier life of the program."""
     blank_ns: int = 0

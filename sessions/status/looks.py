@@ -78,6 +78,13 @@ class Looks:
             eye.flow = SURE_FLOW if sure else FLOW
             self._alarms.set(alarm, PAUSE)
 
+    def hurry(self, agent: str) -> None:
+        """The agent's status changed: what its screen shows since the last look tells whether it agrees."""
+        eye = self._eyes.get(agent)
+        if eye and eye.changed_at > eye.looked_at and agent not in self._due:
+            eye.flow, eye.streak = FLOW, 0
+            self._alarms.set(Alarm(agent, self._what), PAUSE)
+
     def due(self, supervised: Supervised) -> None:
         """The alarm of an agent rang: look now, or wait for output to pause."""
         agent = supervised.agent.id

@@ -22,7 +22,7 @@ an exact source said blocked as well, and took it back                  two: it 
 a hook or the transcript (not the source itself) says something else    one
 the screen showed the dialog and shows it no more, or shows another     one; alone it ends what hook or transcript
 state                                                                   said, when it stood for :data:`LONE`
-a person typed there or answered                                        one
+a person typed there or answered                                        one; not with a screen that said so before
 a hint (a title) said blocked as well, and took it back                 one
 =====================================================================  =========================================
 
@@ -49,6 +49,8 @@ SECOND = 10**9
 STALE = 3 * SECOND
 LAG = 7 * SECOND // 10
 LONE = SECOND
+KEY = SECOND // 2
+"""How much older than a person's key what it led to may seem: it is told when it is written."""
 CONFIRM = (7 * SECOND // 10, SECOND // 2, 3 * SECOND // 10, 0)
 """How long an idle word must stand before it counts, by the authority of its source."""
 OVERRULES = {(2, 1): 7 * SECOND // 10, (2, 0): 2 * SECOND}
@@ -101,6 +103,7 @@ def _brought_to(known: Knowledge, now: int) -> Knowledge:
         typed_ns=known.typed_ns - behind,
         turn_ns=known.turn_ns - behind,
         ended_ns=known.ended_ns - behind,
+        left_ns=known.left_ns - behind,
         born_ns=known.born_ns - behind,
         blank_ns=known.blank_ns and known.blank_ns - behind,
         now_ns=now,
@@ -159,7 +162,8 @@ def _heard(known: Knowledge, evidence: Evidence, at: int) -> Knowledge:
         return _unsaid(known, source, at)
     state = STATES.get(sign)
     if state is None:
-        return known
+        left = sign is Sign.CONVERSATION and evidence.data.get("how") in ("clear", "resume", "fork")
+        return replace(known, left_ns=at) if left else known
     keys, state = _requests(old, evidence, state)
     if sign is Sign.STARTED and known.status in (Status.WORKING, Status.BLOCKED, *_READY):
         return known
@@ -204,8 +208,10 @@ def _requests(old: Word | None, evidence: Evidence, state: Status) -> tuple[froz
     if evidence.sign in _ANSWERS and keys:
         left = keys - {key} if key else frozenset()
         return left, Status.BLOCKED if left else state
-    if evidence.sign is Sign.WORKING and evidence.source is Source.STREAM and keys:
-        return keys, Status.BLOCKED
+    if evidence.sign is Sign.WORKING and keys:
+        # another call goes on beside the one that waits; a stream tells the end of each request by its key
+        other = key not in keys if key else evidence.source is Source.STREAM
+        return (keys, Status.BLOCKED) if other else (frozenset(), state)
     return frozenset(), state
 
 
@@ -293,32 +299,34 @@ def _screen_holds(known: Knowledge, word: Word, now: int, dues: list[int]) -> bo
 
 def _released(known: Knowledge, word: Word, now: int, dues: list[int]) -> bool:
     """Whether witnesses end what ``word`` says; see the table in the module."""
-    own, witnesses = word.evidence.source, 0
+    own, since = word.evidence.source, word.told_ns
+    witnesses: list[int] = []
     for source in EXACT:
         other = known.fresh(source)
         if source is own or other is None or other.state is Status.BLOCKED:
             continue
-        if known.freed.get(source, 0) > word.told_ns:
+        if known.freed.get(source, 0) > since:
             return True
-        witnesses += other.since_ns > word.told_ns
+        witnesses.append(other.since_ns)
     for source in _EDGES:
         edge = known.words.get(source)
         if source is not own and edge and edge.state is not Status.BLOCKED:
-            witnesses += edge.told_ns > word.told_ns
-    witnesses += known.typed_ns > word.told_ns
-    witnesses += known.freed.get(Source.HINT, 0) > word.told_ns
+            witnesses.append(edge.told_ns)
+    witnesses.append(known.freed.get(Source.HINT, 0))
     screen = known.words.get(Source.SCREEN)
     shows = screen is not None and screen.state is Status.BLOCKED
-    gone = known.freed.get(Source.SCREEN, 0)
-    if not shows and gone > word.told_ns:
-        witnesses += 1
-        if witnesses < 2 and own in _EDGES:
-            if now >= gone + LONE:
-                return True
-            dues.append(gone + LONE)
-    elif screen and not shows and screen.since_ns > word.told_ns:
-        witnesses += 1
-    return witnesses >= 2
+    gone = 0 if shows else known.freed.get(Source.SCREEN, 0)
+    other_look = screen.since_ns if screen and not shows and not gone else 0
+    witnesses = [at for at in (*witnesses, gone, other_look) if at > since]
+    # a look that already was otherwise when the key came saw a dialog it does not know
+    answered = [at for at in witnesses if at != other_look or at > known.typed_ns - KEY]
+    if known.typed_ns > since and answered:
+        return True
+    if len(witnesses) < 2 and gone > since and own in _EDGES:
+        if now >= gone + LONE:
+            return True
+        dues.append(gone + LONE)
+    return len(witnesses) >= 2
 
 
 def _leader(known: Knowledge, now: int, dues: list[int]) -> Word | None:
@@ -403,7 +411,8 @@ def _why_ready(known: Knowledge, leader: Word) -> str:
     words = [w for w in known.words.values() if w.evidence.sign in telling and w.told_ns >= max(known.turn_ns, 1)]
     said = max(words, key=lambda w: w.told_ns).evidence if words else leader.evidence
     if said.sign is Sign.ERROR:
-        first = (facts.message(said).splitlines() or [""])[0]
+        messages = [facts.message(word.evidence) for word in words if word.evidence.sign is Sign.ERROR]
+        first = next((line for text in messages for line in text.splitlines() if line.strip()), "")
         return f"error: {first}"[: facts.LINE_LIMIT] if first else "an error ended its turn"
     told = {Sign.DONE: "its turn ended", Sign.INTERRUPTED: "interrupted", Sign.REFUSED: "refused by a person"}
     return told.get(said.sign, "")

@@ -25,7 +25,8 @@ def ended(known: Knowledge, now: int) -> Knowledge:
     """The turn is over: by itself where a source says so, or where an agent's sources cannot tell.
 
     A stop that came within :data:`SAME` of a source's *done* is a stop: some agents tell their hooks *done* then, too.
-    Where nobody tells, a person who typed there just before stopped it, and saw it anyway.
+    Where nobody tells, a person who typed there just before stopped it, and saw it anyway; and what looked like a turn
+    was none where it left its conversation for another one.
     """
     words = [word for word in known.words.values() if word.told_ns >= known.turn_ns]
     told = max((word.told_ns for word in words if word.evidence.sign in _BY_ITSELF), default=0)
@@ -36,7 +37,8 @@ def ended(known: Knowledge, now: int) -> Knowledge:
         how = "told"
     else:
         there = known.typed_ns >= max(known.turn_ns, now - SAME)
-        how = "guessed" if known.kind == "agent" and not there else "stopped"
+        left = known.left_ns >= known.turn_ns - SAME
+        how = "stopped" if there or left or known.kind != "agent" else "guessed"
     unread = known.doing.unread + (how != "stopped")
     return replace(known, turn=False, ended=how, ended_ns=now, doing=replace(known.doing, unread=unread))
 

@@ -81,6 +81,27 @@ def test_the_second_of_two_questions_stays_open(story) -> None:
     assert one.tell(6, "stream answered", key="b") is Status.WORKING
 
 
+def test_a_call_that_runs_beside_the_one_that_waits_ends_nothing(story) -> None:
+    one = story()
+    one.tell(1, "hook prompt")
+    one.tell(2, "hook asked", key="a")
+    assert one.tell(3, "hook working", key="b") is Status.BLOCKED
+    assert one.tell(4, "hook answered", key="b") is Status.BLOCKED
+    assert one.tell(5, "hook working", key="a") is Status.WORKING
+    one.tell(6, "hook asked", key="c")
+    assert one.tell(7, "hook prompt") is Status.WORKING
+
+
+def test_a_key_pressed_in_a_dialog_the_rules_do_not_know_ends_nothing(story) -> None:
+    one = story(exact=("program",))
+    one.tell(1, "program working", "screen working")
+    one.tell(2, "program blocked")
+    one.tell(2.2, "screen idle")
+    assert one.tell(5, "person typed") is Status.BLOCKED
+    assert one.until(30) is Status.BLOCKED
+    assert one.tell(31, "program working") is Status.WORKING
+
+
 def test_what_names_the_call_is_shown_whoever_was_first(story) -> None:
     one = story(exact=("program",))
     one.tell(1, "program working")
@@ -165,6 +186,14 @@ def test_an_interrupt_told_late_takes_the_unseen_turn_back(story) -> None:
     assert one.tell(5, "file idle") is Status.DONE
     assert one.tell(5.8, "transcript interrupted", late=0.7) is Status.IDLE
     assert (one.known.doing.unread, one.known.reason) == (0, "interrupted")
+
+
+def test_leaving_a_conversation_is_no_turn(story) -> None:
+    one = story(exact=("file",))
+    one.tell(1, "file idle")
+    one.tell(5, "file working")
+    one.tell(5.1, "hook conversation", id="next", how="clear")
+    assert one.tell(5.2, "file idle") is Status.IDLE
 
 
 def test_each_turn_counts_until_somebody_looks(story) -> None:
