@@ -22,7 +22,7 @@ _NAMES = {name: number.value for name, number in signals.Signals.__members__.ite
 async def type_into(agent: ReadableAgent, body: Input, engine: TheEngine) -> WrittenView:
     """Type text, keys, a paste or raw bytes. The answer says what became of it; `refused`: the terminal moved on."""
     written = await _type(engine.deck.live(agent.id), body)
-    engine.deck.status.typed(agent.id)
+    engine.deck.status.typed(agent.id, whole=True)
     return WrittenView(status=written.status, offset=written.offset)
 
 

@@ -118,7 +118,9 @@ class Courier:
         """A piece of evidence about its agent."""
         lately = self.lately
         if piece.sign is Sign.TYPED:
-            lately.typed, lately.doubt = time.monotonic(), False
+            lately.doubt = False
+            if not piece.data.get("whole"):
+                lately.typed = time.monotonic()
         elif piece.sign is Sign.SEEN:
             lately.doubt = False
         elif piece.sign is Sign.SPAWNED:
