@@ -143,6 +143,7 @@ def broadcast(
 
 
 @click.group(invoke_without_command=True)
+@json_option
 @click.pass_context
 def queue(context: click.Context) -> None:
     """Prompts that wait for their agents, and what became of the last ones."""
