@@ -6,27 +6,16 @@ leaves out that rule alone: agents change their screens often, and the other rul
 
 from __future__ import annotations
 
-import re
 import tomllib
-from collections.abc import Callable, Collection, Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from profiles import parts
-from profiles.patterns import compiled, unsafe, whole
+from profiles import checks, parts
+from profiles.checks import ANSWERS, Check, Wrong
 from profiles.profile import KINDS, RESUME_ID, SHELL, Conversation, Keys, Profile
-from quarterdeck import keys
 from quarterdeck.errors import Invalid
 from quarterdeck.evidence import Source
 from quarterdeck.text import nearest, safe
-
-Check = Callable[[Any], Any]
-RULES = 100
-"""Screen rules of one profile."""
-_COUNTED = re.compile(r"(?:bottom|above)(?::[1-9][0-9]?)?")
-ANSWERS = ("allow", "always", "deny")
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,47}")
-_PLACEHOLDER = re.compile(r"\{[a-z_]+\}")
 
 
 class Problem(NamedTuple):
@@ -44,10 +33,6 @@ class Parsed(NamedTuple):
     problems: tuple[Problem, ...] = ()
 
 
-class Wrong(ValueError):
-    """What is wrong with the value of one key."""
-
-
 def parse(data: bytes, source: str, default_name: str) -> Parsed:
     """The profile in one file. Raises :class:`Invalid` that names the file, the key and the nearest known one."""
     try:
@@ -58,7 +43,7 @@ def parse(data: bytes, source: str, default_name: str) -> Parsed:
     read.setdefault("name", default_name)
     read.setdefault("title", read["name"])
     try:
-        _name(read["name"])
+        checks.name(read["name"])
     except Wrong as error:
         raise Invalid(f"{source}: name: {error}", file=source, key="name") from error
     for part, (make, known, together) in _PARTS.items():
@@ -139,198 +124,6 @@ def _bad(source: str, key: str, told: str) -> Invalid:
     return Invalid(f"{source}: {key}: {told}", file=source, key=key)
 
 
-# values
-
-
-def _name(value: Any) -> str:
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
-        raise Wrong("must be 1 to 48 small letters, digits and . _ -")
-    return value
-
-
-def _reader(value: Any) -> str:
-    return "" if value == "" else _name(value)
-
-
-def _line(limit: int) -> Check:
-    def check(value: Any) -> str:
-        if not isinstance(value, str):
-            raise Wrong("must be a text")
-        if not value or safe(value, limit) != value:
-            raise Wrong(f"must be one printable line of 1 to {limit} characters")
-        return value
-
-    return check
-
-
-_text = _line(80)
-
-
-def _icon(value: Any) -> str:
-    if len(_text(value)) > 2:
-        raise Wrong("must be one character")
-    return str(value)
-
-
-def _truth(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise Wrong("must be true or false")
-    return value
-
-
-def _whole(low: int, high: int, unit: str = "") -> Check:
-    def check(value: Any) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            raise Wrong(f"must be a whole number{unit}, {low} to {high}")
-        return value
-
-    return check
-
-
-def _seconds(value: Any) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 3600:
-        raise Wrong("must be a number of seconds, 0 to 3600")
-    return float(value)
-
-
-def _one_of(*words: str) -> Check:
-    def check(value: Any) -> str:
-        if value not in words:
-            raise Wrong("must be one of " + ", ".join(word or '""' for word in words))
-        return str(value)
-
-    return check
-
-
-def _some_of(words: Collection[str]) -> Check:
-    def check(value: Any) -> tuple[str, ...]:
-        for item in (found := _texts(value)):
-            if item not in words:
-                raise Wrong(f"{safe(item, 40)!r} is none of " + ", ".join(words))
-        if len(set(found)) < len(found):
-            raise Wrong("names something twice")
-        return found
-
-    return check
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(item, str) and "\0" not in item for item in value):
-        raise Wrong("must be a list of texts")
-    return tuple(value)
-
-
-def _words(value: Any) -> tuple[str, ...]:
-    return tuple(_line(80)(item) for item in _texts(value))
-
-
-def _arguments(*placeholders: str) -> Check:
-    def check(value: Any) -> tuple[str, ...]:
-        for part in (found := _texts(value)):
-            _placed(part, placeholders)
-        return found
-
-    return check
-
-
-def _variables(*placeholders: str) -> Check:
-    def check(value: Any) -> Mapping[str, str]:
-        if not isinstance(value, dict) or not all(
-            isinstance(text, str) and "\0" not in text for text in value.values()
-        ):
-            raise Wrong("must be a table of texts")
-        for name, text in value.items():
-            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-                raise Wrong(f"{safe(name)!r} cannot be the name of a variable")
-            _placed(text, placeholders)
-        return MappingProxyType(dict(value))
-
-    return check
-
-
-def _placed(text: str, placeholders: tuple[str, ...]) -> None:
-    for found in _PLACEHOLDER.findall(text):
-        if found not in placeholders:
-            known = "placeholders here: " + ", ".join(placeholders) if placeholders else "there are none here"
-            raise Wrong(f"unknown placeholder {found}; {known}")
-
-
-def _key(value: Any) -> str:
-    return str(keys.parse(_text(value)))
-
-
-def _pressed(value: Any) -> tuple[str, ...]:
-    return tuple(_key(item) for item in _texts(value))
-
-
-def _answers(value: Any) -> Mapping[str, tuple[str, ...]]:
-    table = _subtable(value)
-    for answer in table:
-        if answer not in ANSWERS:
-            raise Wrong(f"{safe(answer, 40)!r} is none of " + ", ".join(ANSWERS))
-    return MappingProxyType({answer: _pressed(pressed) for answer, pressed in table.items()})
-
-
-def _subtable(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise Wrong("must be a table")
-    return value
-
-
-def _tables(value: Any) -> list[dict[str, Any]]:
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value) or len(value) > RULES:
-        raise Wrong(f"must be at most {RULES} [[screen]] tables")
-    return value
-
-
-def _options(value: Any) -> Mapping[str, int]:
-    table = _subtable(value)
-    for name, count in table.items():
-        if not name.startswith("-") or not isinstance(count, int) or isinstance(count, bool) or not -1 <= count <= 9:
-            raise Wrong(f"{safe(name)}: an option and its number of values, -1 for all up to the next option")
-    return MappingProxyType(dict(table))
-
-
-def _pattern(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise Wrong("must be a pattern")
-    told = unsafe(value)
-    if told:
-        raise Wrong(f"{safe(value, 60)!r}: {told}")
-    return value
-
-
-def _draft(value: Any) -> str:
-    if value and "(?P<text>" not in _pattern(value):
-        raise Wrong("needs the group (?P<text>...)")
-    return str(value)
-
-
-def _begin(value: Any) -> str:
-    if whole(compiled(found := _pattern(value))):
-        raise Wrong("must be a pattern of one line")
-    return found
-
-
-def _patterns(value: Any) -> tuple[str, ...]:
-    found = _texts(value)
-    if len(found) > 16:
-        raise Wrong("must be at most 16 patterns")
-    return tuple(_pattern(item) for item in found)
-
-
-def _titles(value: Any) -> Mapping[str, str]:
-    table = _subtable(value)
-    hint = _one_of("working", "blocked", "idle")
-    return MappingProxyType({_pattern(pattern): hint(said) for pattern, said in table.items()})
-
-
-def _region(value: Any) -> str:
-    if value not in ("screen", "input", "box", "title") and not (isinstance(value, str) and _COUNTED.fullmatch(value)):
-        raise Wrong("must be one of screen, bottom, bottom:N (1 to 99), above, above:N, input, box, title")
-    return str(value)
-
-
 # what belongs together
 
 
@@ -373,93 +166,99 @@ _PARTS: dict[str, tuple[Callable[..., Any], dict[str, Check], Callable[[str, Map
     "conversation": (
         Conversation,
         {
-            "id": _one_of("uuid", ""),
-            "start": _arguments(RESUME_ID),
-            "resume": _arguments(RESUME_ID),
-            "fork": _arguments(RESUME_ID),
-            "own": _texts,
-            "unknown": _texts,
-            "keep": _options,
+            "id": checks.one_of("uuid", ""),
+            "start": checks.arguments(RESUME_ID),
+            "resume": checks.arguments(RESUME_ID),
+            "fork": checks.arguments(RESUME_ID),
+            "own": checks.texts,
+            "unknown": checks.texts,
+            "keep": checks.options,
         },
         _conversation,
     ),
     "keys": (
         Keys,
         {
-            "submit": _key,
-            "interrupt": _key,
-            "newline": _key,
-            "allow": _pressed,
-            "always": _pressed,
-            "deny": _pressed,
+            "submit": checks.key,
+            "interrupt": checks.key,
+            "newline": checks.key,
+            "allow": checks.pressed,
+            "always": checks.pressed,
+            "deny": checks.pressed,
         },
         _any,
     ),
     "headless": (
         parts.Headless,
         {
-            "argv": _arguments(parts.PROMPT, RESUME_ID),
-            "resume": _arguments(parts.PROMPT, RESUME_ID),
-            "format": _reader,
+            "argv": checks.arguments(parts.PROMPT, RESUME_ID),
+            "resume": checks.arguments(parts.PROMPT, RESUME_ID),
+            "format": checks.reader,
         },
         _headless,
     ),
     "prompt": (
         parts.Prompting,
         {
-            "receipts": _some_of(parts.RECEIPTS),
-            "steer": _truth,
-            "wait": _some_of(_SOURCES),
-            "draft": _draft,
-            "every_line": _truth,
-            "placeholder": _patterns,
-            "suggests": _truth,
+            "receipts": checks.some_of(parts.RECEIPTS),
+            "steer": checks.truth,
+            "wait": checks.some_of(_SOURCES),
+            "draft": checks.draft,
+            "every_line": checks.truth,
+            "placeholder": checks.patterns,
+            "suggests": checks.truth,
         },
         _any,
     ),
     "sources": (
         parts.Sources,
-        {"program": _truth, "file": _reader, "stream": _reader, "transcript": _reader, "titles": _titles},
+        {
+            "program": checks.truth,
+            "file": checks.reader,
+            "stream": checks.reader,
+            "transcript": checks.reader,
+            "titles": checks.titles,
+        },
         _any,
     ),
     "hooks": (
         parts.Hooks,
         {
-            "shape": _reader,
-            "door": _one_of(*parts.DOORS),
-            "argv": _arguments(*_HOOK_WORDS),
-            "environ": _variables(*_HOOK_WORDS),
-            "events": _words,
-            "asks": _words,
-            "wait_s": _seconds,
-            "file": _line(200),
+            "shape": checks.reader,
+            "door": checks.one_of(*parts.DOORS),
+            "argv": checks.arguments(*_HOOK_WORDS),
+            "environ": checks.variables(*_HOOK_WORDS),
+            "events": checks.words,
+            "asks": checks.words,
+            "wait_s": checks.seconds,
+            "file": checks.line(200),
         },
         _hooks,
     ),
 }
 _SCREEN: dict[str, Check] = {
-    "name": _name,
-    "state": _one_of(*parts.STATES),
-    "region": _region,
-    "begin": _begin,
-    "input": _truth,
-    "all": _patterns,
-    "any": _patterns,
-    "none": _patterns,
-    "kind": _one_of(*parts.KINDS),
-    "priority": _whole(-1000, 1000),
-    "can": _some_of(ANSWERS),
-    "keys": _answers,
+    "name": checks.name,
+    "state": checks.one_of(*parts.STATES),
+    "region": checks.region,
+    "begin": checks.begin,
+    "input": checks.truth,
+    "all": checks.patterns,
+    "any": checks.patterns,
+    "none": checks.patterns,
+    "kind": checks.one_of(*parts.KINDS),
+    "priority": checks.whole_number(-1000, 1000),
+    "can": checks.some_of(ANSWERS),
+    "keys": checks.answers,
 }
 _PROFILE: dict[str, Check] = {
-    "name": _name,
-    "title": _text,
-    "kind": _one_of(*KINDS),
-    "icon": _icon,
-    "argv": _arguments(SHELL),
-    "environ": _variables(),
-    "settle_ms": _whole(0, 10_000, " of milliseconds"),
-    "verified": _line(200),
-    **dict.fromkeys(_PARTS, _subtable),
-    "screen": _tables,
+    "name": checks.name,
+    "title": checks.text,
+    "kind": checks.one_of(*KINDS),
+    "icon": checks.icon,
+    "argv": checks.arguments(SHELL),
+    "environ": checks.variables(),
+    "settle_ms": checks.whole_number(0, 10_000, " of milliseconds"),
+    "verified": checks.line(200),
+    **dict.fromkeys(_PARTS, checks.table),
+    "screen": checks.tables,
 }
