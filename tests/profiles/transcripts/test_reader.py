@@ -198,7 +198,7 @@ def test_an_answer_written_block_by_block_counts_once(tmp_path: Path) -> None:
             {"type": "assistant", "requestId": "r", "message": {"id": message, "model": "m", "usage": usage}}
         )
 
-    path.write_text("\n".join([block("a", 1), block("a", 7), block("b", 2), block("a", 7), ""]))
+    path.write_text("\n".join([block("a", 1), block("a", 7), block("b", 2), block("a", 3), ""]))
     assert only(everything(reader("claude", path)), Sign.USAGE).data == {
         "input": 30,
         "cached": 200,
