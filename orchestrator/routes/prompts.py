@@ -188,10 +188,9 @@ async def cancel_prompt(prompt: PromptRef, engine: TheEngine, caller: TheCaller)
     return PromptView.of(engine, await engine.deck.outbox.cancel(found.id))
 
 
-@router.post("/broadcast", status_code=201)
+@router.post("/broadcast", status_code=201, dependencies=[Depends(Change("prompt.broadcast"))])
 async def broadcast(body: BroadcastWish, engine: TheEngine, caller: TheCaller) -> BroadcastView:
     """One prompt to many agents, each with its own receipt. Who asks something or has ended is passed over."""
-    await engine.permit(caller, "prompt.broadcast", pid=caller.pid, named=len(body.agents))
     deck = engine.deck
     if not (body.agents or body.session or body.status or body.profile or body.all):
         raise Invalid("nobody is chosen", hint="name agents, or choose by session, status or profile, or all of them")

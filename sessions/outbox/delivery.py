@@ -39,6 +39,8 @@ SLACK_NS = 50_000_000
 """How much a source's own clock may be behind ours, by its rounding."""
 TRANSCRIPT_SLACK_NS = 1_000_000_000
 NEVER = float("-inf")
+COMMANDS = ("/", "!")
+"""How commands to the agent itself begin: hooks and transcripts tell of none, so exact sources and the screen do."""
 
 _ASKS = {
     "permission": "it asks for a permission",
@@ -332,13 +334,14 @@ class Delivery:
         if who.sees and self.glimpse is None:
             return Look()
         box = self.glimpse.draft if self.glimpse else None
-        by_screen = Source.SCREEN in who.receipts and box == "" and not (self.glimpse and self.glimpse.dialog)
+        screen = Source.SCREEN in who.receipts or self.prompt.text.startswith(COMMANDS)
+        by_screen = screen and box == "" and not (self.glimpse and self.glimpse.dialog)
         deadline = self.since + who.patience
         if by_screen and self.shown and now.time >= self.since + SCREEN_AFTER:
             return Close(PromptState.ACCEPTED, receipt=Source.SCREEN.value)
         if now.time < deadline:
             soon = self.since + SCREEN_AFTER
-            return Hold("", soon if by_screen and self.shown else deadline, screen=Source.SCREEN in who.receipts)
+            return Hold("", soon if by_screen and self.shown else deadline, screen=screen)
         if box and stands_in(box, self.prompt.text) and not self.typed and self.pressed < PRESSES:
             return Record() if self.prompt.enters < GROUPS else Close(PromptState.UNCONFIRMED, _silent(who))
         if self.steered and now.status is Status.WORKING:
@@ -440,7 +443,8 @@ class Delivery:
             return self
         if piece.sign is Sign.TYPED:
             return replace(self, typed=True)
-        if piece.source not in who.receipts:
+        command = self.prompt.text.startswith(COMMANDS) and piece.source in _EXACT
+        if piece.source not in who.receipts and not command:
             return self
         if piece.sign is Sign.PROMPT:
             return replace(self, receipt=piece.source.value) if self._is_taken(piece) else self

@@ -292,7 +292,9 @@ class Outbox:
 
     def _reached(self, prompt: Prompt, until: Until) -> bool:
         if until == "decided":
-            return prompt.state not in (PromptState.QUEUED, PromptState.SENDING) or bool(prompt.reason)
+            first = next((other.id for other in self.queue(prompt.agent)), prompt.id)
+            under_way = prompt.state in (PromptState.QUEUED, PromptState.SENDING) and first == prompt.id
+            return not under_way or bool(prompt.reason)
         return not prompt.open if until == "accepted" else self.finished(prompt)
 
     def finished(self, prompt: Prompt) -> bool:

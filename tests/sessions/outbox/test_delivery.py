@@ -145,6 +145,18 @@ def test_a_turn_that_was_under_way_confirms_no_steering_prompt() -> None:
     assert isinstance(steered.next(moment(time=200.0), EXACT), plan.Close)
 
 
+def test_a_command_is_confirmed_by_what_sees_it() -> None:
+    sending = prompt(text="/cost", state=PromptState.SENDING, write_id=100 * 10**9, enters=1, offset=3)
+    pasted = Delivery.of(prompt(text="/cost"), 0.0).claimed(sending).pasted("written", moment())
+    assert isinstance(pasted, Delivery)
+    done = pasted.has_settled().entered("written", moment())
+    assert isinstance(done, Delivery)
+    boxed = replace(HOOKED, sees=True, sees_box=True)
+    assert done.told(piece(Source.FILE, Sign.BLOCKED), boxed).receipt == "file"
+    shown = done.looked(Glimpse(20, draft="/cost")).looked(Glimpse(30, draft=""))
+    assert shown.next(moment(time=101.5), boxed) == plan.Close(PromptState.ACCEPTED, receipt="screen")
+
+
 def test_a_usage_limit_refuses_the_prompt() -> None:
     action = entered().told(piece(Source.FILE, Sign.LIMITED), EXACT).next(moment(), EXACT)
     assert action == plan.Close(PromptState.REFUSED, "its usage limit is reached")
