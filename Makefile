@@ -35,7 +35,7 @@ lock: ## resolve the dependencies anew (needs uv; UPGRADE=--upgrade takes newer 
 	    --no-emit-find-links --custom-compile-command "make lock" --group dev --output-file requirements.lock $(UPGRADE) pyproject.toml
 
 openapi: $(READY) ## write docs/openapi.json from the code
-	@$(BIN)/python -m orchestrator.openapi > docs/openapi.json
+	@$(BIN)/python -c 'from orchestrator.app import openapi_text; print(openapi_text(), end="")' > docs/openapi.json
 
 clean: ## remove what set-up and checks made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -134,6 +134,10 @@ def test_an_agent_may_change_nothing_not_even_of_its_own(inside, shared):
         "/v1/agents/{ref}/signal": {"signal": 9},
         "/v1/adopt": {"pane": "%0"},
         "/v1/trust": {"workspace": "/", "hash": ""},
+        "/v1/agents/{ref}/prompts": {"text": "yes"},
+        "/v1/broadcast": {"text": "yes", "all": True},
+        "/v1/approvals/{approval}/answer": {"answer": "allow"},
+        "/v1/policy/accept": {"hash": ""},
     }
     changing = [
         (method.upper(), path.replace("{ref}", inside.agent["id"]), bodies.get(path, {}))
