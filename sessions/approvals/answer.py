@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Literal, cast
 from profiles.profile import Profile
 from quarterdeck import keys
 from quarterdeck.errors import QuarterdeckError, Refused, Unreachable
-from quarterdeck.evidence import Decision, Evidence, Sign, Source
+from quarterdeck.evidence import Decision, Source
 from quarterdeck.text import safe
 from sessions.approvals.asked import EXACT, what
 from sessions.approvals.case import Case
 from sessions.approvals.dialog import Glance, Nothing, dialog_on
 from sessions.approvals.life import NOT_SHOWN, Over, failed, is_open
 from sessions.approvals.likeness import Dialog, Fit, fit, with_dialog
-from sessions.model import ApprovalState
+from sessions.model import ApprovalState, Status
 from terminals.adapter import WRITES_AT_ONCE
 from terminals.live import LiveTerminal
 
@@ -38,6 +38,8 @@ HUNG = 30.0
 """The same, while its program has printed nothing at all since."""
 GONE = 0.15
 """Seconds for which a dialog must be away: a program may clear its screen to draw the dialog again."""
+MOVED_ON = 0.5
+"""Seconds after which an agent that an answer reached and that is not blocked has taken it."""
 GAP = 0.05
 """Seconds between two looks at a screen that moves."""
 QUIET = 0.5
@@ -76,7 +78,7 @@ class Answerer:
 
     async def _give(self, case: Case) -> None:
         if case.approval.answer in case.approval.replies:
-            await self._inbox.store_answer(case)
+            await self._inbox.records.put_answer(case.approval, case.supervised.agent)
             if await self._reply(case):
                 self._was_given(case)
                 return
@@ -106,7 +108,7 @@ class Answerer:
         if stored:
             await self._inbox.save()
         else:
-            await self._inbox.store_answer(case)
+            await self._inbox.records.put_answer(case.approval, case.supervised.agent)
         await self._type(case, live, pressed, 0)
 
     async def _type(self, case: Case, live: LiveTerminal, pressed: tuple[str, ...], begin: int) -> None:
@@ -151,17 +153,9 @@ class Answerer:
             await asyncio.sleep(QUIET - ago)
 
     def _was_given(self, case: Case) -> None:
-        """The answer reached the agent. That a person decided is evidence too."""
-        approval = case.approval
+        """The answer reached the agent."""
         case.given = True
-        said = Evidence(
-            source=Source.PERSON,
-            sign=Sign.ANSWERED,
-            wall_ns=self._inbox.roster.clock.wall_ns(),
-            text=f"{approval.answer} by {safe(approval.answered_by, 80)}",
-            data={"key": approval.key, "allowed": approval.answer != "deny"},
-        )
-        self._inbox.book.tell(approval.agent, said)
+        self._inbox.vouch(case)
 
     # -- looking
 
@@ -290,12 +284,15 @@ class Answerer:
                 elif now - away_since >= GONE:
                     self._inbox.close(case, Over.MOVED_ON)
                     break
+                if not there and now - began >= MOVED_ON and case.supervised.agent.status is not Status.BLOCKED:
+                    self._inbox.close(case, Over.MOVED_ON)
+                    break
                 silent = watched and self._offset(case) == given_at
                 left = began + (HUNG if silent else PATIENCE) - now
                 if left <= 0:
                     self._not_shown(case, there)
                     return
-                await self._news(case, glance, min(left, GONE) if away_since else left)
+                await self._news(case, glance, min(left, GONE if away_since else MOVED_ON))
         if case.approval.state is ApprovalState.DENIED and by_keys:
             await self._tell_reason(case)
 

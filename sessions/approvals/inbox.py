@@ -10,78 +10,41 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import Any
 
-from profiles.profile import Profile
-from quarterdeck.errors import Invalid, NotFound, QuarterdeckError, Refused
-from quarterdeck.evidence import Decision, Evidence, Sign, Source
+from quarterdeck.errors import QuarterdeckError, Refused
+from quarterdeck.evidence import Evidence, Sign, Source
 from quarterdeck.text import safe
 from sessions.approvals import likeness
 from sessions.approvals.answer import Answerer
-from sessions.approvals.asked import COMPLETE, ONE_AT_A_TIME, SPEAKERS, Asked, asked, what
+from sessions.approvals.asked import COMPLETE, ONE_AT_A_TIME, SPEAKERS, Asked, asked
 from sessions.approvals.case import Case
 from sessions.approvals.life import Answer, Over, answered, check_open, is_open, over, taken_back
-from sessions.approvals.store import ApprovalStore, Audit
-from sessions.model import Agent, Approval, ApprovalState, Status, new_id
-from sessions.policy.request import Request, Ruling
+from sessions.approvals.ports import Book, Policy, Submit
+from sessions.approvals.records import Records
+from sessions.model import Approval, ApprovalState, Status, new_id
+from sessions.policy.request import Request
 from sessions.roster import Roster
-from sessions.store import Note
 from sessions.supervised import Supervised
 
 log = logging.getLogger(__name__)
 
 ECHO_NS = 10**9
 """How long after its end a source that lags may still tell of a request; told of later, it is a new one."""
+AGAIN_NS = 60 * 10**9
+"""How long details of a request that went away are kept for when it turns out to wait still."""
 PENDING = 32
 """Words of one agent that wait until its status says that it is blocked."""
 LATELY = 8
-RETRY = 1.0
-"""Seconds until what could not be stored (a full disk) is tried again."""
-AUDITED = 2_000
-"""Characters of a command in an audit record."""
 WAIT_LIMIT = 60.0
 
 _OTHERWISE = frozenset(
     {Sign.STARTED, Sign.WORKING, Sign.PROMPT, Sign.IDLE, Sign.DONE, Sign.ERROR, Sign.LIMITED, Sign.CLEAR, Sign.QUIT}
 )
+_LAGGING = frozenset({Source.SCREEN, Source.FILE, Source.HOOK})
 _MOVED_ON = frozenset({Status.WORKING, Status.IDLE, Status.DONE, Status.LIMITED})
-
-
-class Sender(Protocol):
-    """Carries a structured answer to an agent."""
-
-    async def reply(self, address: Mapping[str, Any], decision: Decision) -> bool:
-        """Hand the decision over; False where nobody waits for it any more."""
-        ...
-
-
-class Book(Protocol):
-    """What the inbox needs of the book of statuses."""
-
-    def tell(self, agent_id: str, *evidence: Evidence) -> None:
-        """Add evidence."""
-        ...
-
-    def profile(self, agent: Agent) -> Profile:
-        """The agent's profile."""
-        ...
-
-    def sources_of(self, agent_id: str) -> Sender:
-        """Who carries structured answers to an agent."""
-        ...
-
-
-class Policy(Protocol):
-    """Rules that answer without a person."""
-
-    def decide(self, request: Request, workspace: str = "") -> Ruling:
-        """What they say to a request."""
-        ...
-
-
-Submit = Callable[[str, str], Awaitable[object]]
-"""Queues a prompt (a text) for an agent (its id)."""
 
 
 class Approvals:
@@ -91,18 +54,15 @@ class Approvals:
         self.roster = roster
         self.book = book
         self.submit = submit
+        self.records = Records(roster.store, roster.hub)
         self._policy = policy
-        self._table = ApprovalStore(roster.store)
         self._answerer = Answerer(self)
         self._cases: dict[str, Case] = {}
         self._pending: dict[str, list[Asked]] = {}
         self._lately: dict[str, list[Approval]] = {}
         self._stored: dict[str, list[Approval]] = {}
         self._typed: dict[str, float] = {}
-        self._dirty: dict[str, Approval] = {}
-        self._notes: list[Note] = []
-        self._saving = asyncio.Lock()
-        self._wake = asyncio.Event()
+        self._vouched = ""
         self._group: asyncio.TaskGroup | None = None
         self._waiting: list[Coroutine[Any, Any, None]] = []
 
@@ -120,27 +80,14 @@ class Approvals:
 
     async def newest(self, limit: int, agent: str = "") -> list[Approval]:
         """All that are kept, closed ones too (of the agent with this id), newest first."""
-        before = self._dirty
-        stored = {approval.id: approval for approval in await self._table.newest(limit, agent)}
-        unstored = (before | self._dirty).values()
-        stored |= {approval.id: approval for approval in unstored if not agent or approval.agent == agent}
-        stored |= {approval.id: approval for approval in self.open(agent)}
-        return sorted(stored.values(), key=lambda a: (-a.asked_ns, a.id))[:limit]
+        return [self._now(approval) for approval in await self.records.newest(limit, agent)]
 
     async def find(self, ref: str) -> Approval:
         """The one with this id, or whose id alone begins so. Raises :class:`NotFound`, :class:`Invalid`."""
-        before = self._dirty
-        found = {approval.id: approval for approval in await self._table.fitting(ref)} if ref else {}
-        known = before | self._dirty | {key: case.approval for key, case in self._cases.items()}
-        if ref in found or ref in known:
-            return known.get(ref) or found[ref]
-        found |= {key: approval for key, approval in known.items() if ref and key.startswith(ref)}
-        if len(found) > 1:
-            raise Invalid(f"{safe(ref)!r} fits several requests", hint="quarterdeck inbox", approval=ref)
-        if not found:
-            raise NotFound(f"no request {safe(ref)!r}", hint="quarterdeck inbox", approval=ref)
-        (approval,) = found.values()
-        return known.get(approval.id) or approval
+        return self._now(await self.records.find(ref))
+
+    def _now(self, approval: Approval) -> Approval:
+        return self._cases[approval.id].approval if approval.id in self._cases else approval
 
     # -- a person, or a rule, answers
 
@@ -199,8 +146,24 @@ class Approvals:
             self._close_all(agent, Over.ENDED)
         elif status is Status.BLOCKED:
             self._settle(supervised)
-        elif before is Status.BLOCKED and status in _MOVED_ON:
+        elif before is Status.BLOCKED and status in _MOVED_ON and agent != self._vouched:
             self._close_all(agent, Over.MOVED_ON)
+
+    def vouch(self, case: Case) -> None:
+        """Tell the book that a decision reached the agent. A status that follows from this alone confirms nothing."""
+        approval = case.approval
+        said = Evidence(
+            source=Source.PERSON,
+            sign=Sign.ANSWERED,
+            wall_ns=self.roster.clock.wall_ns(),
+            text=f"{approval.answer} by {safe(approval.answered_by, 80)}",
+            data={"key": approval.key, "allowed": approval.answer != "deny"},
+        )
+        self._vouched = approval.agent
+        try:
+            self.book.tell(approval.agent, said)
+        finally:
+            self._vouched = ""
 
     def typed_ago(self, agent: str) -> float:
         """Seconds since a person typed there."""
@@ -223,7 +186,7 @@ class Approvals:
                 continue
             if told.wall_ns <= closed.closed_ns:
                 return
-            if (left := closed.closed_ns + ECHO_NS - now) > 0 and not told.reply:
+            if (left := closed.closed_ns + ECHO_NS - now) > 0 and told.source in _LAGGING and not told.reply:
                 self._pending[agent].append(told)
                 asyncio.get_running_loop().call_later(left / 1e9, self._settle, supervised)
                 return
@@ -258,10 +221,30 @@ class Approvals:
             source=told.source.value,
             asked_ns=told.wall_ns,
         )
+        approval = self._known_before(approval, told)
         case = self._cases[approval.id] = Case(approval, supervised, frozenset({told.source}))
         case.whole, case.cwd = told.whole, told.cwd
         self.put(case, approval, "approval.opened")
         self.spawn(self._attend(case))
+
+    def _known_before(self, approval: Approval, told: Asked) -> Approval:
+        """A request that seemed over and is told of again, in fewer words perhaps, has what was known of it."""
+        for closed in reversed(self._lately.get(approval.agent, ())):
+            recent = told.wall_ns - closed.closed_ns < AGAIN_NS
+            if recent and closed.state is ApprovalState.GONE and not told.key and likeness.names(closed, told):
+                again = replace(
+                    approval,
+                    tool=closed.tool,
+                    command=closed.command,
+                    path=closed.path,
+                    diff=closed.diff,
+                    key=closed.key,
+                    reply=closed.reply,
+                    replies=closed.replies,
+                    source=closed.source,
+                )
+                return likeness.merged(replace(again, can=closed.replies), told)
+        return approval
 
     def _add(self, case: Case, told: Asked) -> None:
         case.heard |= {told.source}
@@ -323,23 +306,7 @@ class Approvals:
     def put(self, case: Case, approval: Approval, kind: str = "") -> None:
         """Make ``approval`` the truth; stored soon, told by an event when ``kind`` names one."""
         case.approval = approval
-        self._dirty[approval.id] = approval
-        if kind:
-            agent = case.supervised.agent
-            data = {
-                "approval": approval.id,
-                "kind": safe(approval.kind, 20),
-                "state": approval.state.value,
-                "tool": safe(approval.tool, 60),
-                "what": what(approval, 120),
-                "answer": approval.answer,
-                "by": safe(approval.answered_by, 80),
-                "reason": safe(approval.reason, 120),
-                "can": list(approval.can),
-            }
-            self._notes.append(Note(kind, data, agent.session, agent.id))
-            del self._notes[:-1000]
-        self._wake.set()
+        self.records.put(approval, case.supervised.agent, kind)
 
     def close(self, case: Case, how: Over) -> None:
         """The request is over, unless it was already."""
@@ -414,42 +381,13 @@ class Approvals:
 
     # -- keeping
 
-    async def store_answer(self, case: Case) -> None:
-        """Store the answer that is on its way, with its audit record; on disk when this returns."""
-        approval = case.approval
-        person = approval.answered_by == "person"
-        data: dict[str, object] = {
-            "approval": approval.id,
-            "tool": safe(approval.tool),
-            "command": safe(approval.command, AUDITED),
-            "path": safe(approval.path, 1000),
-            "text": safe(approval.text) if not approval.command else "",
-            "by": safe(approval.answered_by),
-            "reason": safe(approval.reason) if not person else "",
-        }
-        role = "person" if person else "policy"
-        self.put(case, approval, "approval.answered")
-        await self.save([Audit(role, f"approval.{approval.answer}", approval.agent, data)])
-
-    async def save(self, audits: Sequence[Audit] = ()) -> None:
-        """Store what changed. Raises :class:`quarterdeck.errors.Broken` on a full disk; it is tried again then."""
-        async with self._saving:
-            approvals, self._dirty = list(self._dirty.values()), {}
-            notes, self._notes = self._notes, []
-            if not approvals and not notes and not audits:
-                return
-            try:
-                events = await self._table.save(approvals, notes, audits)
-            except BaseException:
-                self._dirty = {approval.id: approval for approval in approvals} | self._dirty
-                self._notes = notes + self._notes
-                raise
-        for event in events:
-            self.roster.hub.publish(event)
+    async def save(self) -> None:
+        """Wait until all that is known now is stored. Raises :class:`quarterdeck.errors.Broken` on a full disk."""
+        await self.records.save()
 
     async def load(self) -> None:
         """Read what was waiting when the deck was closed or killed; before any terminal is opened."""
-        for approval in await self._table.waiting():
+        for approval in await self.records.waiting():
             self._stored.setdefault(approval.agent, []).append(approval)
 
     def _attach(self, supervised: Supervised) -> None:
@@ -472,7 +410,7 @@ class Approvals:
                 for supervised in list(self.roster.agents.values()):
                     self._attach(supervised)
                 for approval in [approval for waiting in self._stored.values() for approval in waiting]:
-                    self._dirty[approval.id] = over(approval, Over.ENDED, False, self.roster.clock.wall_ns())
+                    self.records.put(over(approval, Over.ENDED, False, self.roster.clock.wall_ns()))
                 self._stored.clear()
                 for case in list(self._cases.values()):
                     if not case.supervised.agent.status.alive:
@@ -482,7 +420,7 @@ class Approvals:
                         self.spawn(self._answerer.resume(case))
                     else:
                         self.spawn(self._left_open(case))
-                await self._keep()
+                await self.records.keep()
         finally:
             self._group = None
             with contextlib.suppress(QuarterdeckError):
@@ -491,17 +429,6 @@ class Approvals:
     async def _left_open(self, case: Case) -> None:
         await self._answerer.recheck(case)
         await self._consider(case)
-
-    async def _keep(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            try:
-                await self.save()
-            except QuarterdeckError as error:
-                log.error("approvals are not stored: %s", error.message)
-                self._wake.set()
-                await asyncio.sleep(RETRY)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run ``work`` soon, owned by :meth:`run`. A failure is logged; it must not end the others."""

@@ -88,6 +88,16 @@ def same(approval: Approval, told: Asked, heard: frozenset[Source]) -> bool:
     return True
 
 
+def names(approval: Approval, told: Asked) -> bool:
+    """Whether ``told`` names the very call of ``approval``, so that all that is known of it holds again."""
+    if told.command and approval.command:
+        return _prefixed(visible(told.command), visible(approval.command))
+    if told.path and approval.path:
+        return same_path(told.path, approval.path)
+    detail = visible(approval.command or approval.path)
+    return len(detail) >= 4 and detail[: 2 * ENOUGH] in visible(told.text)
+
+
 def merged(approval: Approval, told: Asked) -> Approval:
     """``approval`` with what ``told`` adds; the source that tells most has the word on each detail."""
     heavier = told.weight > weight(approval)

@@ -15,7 +15,7 @@ from typing import Any
 from quarterdeck.clock import SystemClock
 from quarterdeck.paths import Paths
 from sessions.approvals.answer import Answerer
-from sessions.approvals.inbox import Approvals
+from sessions.approvals.records import Records
 from sessions.deck import Deck
 from sessions.status.sources import Sources
 from terminals.live import Turn
@@ -29,7 +29,7 @@ def die() -> None:
 def kill_at(step: str) -> None:
     """Make this process end at a step of an answer."""
     place, method, before = {
-        "store": (Approvals, "store_answer", True),
+        "store": (Records, "put_answer", True),
         "stored": (Turn, "press", True),
         "typed": (Turn, "press", False),
         "reply": (Sources, "reply", True),

@@ -134,7 +134,12 @@ async def opened(deck: Deck, condition: Callable[[Approval], Any] = lambda appro
     def found() -> Approval | None:
         return next((approval for approval in deck.approvals.open() if condition(approval)), None)
 
-    approval: Approval = await eventually(found, "a request is open")
+    try:
+        approval: Approval = await eventually(found, "a request is open")
+    except AssertionError as error:
+        agents = [(agent.name, agent.status, agent.reason) for agent in deck.agents()]
+        kept = [(a.state, a.command, a.reason, a.source, a.rule) for a in await deck.approvals.newest(9)]
+        raise AssertionError(f"{error}; agents {agents}, requests {kept}") from None
     return approval
 
 

@@ -157,6 +157,22 @@ async def test_an_asking_hook_gets_the_answer_and_no_key_is_typed(
     assert asker.typed() == []
 
 
+async def test_a_request_behind_another_one_keeps_what_its_hook_told(deck: Deck, stage: Stage) -> None:
+    """Two tools at once: the agent goes on after the first answer, then shows the second dialog, in few words."""
+    asker = await stage.start(deck)
+    asker.ask(TOUCH, "asking", "undrawn")
+    first = await opened(deck, lambda a: a.replies)
+    data = {"tool": "Bash", "command": "make all", "key": "another", "diff": "+x"}
+    deck.status.tell(first.agent, Evidence(source=Source.HOOK, sign=Sign.ASKED, wall_ns=first.asked_ns + 1, data=data))
+    assert len(deck.approvals.open()) == 2
+    assert (await deck.approvals.answer(first.id, "allow", wait=30)).state is ApprovalState.ALLOWED
+    asker.ask("make all", "status")
+    second = await opened(deck, seen)
+    assert (second.command, second.diff, second.key) == ("make all", "+x", "another")
+    assert (await deck.approvals.answer(second.id, "allow", wait=30)).state is ApprovalState.ALLOWED
+    assert asker.typed() == [("1", "make all")]
+
+
 async def test_a_hook_that_waits_no_longer_leaves_it_to_the_keys(deck: Deck, stage: Stage) -> None:
     asker = await stage.start(deck)
     asker.ask(TOUCH, "hook", "status")
