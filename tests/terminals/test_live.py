@@ -202,6 +202,31 @@ async def test_say_is_one_unit_with_its_enter(deck: Deck) -> None:
     assert stale.status == "refused"
 
 
+async def test_what_became_of_a_write_is_told_without_making_it(deck: Deck) -> None:
+    live, heard = await deck.live(await deck.spawn("cat"))
+    first = live.new_write_id()
+    async with live.turn() as turn:
+        assert turn is not None
+        assert (await turn.paste("once", write_id=first, if_offset=live.offset)).status == "written"
+        assert await live.turn().__aenter__() is None  # nobody else types meanwhile
+        assert (await turn.press(parse("enter"), write_id=first + 1)).status == "written"
+    assert [(await live.became(first + n)).status for n in range(3)] == ["written", "written", "refused"]
+    await heard.until(lambda: live.offset >= len("once\r\nonce\r\n"))
+    await live.aclose()
+    again, heard = await deck.live(await deck.find())
+    assert again.new_write_id() > first + 2
+    async with again.turn() as turn:
+        assert turn is not None
+        assert (await turn.paste("once", write_id=first)).status == "written"
+        assert (await turn.paste("never", write_id=first + 2)).status == "refused"
+        assert (await turn.paste("two\nlines\n", newline=parse("ctrl+j"))).status == "written"
+
+    async def typed() -> bool:
+        return sorted((await again.text()).split()) == ["lines", "lines", "once", "once", "two", "two"]
+
+    await heard.until(typed)
+
+
 async def test_a_query_is_answered_once_in_order(deck: Deck) -> None:
     script = (
         "import os,sys,tty; tty.setraw(0); os.write(1, b'\\x1b]7501;?\\x07\\x1b[6n\\x1b[c')\n"
