@@ -8,7 +8,7 @@ never holds.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -197,13 +197,22 @@ def _capture(found: re.Match[str], captures: dict[str, str]) -> None:
 
 
 def _dedented(value: str) -> str:
-    """A capture without what its lines share with the screen around it: a bar at their left, indentation."""
+    """A capture without what its lines share with the screen around it: bars at their sides, indentation."""
     lines = value.split("\n")
     if all(_BAR.match(line) for line in lines):
-        lines = [_BAR.sub("", line, count=1) for line in lines]
+        lines = [_BAR.sub("", line, count=1).rstrip() for line in lines]
+        if all(line.endswith(("│", "┃")) for line in lines):
+            lines = [line[:-1].rstrip() for line in lines]
+        shared = _shared(lines)
+        return "\n".join(line[shared:] for line in lines).strip("\n")
     first, *rest = lines
-    shared = min((len(line) - len(line.lstrip()) for line in rest if line.strip()), default=0)
+    shared = _shared(rest)
     return "\n".join([first.strip(), *(line[shared:].rstrip() for line in rest)]).strip("\n")
+
+
+def _shared(lines: Sequence[str]) -> int:
+    """By how many cells all lines are indented."""
+    return min((len(line) - len(line.lstrip()) for line in lines if line.strip()), default=0)
 
 
 def _found(profile: Profile, rule: ScreenRule, captures: dict[str, str], lines: tuple[str, ...]) -> Found:

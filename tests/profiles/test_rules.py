@@ -276,6 +276,7 @@ def test_a_captured_text_loses_the_bar_and_the_indentation_around_it() -> None:
         return found.command
 
     assert command(" │ cat <<EOF\n │   two\n │ EOF") == "cat <<EOF\n  two\nEOF"
+    assert command(" │ cat <<EOF │\n │   two    │\n │          │") == "cat <<EOF\n  two"
     assert command("  $ cat <<EOF\n    two\n      three\n    EOF") == "$ cat <<EOF\ntwo\n  three\nEOF"
     assert command("x" * 300 + "\n" + "\n".join("y" * 300 for _ in range(20))).count("\n") < 20
 
