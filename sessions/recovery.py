@@ -69,9 +69,10 @@ class Recovery:
         terminal = await self._launcher.find(agent) if agent.status.alive else None
         snapshot = await self._roster.store.snapshot(agent.id)
         self._roster.agents[agent.id] = supervised
+        told_upto = None
         if terminal and terminal.state.exit is None:
-            await self._status.found(supervised)
-        await self._launcher.open(supervised, terminal, snapshot)
+            told_upto = max(await self._status.found(supervised), snapshot.offset if snapshot else 0) or None
+        await self._launcher.open(supervised, terminal, snapshot, told_upto=told_upto)
         if terminal and terminal.state.exit is None:
             self._status.opened(supervised)
             return self._outcome(supervised.agent, "adopted", missing=supervised.missing)

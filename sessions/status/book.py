@@ -161,8 +161,11 @@ class StatusBook:
         self._enter(supervised, profile, known)
         self._process(agent.id, Sign.SPAWNED, reason)
 
-    async def found(self, supervised: Supervised) -> None:
-        """The agent's program was found running: what was known of it when we ended is known again."""
+    async def found(self, supervised: Supervised) -> int:
+        """The agent's program was found running: what was known of it when we ended is known again.
+
+        Returns the journal offset up to which its reports were taken into account.
+        """
         agent = supervised.agent
         profile = self.profile(agent)
         known = Knowledge(
@@ -171,12 +174,13 @@ class StatusBook:
         last = next(iter(await store.load(self._roster.store, agent.id, 1)), None)
         if last and last.status is agent.status:
             words = {word.source: word for word in last.words}
-            known = reducer.restored(known, last.cause, words, self._roster.clock.wall_ns())
+            known = reducer.restored(known, last.cause, words, agent.since_ns, self._roster.clock.wall_ns())
         entry = self._enter(supervised, profile, known)
         if entry.knowledge.kind != "agent" and agent.status is Status.STARTING:
             self._process(agent.id, Sign.SPAWNED, "")
         else:
             self._settle(entry)
+        return max((word.evidence.offset for word in entry.knowledge.words.values()), default=-1)
 
     async def started(self, supervised: Supervised, terminal: Terminal) -> None:
         """A new program's terminal is open; waits until that is stored. Raises :class:`Broken` on a full disk."""

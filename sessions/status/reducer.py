@@ -39,7 +39,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from quarterdeck.evidence import Evidence, Sign, Source
-from sessions.model import Doing, Status
+from sessions.model import Status
 from sessions.restore import exit_reason
 from sessions.status import facts
 from sessions.status.knowledge import EXACT, ORDER, STATES, Knowledge, Word, level
@@ -488,24 +488,30 @@ def _with_contradictions(known: Knowledge, believed: Word | None, now: int, dues
     return replace(known, words=MappingProxyType(words), contradicted=MappingProxyType(counts))
 
 
-def restored(known: Knowledge, cause: Evidence | None, words: Mapping[Source, Evidence], now: int) -> Knowledge:
-    """``known``, which has a stored status, with the words that were stored with it, as a start after a crash."""
+def restored(
+    known: Knowledge, cause: Evidence | None, words: Mapping[Source, Evidence], since_ns: int, now: int
+) -> Knowledge:
+    """``known``, which has a stored status since ``since_ns``, with the words that were stored with it.
+
+    Sources may tell again what they told before the crash: a turn that ended by ``since_ns`` is not counted twice.
+    """
     kept: dict[Source, Word] = {}
     for source, said in words.items():
         if source in ORDER and (state := STATES.get(said.sign)) and (source not in EXACT or source in known.exact):
             at = min(said.wall_ns, now)
             kept[source] = Word(evidence=said, state=state, since_ns=at, told_ns=at)
-    limited = next((w for w in kept.values() if w.evidence.sign is Sign.LIMITED), None)
-    doing: Doing = known.doing
-    raised = cause.source if cause and known.status is Status.BLOCKED else None
+    limit = next((word for word in kept.values() if word.evidence.sign is Sign.LIMITED), None)
+    ready = known.status in (*_READY, Status.LIMITED)
     return replace(
         known,
         words=MappingProxyType(kept),
         cause=cause,
-        limited=limited if known.status is Status.LIMITED else None,
-        raised_by=raised,
+        limited=limit if known.status is Status.LIMITED else None,
+        raised_by=cause.source if cause and known.status is Status.BLOCKED else None,
         turn=known.status in (Status.WORKING, Status.BLOCKED),
-        doing=doing,
+        turn_ns=0 if ready else since_ns,
+        ended="told" if ready else "",
+        ended_ns=since_ns if ready else 0,
         blank_ns=0 if kept else now,
         now_ns=now,
     )

@@ -280,6 +280,23 @@ def test_facts_are_kept_bounded_and_hostile_ones_change_nothing(story) -> None:
     assert one.known.doing.kind == "permission"
 
 
+def test_what_sources_tell_again_after_a_restart_is_no_second_turn(story) -> None:
+    one = story(exact=("program",))
+    one.tell(1, "hook prompt", "program working")
+    one.tell(5, "program done", "hook done")
+    one.tell(6, "person seen")
+    stored = Knowledge(exact=one.known.exact, status=one.status, doing=one.known.doing)
+    words = {source: word.evidence for source, word in one.known.words.items()}
+    one.known = reducer.restored(stored, one.known.cause, words, BEGIN + 6 * SECOND, BEGIN + 60 * SECOND)
+    one.tell(60, "transcript prompt", late=59)
+    one.tell(60, "hook done", late=55)
+    assert one.tell(60, "transcript done", late=54.8) is Status.IDLE
+    one.tell(61, "transcript prompt", late=30)  # a turn of which nobody was told
+    one.tell(61, "program working", late=30)
+    one.tell(61, "transcript done", late=20)
+    assert one.tell(61, "program done", late=20) is Status.DONE
+
+
 # -- every sequence
 
 _values = st.one_of(
@@ -355,6 +372,6 @@ def test_what_is_restored_from_what_was_stored_is_the_same_status(exact: frozens
         return
     stored = Knowledge(kind=known.kind, exact=exact, status=known.status, reason=known.reason, doing=known.doing)
     words = {source: word.evidence for source, word in known.words.items()}
-    again = reducer.restored(stored, known.cause, words, now)
+    again = reducer.restored(stored, known.cause, words, now, now)
     assert again.status is known.status
     assert replace(again, words=known.words).words == known.words
