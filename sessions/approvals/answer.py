@@ -24,8 +24,8 @@ from sessions.approvals.dialog import Glance, Nothing, dialog_on
 from sessions.approvals.life import NOT_SHOWN, Over, failed, is_open
 from sessions.approvals.likeness import Dialog, Fit, fit, with_dialog
 from sessions.model import ApprovalState, Status
-from terminals.adapter import WRITES_AT_ONCE
-from terminals.live import LiveTerminal
+from terminals.adapter import WRITES_AT_ONCE, WriteStatus
+from terminals.live import LiveTerminal, Turn
 
 if TYPE_CHECKING:
     from sessions.approvals.inbox import Approvals
@@ -79,13 +79,21 @@ class Answerer:
     async def _give(self, case: Case) -> None:
         if case.approval.answer in case.approval.replies:
             await self._inbox.records.put_answer(case.approval, case.supervised.agent)
-            if await self._reply(case):
-                self._was_given(case)
+            if await self._hand_over(case):
                 return
             self._check_waiting(case)
             await self._press_all(case, stored=True)
         else:
             await self._press_all(case, stored=False)
+
+    async def _hand_over(self, case: Case) -> bool:
+        case.unsure = True
+        try:
+            if taken := await self._reply(case):
+                self._was_given(case)
+        finally:
+            self._inbox.sure(case)
+        return taken
 
     async def _reply(self, case: Case) -> bool:
         """Hand the answer over as a structured reply; False where nobody waits for it any more."""
@@ -121,8 +129,8 @@ class Answerer:
                 if number == 0:
                     raise
                 return
-            if number == 0 or not case.given:
-                self._was_given(case)
+            if not is_open(case.approval):
+                return
 
     async def _press(self, case: Case, live: LiveTerminal, key: str, first: int, tries: int) -> None:
         """Type one key into the dialog that was asked; what was printed meanwhile is looked at again."""
@@ -137,8 +145,7 @@ class Answerer:
                 look = await live.look()
                 dialog = dialog_on(look, self._profile(case))
                 self._check_same(case, dialog)
-                written = await turn.press(keys.parse(key), write_id=write_id, if_offset=look.offset)
-            said = written.status
+                said = await self._write(case, live, turn, key, write_id, look.offset)
             if said == "written":
                 return
             if said == "closed":
@@ -147,6 +154,29 @@ class Answerer:
                 await asyncio.sleep(GAP)
         why = "its program does not read what is typed" if said == "full" else "its screen does not stand still"
         raise Refused(f"{self._name(case)}: {why}; nothing was typed", hint="answer it in its panel")
+
+    async def _write(
+        self, case: Case, live: LiveTerminal, turn: Turn, key: str, write_id: int, offset: int
+    ) -> WriteStatus:
+        """Write one key; the agent may react to it before this is known to have happened."""
+        case.unsure = True
+        try:
+            try:
+                said = (await turn.press(keys.parse(key), write_id=write_id, if_offset=offset)).status
+            except Unreachable:
+                said = await self._became(live, write_id)
+            if said == "written" and not case.given:
+                self._was_given(case)
+        finally:
+            self._inbox.sure(case)
+        return said
+
+    async def _became(self, live: LiveTerminal, write_id: int) -> WriteStatus:
+        """What became of a write that was not answered; where nobody knows it counts as made: it is never repeated."""
+        try:
+            return (await live.became(write_id)).status
+        except Unreachable:
+            return "written"
 
     async def _not_while_typing(self, case: Case) -> None:
         while (ago := self._inbox.typed_ago(case.approval.agent)) < QUIET:  # noqa: ASYNC110  only time tells
@@ -333,15 +363,15 @@ class Answerer:
         """Take up an answer that was on its way when the deck before this one ended."""
         try:
             left = await self._left_to_type(case)
-            case.unsure = False
-            if case.later:
-                self._inbox.close(case, case.later)
-            elif left is not None and not case.given:
+            self._inbox.sure(case)
+            if not is_open(case.approval):
+                return
+            if left is not None and not case.given:
                 await self._press_all(case, stored=True)
             elif left is not None:
                 await self._type(case, self._live(case), *left)
         except QuarterdeckError as error:
-            case.unsure = False
+            self._inbox.sure(case)
             if not case.given:
                 self._inbox.reopen(case, error.message)
                 await self.recheck(case)

@@ -22,7 +22,8 @@ class Case:
         self.given = False
         """Whether our answer has reached the agent."""
         self.unsure = False
-        """Whether it is not known yet if our answer had reached the agent when the deck before this one ended."""
+        """Whether it is not known at this moment if our answer reached the agent: it is being typed or handed over, or
+        was when the deck before this one ended."""
         self.later: Over | None = None
         """How it came to its end while that was not known."""
         self.closed = asyncio.Event()

@@ -315,6 +315,12 @@ class Approvals:
         elif is_open(case.approval):
             self.end(case, over(case.approval, how, case.given, self.roster.clock.wall_ns()))
 
+    def sure(self, case: Case) -> None:
+        """It is known now whether our answer reached the agent: what happened meanwhile counts."""
+        how, case.unsure, case.later = case.later, False, None
+        if how is not None:
+            self.close(case, how)
+
     def end(self, case: Case, approval: Approval) -> None:
         """Close the case with ``approval``, which is not open any more."""
         self.put(case, approval, "approval.closed")
@@ -414,8 +420,8 @@ class Approvals:
                 self._stored.clear()
                 for case in list(self._cases.values()):
                     if not case.supervised.agent.status.alive:
-                        case.unsure = False
                         self.close(case, Over.ENDED)
+                        self.sure(case)
                     elif case.approval.state is ApprovalState.ANSWERING:
                         self.spawn(self._answerer.resume(case))
                     else:

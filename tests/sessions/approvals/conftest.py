@@ -19,7 +19,9 @@ from quarterdeck.clock import SystemClock
 from quarterdeck.paths import Paths
 from sessions.deck import Deck, NewAgent
 from sessions.model import Agent, Approval
+from terminals.adapter import Adapter
 from terminals.native import NativeAdapter
+from terminals.tmux import TmuxAdapter
 
 ASKER = Path(__file__).parents[2] / "support" / "asker.py"
 PROFILE = """
@@ -104,9 +106,9 @@ class Stage:
 
     @asynccontextmanager
     async def deck(self) -> AsyncIterator[Deck]:
-        async with Deck.open(
-            self.paths, {"native": NativeAdapter(self.paths.run)}, SystemClock(), user=self.user
-        ) as deck:
+        native = NativeAdapter(self.paths.run)
+        adapters: dict[str, Adapter] = {"native": native, "tmux": TmuxAdapter(self.paths.run, native.parent)}
+        async with Deck.open(self.paths, adapters, SystemClock(), user=self.user) as deck:
             yield deck
 
     @asynccontextmanager
@@ -118,10 +120,17 @@ class Stage:
             finally:
                 await deck.end_all()
 
-    async def start(self, deck: Deck, name: str = "api") -> Asker:
+    async def start(self, deck: Deck, name: str = "api", adapter: str = "native") -> Asker:
         asker = Asker(self.root, name)
         self.askers.append(asker)
-        wish = NewAgent(profile="asker", name=name, workspace=str(self.work), argv=asker.argv, environ=dict(os.environ))
+        wish = NewAgent(
+            profile="asker",
+            name=name,
+            adapter=adapter,
+            workspace=str(self.work),
+            argv=asker.argv,
+            environ=dict(os.environ),
+        )
         asker.agent = await deck.create(wish)
         await eventually(asker.notes, "its program runs")
         await eventually(lambda: deck.agent(asker.agent.id).status.ready, "it is idle")

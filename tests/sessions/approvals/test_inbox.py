@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from typing import Any
 
 import pytest
@@ -45,6 +46,18 @@ async def test_what_a_program_reports_and_shows_is_one_request(deck: Deck, stage
     kinds = [event.kind for event in await deck.events(0) if event.kind.startswith("approval.")]
     assert kinds[0] == "approval.opened"
     assert kinds[-2:] == ["approval.answered", "approval.closed"]
+
+
+@pytest.mark.skipif(not shutil.which("tmux"), reason="tmux is not installed")
+async def test_in_a_tmux_pane(deck: Deck, stage: Stage) -> None:
+    asker = await stage.start(deck, adapter="tmux")
+    asker.tell(animate=0.05)
+    for answer, key, state in (("allow", "1", ApprovalState.ALLOWED), ("deny", "\x1b", ApprovalState.DENIED)):
+        asker.ask(f"touch {answer}", "hook", "status")
+        approval = await opened(deck, lambda a, answer=answer: seen(a) and answer in a.command)
+        assert (await deck.approvals.answer(approval.id, answer, wait=30)).state is state
+        assert asker.typed()[-1] == (key, f"touch {answer}")
+    assert len(asker.typed()) == 2
 
 
 @pytest.mark.parametrize(
