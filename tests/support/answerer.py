@@ -18,8 +18,10 @@ from sessions.approvals.answer import Answerer
 from sessions.approvals.records import Records
 from sessions.deck import Deck
 from sessions.status.sources import Sources
+from terminals.adapter import Adapter
 from terminals.live import Turn
 from terminals.native import NativeAdapter
+from terminals.tmux import TmuxAdapter
 
 
 def die() -> None:
@@ -53,7 +55,9 @@ async def main() -> None:
     paths = Paths(root / "s")
     if step != "open":
         kill_at(step)
-    async with Deck.open(paths, {"native": NativeAdapter(paths.run)}, SystemClock(), user=root / "config") as deck:
+    native = NativeAdapter(paths.run)
+    adapters: dict[str, Adapter] = {"native": native, "tmux": TmuxAdapter(paths.run, native.parent)}
+    async with Deck.open(paths, adapters, SystemClock(), user=root / "config") as deck:
         os.write(1, b"up\n")
         inbox = deck.approvals
         while not any(answer in (a.replies if step.startswith("repl") else a.can) for a in inbox.open()):

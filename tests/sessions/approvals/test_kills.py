@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import asyncio.subprocess
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -34,15 +35,21 @@ async def killed_at(stage: Stage, asker: Asker, answer: str, step: str, *told: s
     assert process.returncode == -signal.SIGKILL
 
 
-async def begun(stage: Stage) -> Asker:
+async def begun(stage: Stage, adapter: str = "native") -> Asker:
     async with stage.deck() as deck:
-        return await stage.start(deck)
+        return await stage.start(deck, adapter=adapter)
 
 
-@pytest.mark.parametrize(("answer", "key"), [("allow", "1"), ("deny", "\x1b")])
+@pytest.mark.parametrize(
+    ("adapter", "answer", "key"), [("native", "allow", "1"), ("native", "deny", "\x1b"), ("tmux", "allow", "1")]
+)
 @pytest.mark.parametrize("step", ["stored", "typed", "confirm"])
-async def test_an_answer_that_was_stored_is_typed_once(stage: Stage, step: str, answer: str, key: str) -> None:
-    asker = await begun(stage)
+async def test_an_answer_that_was_stored_is_typed_once(
+    stage: Stage, step: str, adapter: str, answer: str, key: str
+) -> None:
+    if not shutil.which(adapter) and adapter == "tmux":
+        pytest.skip("tmux is not installed")
+    asker = await begun(stage, adapter)
     await killed_at(stage, asker, answer, step, "status")
     async with stage.last_deck() as deck:
         (approval,) = await deck.approvals.newest(10)
