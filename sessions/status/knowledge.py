@@ -86,6 +86,8 @@ class Knowledge:
     """Whether it was seen at work since the last end of a turn."""
     turn_ns: int = 0
     """When its last turn was seen to begin."""
+    worked_ns: int = 0
+    """When it last went to work, or back to it after a question."""
     ended: str = ""
     """How the last turn ended: ``told`` or ``guessed`` to be by itself, ``stopped`` by a person or a limit."""
     ended_ns: int = 0

@@ -102,6 +102,7 @@ def _brought_to(known: Knowledge, now: int) -> Knowledge:
         freed=MappingProxyType({source: at - behind for source, at in known.freed.items()}),
         typed_ns=known.typed_ns - behind,
         turn_ns=known.turn_ns - behind,
+        worked_ns=known.worked_ns - behind,
         ended_ns=known.ended_ns - behind,
         left_ns=known.left_ns - behind,
         born_ns=known.born_ns - behind,
@@ -370,9 +371,9 @@ def _unblocked(known: Knowledge, now: int, dues: list[int]) -> Knowledge:
                 dues.append(wait)
                 return known
         return _ready(known, leader, now)
-    known = replace(known, limited=None) if leader.state is Status.WORKING else known
-    if leader.state is Status.WORKING and known.status is not Status.BLOCKED:
-        known = began(known, leader)
+    if leader.state is Status.WORKING:
+        worked = known.worked_ns if known.status is Status.WORKING else now
+        known = began(replace(known, limited=None, worked_ns=worked), leader)
     return _with_status(known, leader.state, leader.evidence.text if leader.state is Status.STARTING else "", leader)
 
 

@@ -36,7 +36,7 @@ def ended(known: Knowledge, now: int) -> Knowledge:
     elif told:
         how = "told"
     else:
-        there = known.typed_ns >= max(known.turn_ns, now - SAME)
+        there = known.typed_ns >= max(known.worked_ns, now - SAME)
         left = known.left_ns >= known.turn_ns - SAME
         how = "stopped" if there or left or known.kind != "agent" else "guessed"
     unread = known.doing.unread + (how != "stopped")

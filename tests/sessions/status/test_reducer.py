@@ -188,6 +188,16 @@ def test_an_interrupt_told_late_takes_the_unseen_turn_back(story) -> None:
     assert (one.known.doing.unread, one.known.reason) == (0, "interrupted")
 
 
+def test_a_key_that_answered_a_question_stopped_nothing(story) -> None:
+    one = story()
+    one.tell(1, "hint working")
+    one.tell(3, "hint blocked")
+    one.tell(6, "person typed")
+    one.tell(6.1, "hint working")
+    one.tell(6.5, "hint idle")
+    assert one.until(8) is Status.DONE
+
+
 def test_leaving_a_conversation_is_no_turn(story) -> None:
     one = story(exact=("file",))
     one.tell(1, "file idle")
