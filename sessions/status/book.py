@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from profiles import Profile
-from quarterdeck.errors import QuarterdeckError
 from quarterdeck.evidence import Evidence, Sign, Source
 from sessions.model import Agent, Status
 from sessions.roster import Roster
 from sessions.status import reducer, store
 from sessions.status.alarms import Alarm, Alarms
 from sessions.status.errands import Errands
-from sessions.status.knowledge import EXACT, Knowledge, Transition
+from sessions.status.kinds import Kinds, row_knowledge
+from sessions.status.knowledge import Knowledge, Transition
 from sessions.status.looks import Looks
 from sessions.status.recorder import Recorder
 from sessions.status.reports import Reports
@@ -70,9 +70,8 @@ class StatusBook:
 
     def __init__(self, roster: Roster, workspaces: Workspaces) -> None:
         self._roster = roster
-        self._workspaces = workspaces
         self._entries: dict[str, _Entry] = {}
-        self._profiles: dict[tuple[str, str], Profile] = {}
+        self._kinds = Kinds(roster, workspaces)
         self._waiters = Waiters(roster)
         self._listeners: list[Listener] = [self._waiters]
         self._alarms = Alarms(self._rang)
@@ -148,16 +147,12 @@ class StatusBook:
     def spawned(self, supervised: Supervised, reason: str = "") -> None:
         """A program was started for the agent; told before its terminal is opened, so that nothing of it is lost."""
         agent = supervised.agent
-        workspace = self._workspace(agent)
-        self._profiles.pop((workspace, agent.profile), None)
+        profile = self._kinds.of(agent, anew=True)
+        known = row_knowledge(agent, profile)
         self._looks.forget(agent.id)
         if (entry := self._entries.pop(agent.id, None)) is not None:
             entry.sources.stop()
-            known = entry.knowledge
-        else:
-            known = Knowledge(status=agent.status, reason=agent.reason, doing=agent.doing)
-        profile = self.profile(agent)
-        known = replace(known, kind=profile.kind, exact=_exact(profile))
+            known = replace(entry.knowledge, kind=known.kind, exact=known.exact)
         self._enter(supervised, profile, known)
         self._process(agent.id, Sign.SPAWNED, reason)
 
@@ -168,9 +163,7 @@ class StatusBook:
         """
         agent = supervised.agent
         profile = self.profile(agent)
-        known = Knowledge(
-            kind=profile.kind, exact=_exact(profile), status=agent.status, reason=agent.reason, doing=agent.doing
-        )
+        known = row_knowledge(agent, profile)
         last = next(iter(await store.load(self._roster.store, agent.id, 1)), None)
         if last and last.status is agent.status:
             words = {word.source: word for word in last.words}
@@ -224,14 +217,7 @@ class StatusBook:
 
     def profile(self, agent: Agent) -> Profile:
         """The agent's profile as its workspace has it; one that knows nothing where it is gone or broken."""
-        key = (self._workspace(agent), agent.profile)
-        if key not in self._profiles:
-            try:
-                self._profiles[key] = self._workspaces.find(agent.profile, key[0])
-            except QuarterdeckError as error:
-                log.warning("%s: %s", agent.name, error.message)
-                self._profiles[key] = Profile(name=agent.profile, title=agent.profile, kind="program")
-        return self._profiles[key]
+        return self._kinds.of(agent)
 
     def sources_of(self, agent_id: str) -> Sources:
         """The agent's sources. Raises KeyError where there is no such agent."""
@@ -239,13 +225,6 @@ class StatusBook:
         if entry is None:
             raise KeyError(agent_id)
         return entry.sources
-
-    def knowledge(self, agent_id: str) -> Knowledge:
-        """What is known of the agent now. Raises KeyError where there is no such agent."""
-        entry = self._entry(agent_id)
-        if entry is None:
-            raise KeyError(agent_id)
-        return entry.knowledge
 
     async def why(self, ref: str) -> Why:
         """Why the agent has its status. Raises as :meth:`Roster.find`."""
@@ -263,12 +242,14 @@ class StatusBook:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """Work done so far, for benchmarks that count instead of time: timer wake-ups, looks, rule evaluations."""
+        """Work done so far, for benchmarks that count instead of time; ``armed`` is how many deadlines are set."""
         return {
             "wakeups": self._alarms.wakeups,
             "armed": len(self._alarms),
             "looks": self._looks.looks,
             "evaluations": self._looks.evaluations,
+            "folder_events": self._watch.events,
+            "reads": self._errands.done,
         }
 
     async def flush(self) -> None:
@@ -299,22 +280,14 @@ class StatusBook:
 
     # -- inside
 
-    def _workspace(self, agent: Agent) -> str:
-        session = self._roster.sessions.get(agent.session)
-        return session.workspace if session else agent.cwd
-
     def _entry(self, agent_id: str) -> _Entry | None:
         if entry := self._entries.get(agent_id):
             return entry
         supervised = self._roster.agents.get(agent_id)
         if supervised is None:
             return None
-        agent = supervised.agent
-        profile = self.profile(agent)
-        known = Knowledge(
-            kind=profile.kind, exact=_exact(profile), status=agent.status, reason=agent.reason, doing=agent.doing
-        )
-        return self._enter(supervised, profile, known)
+        profile = self.profile(supervised.agent)
+        return self._enter(supervised, profile, row_knowledge(supervised.agent, profile))
 
     def _enter(self, supervised: Supervised, profile: Profile, known: Knowledge) -> _Entry:
         sources = Sources(supervised, profile, self, self._watch, self._errands, self._roster.clock)
@@ -431,11 +404,6 @@ def _another(agent: Agent, known: Knowledge) -> bool:
     if not old.waiting_for or not new.waiting_for:
         return False
     return old.waiting_for not in new.waiting_for and new.waiting_for not in old.waiting_for
-
-
-def _exact(profile: Profile) -> frozenset[Source]:
-    declared = (profile.sources.program, profile.sources.file, profile.sources.stream)
-    return frozenset(source for source, told in zip(EXACT, declared, strict=True) if told)
 
 
 __all__ = ["Listener", "Sources", "StatusBook", "Why"]

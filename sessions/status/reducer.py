@@ -12,24 +12,9 @@ hints                  where nobody else speaks; newer than an edge, once they h
 output                 activity only: silence never proves anything
 =====================  ==============================================================================================
 
-**Blocked** is believed at once from every source but two: the screen does not raise it over the word of an exact
-source (a conversation may quote a dialog), and a hint not over a newer word of anyone stronger. It ends when the
-source that said so says otherwise, or by witnesses newer than it, one for each that holds:
-
-=====================================================================  =========================================
-another exact source says something else                                one witness
-an exact source said blocked as well, and took it back                  two: it knew this very dialog
-a hook or the transcript (not the source itself) says something else    one
-the screen showed the dialog and shows it no more, or shows another     one; alone it ends what hook or transcript
-state                                                                   said, when it stood for :data:`LONE`
-a person typed there or answered                                        one; not with a screen that said so before
-a hint (a title) said blocked as well, and took it back                 one
-=====================================================================  =========================================
-
-Two end it at once. A dialog that only the screen saw is on until the screen shows something else, or until an exact
-source has said otherwise for :data:`LAG`. **Idle** of an exact source counts at once, of others when it has stood
-without a newer word against it (:data:`CONFIRM`), or when another source agrees. **Done** is idle with a turn that
-ended by itself and that nobody has looked at.
+What blocks an agent, and what ends that, is in :mod:`sessions.status.blocks`. **Idle** of an exact source counts at
+once, of others when it has stood without a newer word against it (:data:`CONFIRM`), or when another source agrees.
+**Done** is idle with a turn that ended by itself and that nobody has looked at.
 """
 
 from __future__ import annotations
@@ -42,15 +27,11 @@ from quarterdeck.evidence import Evidence, Sign, Source
 from sessions.model import Status
 from sessions.restore import exit_reason
 from sessions.status import facts
+from sessions.status.blocks import EDGES, SECOND, blocks
 from sessions.status.knowledge import EXACT, ORDER, STATES, Knowledge, Word, level
 from sessions.status.turns import began, counted, ended
 
-SECOND = 10**9
 STALE = 3 * SECOND
-LAG = 7 * SECOND // 10
-LONE = SECOND
-KEY = SECOND // 2
-"""How much older than a person's key what it led to may seem: it is told when it is written."""
 CONFIRM = (7 * SECOND // 10, SECOND // 2, 3 * SECOND // 10, 0)
 """How long an idle word must stand before it counts, by the authority of its source."""
 OVERRULES = {(2, 1): 7 * SECOND // 10, (2, 0): 2 * SECOND}
@@ -64,7 +45,6 @@ PATIENCE = 5 * SECOND
 _KEYS_LIMIT = 64
 _BOUNDARY = (Sign.PROMPT, Sign.DONE, Sign.ERROR, Sign.INTERRUPTED)
 _ANSWERS = (Sign.ANSWERED, Sign.REFUSED)
-_EDGES = (Source.HOOK, Source.TRANSCRIPT)
 _READY = (Status.IDLE, Status.DONE)
 
 
@@ -225,9 +205,9 @@ def _judged(known: Knowledge, now: int) -> Knowledge:
         return replace(known, due=0)
     dues: list[int] = []
     known = _with_stale(known, now, dues)
-    if blocks := _blocks(known, now, dues):
-        believed: Word | None = blocks[0]
-        known = _blocked(known, [word.evidence for word in blocks])
+    if held := blocks(known, now, dues):
+        believed: Word | None = held[0]
+        known = _blocked(known, [word.evidence for word in held])
     else:
         known = _unblocked(known, now, dues)
         believed = _leader(known, now, [])
@@ -237,7 +217,7 @@ def _judged(known: Knowledge, now: int) -> Knowledge:
 
 def _with_stale(known: Knowledge, now: int, dues: list[int]) -> Knowledge:
     """Exact words marked stale that did not follow a turn's begin or end."""
-    edges = [word for source in _EDGES if (word := known.words.get(source)) and word.evidence.sign in _BOUNDARY]
+    edges = [word for source in EDGES if (word := known.words.get(source)) and word.evidence.sign in _BOUNDARY]
     if not edges:
         return known
     edge = max(edges, key=lambda word: word.told_ns)
@@ -264,70 +244,6 @@ def _blocked(known: Knowledge, said: list[Evidence]) -> Knowledge:
     doing = replace(known.doing, kind=facts.kind(telling), waiting_for=asks, until_ns=0)
     reason = asks or doing.kind
     return replace(known, status=Status.BLOCKED, reason=reason, doing=doing, cause=cause, raised_by=raised)
-
-
-def _blocks(known: Knowledge, now: int, dues: list[int]) -> list[Word]:
-    """The words that it is blocked and are believed, the strongest first."""
-    found: list[Word] = []
-    for source in ORDER:
-        word = known.words.get(source)
-        if word is None or word.state is not Status.BLOCKED or word.stale:
-            continue
-        if source is Source.SCREEN:
-            if _screen_holds(known, word, now, dues):
-                found.append(word)
-        elif source is Source.HINT:
-            stronger = (w for s, w in known.words.items() if s is not source and not w.stale)
-            if not any(w.state is not Status.BLOCKED and w.told_ns > word.told_ns for w in stronger):
-                found.append(word)
-        elif not _released(known, word, now, dues):
-            found.append(word)
-    return found
-
-
-def _screen_holds(known: Knowledge, word: Word, now: int, dues: list[int]) -> bool:
-    others = [w for source in EXACT if (w := known.fresh(source))]
-    if not others:
-        return True
-    newest = max(others, key=lambda w: w.told_ns)
-    until = newest.since_ns + LAG
-    holds = known.status is Status.BLOCKED and known.raised_by is Source.SCREEN and word.since_ns < newest.since_ns
-    if holds and now < until:
-        dues.append(until)
-        return True
-    return False
-
-
-def _released(known: Knowledge, word: Word, now: int, dues: list[int]) -> bool:
-    """Whether witnesses end what ``word`` says; see the table in the module."""
-    own, since = word.evidence.source, word.told_ns
-    witnesses: list[int] = []
-    for source in EXACT:
-        other = known.fresh(source)
-        if source is own or other is None or other.state is Status.BLOCKED:
-            continue
-        if known.freed.get(source, 0) > since:
-            return True
-        witnesses.append(other.since_ns)
-    for source in _EDGES:
-        edge = known.words.get(source)
-        if source is not own and edge and edge.state is not Status.BLOCKED:
-            witnesses.append(edge.told_ns)
-    witnesses.append(known.freed.get(Source.HINT, 0))
-    screen = known.words.get(Source.SCREEN)
-    shows = screen is not None and screen.state is Status.BLOCKED
-    gone = 0 if shows else known.freed.get(Source.SCREEN, 0)
-    other_look = screen.since_ns if screen and not shows and not gone else 0
-    witnesses = [at for at in (*witnesses, gone, other_look) if at > since]
-    # a look that already was otherwise when the key came saw a dialog it does not know
-    answered = [at for at in witnesses if at != other_look or at > known.typed_ns - KEY]
-    if known.typed_ns > since and answered:
-        return True
-    if len(witnesses) < 2 and gone > since and own in _EDGES:
-        if now >= gone + LONE:
-            return True
-        dues.append(gone + LONE)
-    return len(witnesses) >= 2
 
 
 def _leader(known: Knowledge, now: int, dues: list[int]) -> Word | None:
