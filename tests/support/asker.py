@@ -27,7 +27,7 @@ ANSWERS = {b"1": "allow", b"2": "always", b"\x1b": "deny"}
 
 
 def put(text: str) -> None:
-    data = text.encode()
+    data = text.encode(errors="replace")
     while data:
         data = data[os.write(1, data) :]
 
@@ -37,7 +37,7 @@ def state(name: str, **more: str) -> None:
 
 
 def coded(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
+    return base64.b64encode(text.encode(errors="replace")).decode()
 
 
 class Asker:
