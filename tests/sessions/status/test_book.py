@@ -267,6 +267,25 @@ async def test_what_was_known_is_known_again_after_a_restart(rig) -> None:
         await rig.deck.end_all()
 
 
+async def test_hooks_told_while_nobody_was_there_are_read_in(rig) -> None:
+    rig.profile("hooked", hooks="claude")
+    base = {"session_id": "c-1", "hook_event_name": "UserPromptSubmit", "prompt": "mend it"}
+    asks = {**base, "hook_event_name": "PermissionRequest", "tool_name": "Bash", "tool_input": {"command": "make"}}
+    async with rig.open():
+        agent = await rig.new("hooked")
+        await rig.does(agent, "hook", base)
+        await rig.becomes(agent, Status.WORKING)
+        lines = (["run", "sleep 1"], ["hook", asks])
+        await rig.deck.live(agent).write(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+    new = next(rig.paths.agent(agent).glob("hooks-*")) / "new"
+    await rig.happens(lambda: any(b"PermissionRequest" in path.read_bytes() for path in new.iterdir()))
+    async with rig.open():
+        await rig.becomes(agent, Status.BLOCKED)
+        assert rig.deck.agent(agent).doing.waiting_for == "Bash: make"
+        await rig.happens(lambda: not list(new.iterdir()))
+        await rig.deck.end_all()
+
+
 def _until_journal_holds(rig, agent: str, text: bytes) -> None:
     import time
 
