@@ -376,14 +376,22 @@ class Approvals:
             root=agent.worktree.path if agent.worktree else workspace,
         )
         ruling = await asyncio.to_thread(self._policy.decide, request, workspace)
-        if ruling.behaviour == "ask" or case.approval.state is not ApprovalState.OPEN or case.closed.is_set():
+        if case.approval.state is not ApprovalState.OPEN or case.closed.is_set():
             return
-        if ruling.behaviour == "allow" and not case.whole:
-            return  # what is known may be less than what is asked
+        # what is known may be less than what is asked: no rule allows that
+        if ruling.behaviour == "ask" or (ruling.behaviour == "allow" and not case.whole):
+            if approval.reply.get("brief"):
+                await self._leave_to_its_dialog(approval)
+            return
         try:
             await self.answer(approval.id, ruling.behaviour, reason=ruling.why, by=f"policy: {ruling.rule}")
         except QuarterdeckError as error:
             log.info("a rule's answer was not given: %s", error.message, extra={"agent": agent.id})
+
+    async def _leave_to_its_dialog(self, approval: Approval) -> None:
+        """Let a hook go that only a rule is quick enough for: the agent shows its dialog when the hook has ended."""
+        with contextlib.suppress(KeyError):
+            await self.book.sources_of(approval.agent).reply(approval.reply, None)
 
     # -- keeping
 

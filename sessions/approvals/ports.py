@@ -14,8 +14,8 @@ from sessions.policy.request import Request, Ruling
 class Sender(Protocol):
     """Carries a structured answer to an agent."""
 
-    async def reply(self, address: Mapping[str, Any], decision: Decision) -> bool:
-        """Hand the decision over; False where nobody waits for it any more."""
+    async def reply(self, address: Mapping[str, Any], decision: Decision | None) -> bool:
+        """Hand the decision over, None to leave it to the agent's own dialog; False where nobody waits any more."""
         ...
 
 

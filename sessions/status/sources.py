@@ -96,15 +96,22 @@ class Sources:
         elif piece.sign is Sign.PROMPT and self._transcript is None:
             self._find_transcript("")
 
-    async def reply(self, address: Mapping[str, Any], decision: Decision) -> bool:
+    async def reply(self, address: Mapping[str, Any], decision: Decision | None) -> bool:
         """Hand a decision to whoever asked at ``address``, the ``reply`` of the request's evidence.
+
+        None lets a hook that waits end without one: the agent's own dialog asks.
 
         True: it was handed over; that the agent took it is told by later evidence. False: keys must do.
         """
         name = self._profile.sources.stream
         if address.get("via") == "hook" and self._spool is not None:
             return answer(self._spool, address, decision, self._profile.hooks.shape)
-        if address.get("via") == "stream" and name in streams.FORMATS and (port := port_of(self._supervised.folder)):
+        if (
+            decision
+            and address.get("via") == "stream"
+            and name in streams.FORMATS
+            and (port := port_of(self._supervised.folder))
+        ):
             return await streams.reply(name, port, address, decision)
         return False
 

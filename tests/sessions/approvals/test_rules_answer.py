@@ -92,3 +92,15 @@ async def test_a_person_is_asked_where_no_rule_speaks(ruled: Deck, stage: Stage)
     approval = await opened(ruled, lambda a: a.rule and a.key)
     assert (await ruled.approvals.answer(approval.id, "deny", wait=30)).state is ApprovalState.DENIED
     assert [key for key, _ in asker.typed()] == ["\x1b"]
+
+
+async def test_a_hook_that_holds_the_dialog_back_is_let_go_where_no_rule_speaks(stage: Stage) -> None:
+    profile = stage.user / "profiles" / "asker.toml"
+    profile.write_text(profile.read_text().replace('shape = "claude"', 'shape = "codex"'))
+    async with stage.last_deck() as deck:
+        asker = await stage.start(deck)
+        asker.ask("touch a.txt", "asking", "status")
+        await eventually(lambda: [note for note in asker.notes() if note.get("decision") == {}], "the hook ended")
+        approval = await opened(deck, lambda a: a.rule)
+        assert (await deck.approvals.answer(approval.id, "allow", wait=30)).state is ApprovalState.ALLOWED
+        assert asker.typed() == [("1", "touch a.txt")]
