@@ -44,6 +44,8 @@ class Prompting:
     where the cursor stands in that line, or below it in lines that go on: indented by two cells at least, or blank."""
     every_line: bool = False
     """Whether ``draft`` fits every line of the box, which then ends where it fits no more."""
+    end: str = ""
+    """A pattern for the line right below the box, without which there is none."""
     placeholder: tuple[str, ...] = ()
     """Patterns of whole texts that the empty input box shows."""
     suggests: bool = False

@@ -88,10 +88,14 @@ class Regions:
                 return None  # two blank lines are no part of what somebody types
         return None
 
-    def _input(self, first: int, found: re.Match[str]) -> InputBox:
+    def _input(self, first: int, found: re.Match[str]) -> InputBox | None:
         last = self._cursor[1]
         while last + 1 < len(self.lines) and self.lines[last + 1] and self._goes_on(self.lines[last + 1]):
+            if self._ends(last):
+                break
             last += 1
+        if not self._ends(last, unknown=True):
+            return None
         indent = max(0, found.start("text"))
         typed = [found["text"] or "", *(_unindented(line, indent) for line in self.lines[first + 1 : last + 1])]
         return InputBox(first, last, self._typed(typed, (indent, first)))
@@ -103,10 +107,18 @@ class Regions:
         first = last = cursor
         while first and cursor - first < DRAFT_LINES and pattern.search(self.lines[first - 1]):
             first -= 1
-        while last + 1 < len(self.lines) and pattern.search(self.lines[last + 1]):
+        while last + 1 < len(self.lines) and pattern.search(self.lines[last + 1]) and not self._ends(last):
             last += 1
+        if not self._ends(last, unknown=True):
+            return None
         found = [one for line in self.lines[first : last + 1] if (one := pattern.search(line))]
         return InputBox(first, last, self._typed([one["text"] or "" for one in found], (found[0].start("text"), first)))
+
+    def _ends(self, last: int, unknown: bool = False) -> bool:
+        """Whether the line below row ``last`` is the one below an input box; ``unknown`` where none is known."""
+        if not self._prompt.end:
+            return unknown
+        return last + 1 < len(self.lines) and compiled(self._prompt.end).search(self.lines[last + 1]) is not None
 
     def _typed(self, lines: Sequence[str], begins: tuple[int, int]) -> str:
         """What of the lines of a box somebody typed; its text begins at a column and row."""

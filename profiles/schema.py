@@ -205,6 +205,7 @@ _PARTS: dict[str, tuple[Callable[..., Any], dict[str, Check], Callable[[str, Map
             "wait": checks.some_of(_SOURCES),
             "draft": checks.draft,
             "every_line": checks.truth,
+            "end": checks.begin,
             "placeholder": checks.patterns,
             "suggests": checks.truth,
         },

@@ -115,6 +115,14 @@ def test_an_input_box_whose_every_line_is_marked() -> None:
         assert rules.draft(barred, screen(lines, (4, row))) is None
 
 
+@pytest.mark.parametrize("every_line", ["", "every_line = true\n"])
+def test_a_box_that_is_known_by_the_line_below_it(every_line: str) -> None:
+    kind = profile(f"[prompt]\ndraft = '^ ┃(?P<text>.*)$'\nend = '^ ┃mode'\n{every_line}")
+    assert rules.draft(kind, screen(" ┃one\n ┃mode\n ┃\n ", (4, 0))) == "one"
+    assert rules.draft(kind, screen(" ┃one\n ┃two", (4, 0))) is None
+    assert rules.draft(kind, screen(" ┃one", (4, 0))) is None
+
+
 def test_a_suggestion_is_not_typed() -> None:
     for every_line in ("", "every_line = true\n"):
         kind = profile(f"[prompt]\ndraft = '^> (?P<text>.*)$'\nsuggests = true\n{every_line}")

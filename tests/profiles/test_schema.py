@@ -50,6 +50,7 @@ wait = ["hook"]
 draft = '^> (?P<text>.*)$'
 placeholder = ['Ask .*']
 every_line = true
+end = '^footer'
 suggests = true
 [sources]
 program = true
@@ -95,6 +96,7 @@ def test_every_key_is_read() -> None:
     assert profile.headless.format == "mine"
     assert (profile.prompt.receipts, profile.prompt.steer, profile.prompt.wait) == (("hook", "screen"), True, ("hook",))
     assert profile.prompt.every_line
+    assert profile.prompt.end == "^footer"
     assert profile.prompt.suggests
     assert profile.sources.titles == {r"^\*": "working"}
     assert (profile.hooks.environ, profile.hooks.wait_s) == ({"MINE_HOOKS": "{hooks_file}", "MINE_PORT": "{port}"}, 1.5)
