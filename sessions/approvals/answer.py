@@ -142,7 +142,7 @@ class Answerer:
                     said = "full"
                     continue
                 self._check_waiting(case, given=case.given)
-                look = await live.look()
+                look = await live.look(fresh=True)
                 dialog = dialog_on(look, self._profile(case))
                 self._check_same(case, dialog)
                 said = await self._write(case, live, turn, key, write_id, look.offset)
@@ -244,7 +244,7 @@ class Answerer:
         with glance.watching():
             while True:
                 self._check_waiting(case)
-                dialog = dialog_on(await live.look(), self._profile(case))
+                dialog = dialog_on(await live.look(fresh=True), self._profile(case))
                 left = deadline - time.monotonic()
                 if left <= 0 or (isinstance(dialog, Dialog) and fit(case.approval, dialog) is Fit.SAME):
                     return self._check_same(case, dialog)
@@ -253,7 +253,7 @@ class Answerer:
 
     async def _dialog(self, case: Case) -> Dialog | Nothing:
         live = case.supervised.live
-        return dialog_on(await live.look(), self._profile(case)) if live is not None else Nothing.AWAY
+        return dialog_on(await live.look(fresh=True), self._profile(case)) if live is not None else Nothing.AWAY
 
     def _check_waiting(self, case: Case, *, given: bool = False) -> None:
         """Raises :class:`Refused` where the request went away while the answer was on its way."""

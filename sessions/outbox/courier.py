@@ -271,7 +271,7 @@ class Courier:
             self._ended = now.step is not Step.WAITING
             return
         self._moved, self._looked = False, time.monotonic()
-        screen = await live.look()
+        screen = await live.look(fresh=True)
         glimpse = self._office.sight(self._profile(), screen)
         self._now = self._latest(now).looked(glimpse)
 

@@ -215,7 +215,7 @@ class Outbox:
             return f"{profile.title} takes no prompts while it works"
         live = supervised.live
         if live is not None and (profile.screen or profile.prompt.draft):
-            return self.sight(profile, await live.look()).dialog
+            return self.sight(profile, await live.look(fresh=True)).dialog
         return ""
 
     def queue(self, agent_id: str) -> list[Prompt]:
