@@ -25,6 +25,8 @@ from sessions.supervised import Supervised
 
 log = logging.getLogger(__name__)
 
+_ACTS = (Sign.PROMPT, Sign.WORKING, Sign.BLOCKED, Sign.DONE, Sign.IDLE)
+"""With any of these an agent may have begun to write its conversation down."""
 AT_ONCE = 32
 """Hook events taken in one go."""
 
@@ -93,7 +95,7 @@ class Sources:
         if piece.sign is Sign.CONVERSATION:
             path = piece.data.get("transcript")
             self._find_transcript(path if isinstance(path, str) else "")
-        elif piece.sign is Sign.PROMPT and self._transcript is None:
+        elif self._transcript is None and piece.sign in _ACTS:
             self._find_transcript("")
 
     async def reply(self, address: Mapping[str, Any], decision: Decision | None) -> bool:

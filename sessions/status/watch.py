@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from inotify_simple import INotify
@@ -36,7 +37,8 @@ class _Wish:
 class Watch:
     """Tells of changes in folders while it is open; what is added before is watched from then on."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, inotify: bool = sys.platform == "linux") -> None:
+        self._inotify = inotify
         self.events = 0
         """Changes the system told of, for benchmarks that count instead of time."""
         self._wishes: list[_Wish] = []
@@ -47,7 +49,7 @@ class Watch:
     def open(self, tasks: asyncio.TaskGroup) -> None:
         """Begin to watch. Everything there is counts as changed: it may be, since somebody looked last."""
         self._tasks = tasks
-        if sys.platform == "linux":
+        if self._inotify:
             from inotify_simple import INotify
 
             self._notify = INotify()
@@ -156,17 +158,35 @@ async def _follow(wish: _Wish) -> None:
     from watchfiles import awatch
 
     while True:
-        folder: Any = next((one for one in (wish.folder, *wish.folder.parents) if one.is_dir()), None)
+        folder = next((one for one in (wish.folder, *wish.folder.parents) if _identity(one)), None)
         if folder is None:
             return
+        watched = _identity(folder)
+        changes = awatch(folder, recursive=False, debounce=50, step=20)
+        coming = asyncio.ensure_future(anext(changes))
+        await asyncio.sleep(0)  # from here on it is watched; what changed before is told by nobody else
+        wish.tell("")
         try:
-            async for changes in awatch(folder, recursive=False, debounce=50, step=20):
-                if folder == wish.folder:
-                    for name in {Path(path).name for _, path in changes}:
-                        wish.tell(name)
-                if wish.folder.is_dir() != (folder == wish.folder):
-                    break
-        except OSError as error:
+            while _identity(folder) == watched and bool(_identity(wish.folder)) == (folder == wish.folder):
+                paths = {Path(path) for _, path in await coming}
+                for path in paths if folder == wish.folder else ():
+                    wish.tell(path.name)
+                if folder in paths:
+                    break  # it went, and what is there now is another one
+                coming = asyncio.ensure_future(anext(changes))
+        except (OSError, RuntimeError) as error:
             log.warning("%s cannot be watched: %s", folder, error)
             return
-        wish.tell("")
+        finally:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
+            await changes.aclose()
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Which folder is there; None for none."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if stat.S_ISDIR(found.st_mode) else None
