@@ -56,14 +56,14 @@ class Shape(Protocol):
         """A settings file that the run's own one would hide, so that its contents must be in it; "" for none."""
 
 
-NAMES: Sequence[str] = ("claude", "codex", "gemini")
+NAMES: Sequence[str] = ("claude", "codex", "gemini", "qwen")
 
 
 def shape(name: str) -> Shape | None:
     """The shape called ``name``; None for "" and for what is not known."""
-    from profiles.hooks import claude, codex, gemini
+    from profiles.hooks import claude, codex, gemini, qwen
 
-    known: dict[str, Shape] = {"claude": claude, "codex": codex, "gemini": gemini}
+    known: dict[str, Shape] = {"claude": claude, "codex": codex, "gemini": gemini, "qwen": qwen}
     return known.get(name)
 
 

@@ -157,6 +157,36 @@ def test_codex() -> None:
     assert request.data["can"] == ("allow", "always", "deny")
 
 
+def test_qwen() -> None:
+    """A result is told as a prompt without text; that it waits for a prompt is all it tells of a refusal and of Esc."""
+    turn, waits = "UserPromptSubmit conversation prompt working", "Notification idle"
+    asked = ["PermissionRequest asked", "Notification blocked"]
+    assert told("qwen") == [
+        "SessionStart conversation started usage",
+        *[turn, *asked, "PreToolUse working", "PostToolUse answered working"],
+        *["UserPromptSubmit conversation working", "Stop done", waits],
+        *[turn, *asked, waits],
+        *[turn, waits],
+        *[turn, waits, "StopFailure error"],
+        "SessionEnd quit",
+    ]
+    pieces = [piece for _, found in recorded("qwen") for piece in found]
+    request = next(piece for piece in pieces if piece.sign is Sign.ASKED)
+    answered = next(piece for piece in pieces if piece.sign is Sign.ANSWERED)
+    assert request.data["key"] == answered.data["key"]
+    assert (request.data["command"], request.data["can"]) == ("mkdir q11", ("allow", "always", "deny"))
+    waiting = read({**CALL, "hook_event_name": "PermissionRequest"}, "qwen", ask="1.0-1-1.ask")
+    assert waiting[0].data["reply"]["brief"] is True
+
+
+def test_qwens_defaults_are_not_hidden_by_those_of_a_run() -> None:
+    shape = shapes.shape("qwen")
+    assert shape is not None
+    assert shape.hidden({}) == "/etc/qwen-code/system-defaults.json"
+    assert shape.hidden({"QWEN_CODE_SYSTEM_SETTINGS_PATH": "/x/s.json"}) == "/x/system-defaults.json"
+    assert shape.hidden({"QWEN_CODE_SYSTEM_DEFAULTS_PATH": "/y/d.json"}) == "/y/d.json"
+
+
 def test_gemini() -> None:
     turn = ["BeforeAgent conversation prompt working", "PreCompress"]
     assert told("gemini") == [
@@ -302,7 +332,8 @@ def test_a_shape_writes_its_settings_beside_those_that_are_there(name: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("name", "answers"), [("claude", ("allow", "deny")), ("codex", ("allow", "deny")), ("gemini", ())]
+    ("name", "answers"),
+    [("claude", ("allow", "deny")), ("codex", ("allow", "deny")), ("gemini", ()), ("qwen", ("allow", "deny"))],
 )
 def test_a_decision_is_said_only_where_the_agent_takes_it(name: str, answers: tuple[str, ...]) -> None:
     shape = shapes.shape(name)
