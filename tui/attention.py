@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 BELL = "\a"
 _AWAY_NS = 60_000_000_000
 """Without a key for this long, a person at a terminal that does not tell its focus counts as away."""
+_STALE_NS = 60_000_000_000
+"""A call that comes this late, after a time without an orchestrator, is no news: the list tells how things are."""
 _LONGEST = 200
 
 
@@ -86,7 +88,8 @@ class Attention:
     def called(self, event: frames.Happened) -> None:
         """An event ``agent.attention``: its data hold title and text, and which ways are wanted."""
         info = self._app.fleet.agents.get(event.agent)
-        if self.looked_at(event.agent):
+        stale = event.wall_ns and self._app.now() - event.wall_ns > _STALE_NS
+        if stale or self.looked_at(event.agent):
             return
         data = event.data
         title = safe(str(data.get("title") or (info.name if info else "an agent")), 60)

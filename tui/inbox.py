@@ -147,7 +147,8 @@ class Request(Canvas):
         rows: list[list[tuple[str, str]]] = [[], head, [(about, "muted")], []]
         if ask.tool:
             rows.append([(ask.tool, "text!")])
-        for text in (ask.command, ask.text if ask.text not in (ask.command, ask.path) else ""):
+        said = any(what and what in ask.text for what in (ask.command, ask.path))
+        for text in (ask.command, "" if said else ask.text):
             if text:
                 rows += self._block(text, width)
         if ask.path:

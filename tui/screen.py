@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+from textual import events
 from textual.app import ComposeResult
 from textual.geometry import NULL_OFFSET, Region, Size, Spacing
 from textual.layout import ArrangeResult, Layout, WidgetPlacement
@@ -114,6 +115,17 @@ class DeckScreen(Screen[None], inherit_bindings=False):
     def compose(self) -> ComposeResult:
         """All widgets there will ever be; panels without an agent have no place."""
         yield from (self.top, self.roster, self.notice, self.asks, self.keys, *self.panels)
+
+    # Textual forgets the layout of a screen behind a dialog when it was asked for while updates were held back.
+
+    async def _on_idle(self, _: events.Idle) -> None:
+        if self._layout_required:
+            self._update_timer.resume()
+
+    def _on_timer_update(self) -> None:
+        super()._on_timer_update()
+        if self._layout_required and self.is_current:
+            self._update_timer.resume()
 
     def on_mount(self) -> None:
         """Show what is known by now."""

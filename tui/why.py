@@ -83,8 +83,8 @@ def change_rows(changes: Sequence[Mapping[str, Any]], glyphs: Glyphs, plain: boo
                 (f"{look(str(one.get('before', ''))).word:>11} ", "muted"),
                 (f"{glyphs.becomes} ", "muted"),
                 (f"{state.sign(plain)} {state.word:<11}  ", state.color),
-                (_text(one, "reason") or "patience ran out", "text"),
-                (f"  {_cause(one.get('cause'))}", "muted"),
+                (_text(one, "reason"), "text"),
+                ("  " * bool(one.get("reason")) + _cause(one.get("cause")), "muted"),
             ]
         )
     return rows or [[("   none yet", "muted")]]
@@ -92,8 +92,9 @@ def change_rows(changes: Sequence[Mapping[str, Any]], glyphs: Glyphs, plain: boo
 
 def _cause(evidence: Any) -> str:
     if not isinstance(evidence, Mapping):
-        return ""
-    return ": ".join(part for part in (_text(evidence, "source"), _text(evidence, "text")) if part)
+        return "patience ran out"
+    source, text = _text(evidence, "source"), _text(evidence, "text")
+    return text if text.startswith(source) else f"{source}: {text}" if text else source
 
 
 def rows_of(agent: AgentInfo, why: Mapping[str, Any], now_ns: int, glyphs: Glyphs, plain: bool) -> Rows:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
@@ -31,6 +32,7 @@ def sibling(name: str) -> ModuleType:
     return found
 
 
+PATIENCE = 30.0
 Peer: Any = sibling("peer").Peer
 NOW = int(datetime(2026, 3, 4, 14, 2, 41).timestamp()) * 10**9  # noqa: DTZ001  a clock on the wall
 S = 10**9
@@ -276,9 +278,22 @@ async def settle(pilot: Pilot[int]) -> None:
     """Wait until nothing is under way: no message, no worker, nothing to paint, several turns in a row."""
     app = pilot.app
     quiet = 0
+    deadline = time.monotonic() + PATIENCE
     while quiet < 4:
+        assert time.monotonic() < deadline, f"never came to rest: {_stirring(app)}"
         await asyncio.sleep(0.001)
         quiet = 0 if app._exception is None and _busy(app) else quiet + 1
+
+
+def _stirring(app: Any) -> str:
+    """What keeps the app from rest, for a person who wonders."""
+    screens = [
+        (type(s).__name__, s.is_current, s._layout_required, s._dirty_widgets, s._callbacks, app._batch_count)
+        for s in app.screen_stack
+    ]
+    nodes = [(node, node._message_queue.qsize(), node._next_callbacks) for node in (app, *app.screen_stack)]
+    workers = [worker for worker in app.workers if not worker.is_finished]
+    return f"{screens} {nodes} {workers} {app._painter.idle} {app.link._messages} {app.follower.idle}"
 
 
 def _busy(app: Any) -> bool:

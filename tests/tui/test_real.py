@@ -298,6 +298,38 @@ def test_what_the_outer_terminal_shows_is_what_the_agents_screens_hold(deck, out
     wait_for(same, "both panels as the screens are")
 
 
+CALLER = r"""
+printf '\033]7501;state=working\033\134'
+while [ ! -e "$1" ]; do sleep 0.05; done
+printf '\033]7501;state=blocked:kind=permission:msg=%s\033\134' "$(printf 'drop the table' | base64)"
+cat
+"""
+
+
+@needs_tmux
+def test_an_agent_that_asks_rings_and_tells_the_terminal_around_tmux(deck, outer, tmp_path, monkeypatch):
+    monkeypatch.setenv("VTE_VERSION", "7000")
+    deck.start("shell", "/bin/sh")
+    deck.start("caller", "/bin/sh", "-c", CALLER, "sh", str(tmp_path / "go"))
+    terminal = outer()
+    wait_for(lambda: "│$" in terminal.screen(), "the prompt")
+    wait_for(lambda: "● 1" in terminal.screen(), "the other one working")
+    written = tmp_path / "written"
+    terminal.tmux("pipe-pane", "-O", f"cat > {written}")
+    (tmp_path / "go").touch()
+    wait_for(lambda: "caller asks" in terminal.screen() and "drop the table" in terminal.screen(), "the bar")
+    said = wait_for(
+        lambda: re.search(
+            rb"\x1bPtmux;\x1b\x1b\]777;notify;([^;]*);([^\x1b]*)\x1b\x1b\\\x1b\\\x07", written.read_bytes()
+        ),
+        "notification and bell",
+    )
+    assert b"caller" in said[1]
+    assert b"drop the table" in said[2]
+    terminal.tmux("send-keys", "C-]", "Tab")
+    wait_for(lambda: "caller  sh" in terminal.screen(), "its panel, by the key for who needs me")
+
+
 @needs_tmux
 def test_asked_to_end_it_gives_the_terminal_back(deck, outer):
     deck.start("shell", "/bin/sh")
