@@ -126,6 +126,13 @@ def _problems(engine: Engine, found: Findings) -> list[Trouble]:
                 mend=f"make room on the disk of {engine.paths.home}; it goes on by itself",
             )
         )
+    if late := engine.deck.status.late:
+        told.append(
+            Trouble(
+                problem=f"what agents tell by files is seen up to a second late: no inotify left ({late})",
+                mend="sudo sysctl fs.inotify.max_user_instances=1024 fs.inotify.max_user_watches=524288",
+            )
+        )
     if not found.versions["tmux"]:
         told.append(Trouble(problem="tmux is not installed: no agents in tmux panes", mend=_install("tmux")))
     elif _number(found.versions["tmux"]) < OLDEST_TMUX:

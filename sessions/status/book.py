@@ -252,6 +252,11 @@ class StatusBook:
             "reads": self._errands.done,
         }
 
+    @property
+    def late(self) -> str:
+        """Why changes of watched files are seen late; "" while they are not."""
+        return self._watch.trouble
+
     async def flush(self) -> None:
         """Wait until what is known now is stored. Raises :class:`Broken` on a full disk; it is tried again."""
         await self._recorder.flush()
