@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Path
 from starlette.requests import HTTPConnection, Request
 
-from orchestrator.engine import Engine
+from orchestrator.engine import Engine, refusal
 from orchestrator.roles import Caller, Role
 from quarterdeck.errors import NotPermitted, QuarterdeckError
 from sessions.model import Agent
@@ -39,6 +39,8 @@ Ref = Annotated[str, Path(description="An id, the start of one, a name, or `sess
 def _readable_agent(ref: Ref, engine: TheEngine, caller: TheCaller) -> Agent:
     if caller.role is Role.PERSON:
         return engine.deck.agent(plain(ref))
+    if caller.role is not Role.AGENT:
+        raise refusal(caller)
     own = engine.deck.agent(caller.agent)
     try:
         meant = engine.deck.agent(plain(ref))
@@ -54,7 +56,7 @@ ReadableAgent = Annotated[Agent, Depends(_readable_agent)]
 
 
 class Change:
-    """A dependency of each route that changes something: notes it and refuses callers that run inside an agent."""
+    """A dependency of each route that changes something: notes it and refuses callers that are no person."""
 
     def __init__(self, action: str) -> None:
         self.action = action
@@ -71,9 +73,7 @@ class Change:
 
 def _person(caller: TheCaller) -> Caller:
     if caller.role is not Role.PERSON:
-        raise NotPermitted(
-            "an agent may only read what is its own", hint="do it outside of the agent's terminal", agent=caller.agent
-        )
+        raise refusal(caller)
     return caller
 
 
@@ -83,4 +83,4 @@ PersonOnly = Depends(_person)
 
 def own_only(caller: Caller, agents: list[Agent]) -> list[Agent]:
     """Those of ``agents`` the caller may know of."""
-    return agents if caller.role is Role.PERSON else [agent for agent in agents if agent.id == caller.agent]
+    return [agent for agent in agents if caller.may_read(agent.id)]

@@ -19,6 +19,19 @@ log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
+def refusal(caller: Caller, **fields: Any) -> NotPermitted:
+    """Why a caller that is no person may not do something."""
+    if caller.role is Role.UNKNOWN:
+        text = "the process that connected is gone, so nobody knows whose this is"
+        return NotPermitted(text, hint="connect from a process that waits for the answer", **fields)
+    return NotPermitted(
+        f"this runs inside agent {caller.agent}, and an agent may only read what is its own",
+        hint="do it outside of the agent's terminal",
+        agent=caller.agent,
+        **fields,
+    )
+
+
 class Engine:
     """One running orchestrator. Made by :meth:`open`; ``stopping`` is set once and ends the process in good order."""
 
@@ -54,11 +67,11 @@ class Engine:
         if peer is None:
             return Caller()
         if peer.caller is None:
-            peer.caller = self._roles.caller(peer.pid, self.deck.agents())
+            peer.caller = self._roles.caller(peer, self.deck.agents())
         return peer.caller
 
     async def permit(self, caller: Caller, action: str, agent: str = "", **data: Any) -> None:
-        """Note a changing request; raises :class:`NotPermitted` for a caller that runs inside an agent.
+        """Note a changing request; raises :class:`NotPermitted` for a caller that is no person.
 
         ``data`` must hold no text a person typed. A full disk does not keep a person from acting: it is the person
         who can mend it.
@@ -72,12 +85,7 @@ class Engine:
         except Broken as error:
             log.warning("a request was not audited", extra={"action": action, "agent": agent, "reason": error.message})
         if denied:
-            raise NotPermitted(
-                f"this runs inside agent {caller.agent}, and an agent may only read what is its own",
-                hint="do it outside of the agent's terminal",
-                action=action,
-                agent=caller.agent,
-            )
+            raise refusal(caller, action=action)
 
     # -- who looks
 

@@ -8,10 +8,10 @@ from fastapi import APIRouter, Path, Query
 from pydantic import Field
 
 from orchestrator.access import ReadableAgent, TheCaller, TheEngine, plain
-from orchestrator.engine import Engine
+from orchestrator.engine import Engine, refusal
 from orchestrator.models import Answer, Body, Text
 from orchestrator.roles import Caller, Role
-from quarterdeck.errors import NotPermitted, QuarterdeckError
+from quarterdeck.errors import QuarterdeckError
 from quarterdeck.text import safe
 from sessions.approvals.asked import what
 from sessions.model import Approval, ApprovalState
@@ -77,8 +77,8 @@ def _view(engine: Engine, approval: Approval) -> ApprovalView:
 
 
 def _may_read(caller: Caller, approval: Approval) -> None:
-    if caller.role is not Role.PERSON and approval.agent != caller.agent:
-        raise NotPermitted("an agent may only read what is its own", agent=caller.agent)
+    if not caller.may_read(approval.agent):
+        raise refusal(caller)
 
 
 @router.get("/approvals")
@@ -92,7 +92,7 @@ async def list_approvals(
     own = "" if caller.role is Role.PERSON else caller.agent
     inbox = engine.deck.approvals
     found = await inbox.newest(limit, own) if everything else inbox.open(own)
-    return [_view(engine, approval) for approval in found]
+    return [_view(engine, approval) for approval in found if caller.may_read(approval.agent)]
 
 
 @router.get("/approvals/{approval}")

@@ -61,7 +61,7 @@ async def _stream(engine: Engine, caller: Caller, cursor: int | None, first: lis
             for event in found:
                 if event.cursor > last:
                     last = event.cursor
-                    if not caller.agent or event.agent == caller.agent:
+                    if caller.may_read(event.agent):
                         yield as_text(event)
             if behind or subscription.overflowed:
                 subscription.overflowed = False

@@ -8,10 +8,10 @@ from fastapi import APIRouter, Depends, Path, Query
 from pydantic import Field
 
 from orchestrator.access import Change, PersonOnly, ReadableAgent, TheCaller, TheEngine, plain
-from orchestrator.engine import Engine
+from orchestrator.engine import Engine, refusal
 from orchestrator.models import Answer, Body, Name
 from orchestrator.roles import Caller, Role
-from quarterdeck.errors import Invalid, NotPermitted, Unreachable
+from quarterdeck.errors import Invalid, Unreachable
 from sessions.model import Prompt, PromptState, Status
 from sessions.outbox.outbox import Until
 from sessions.outbox.selection import select
@@ -108,8 +108,8 @@ class BroadcastView(Answer):
 
 
 def _own(caller: Caller, prompt: Prompt) -> Prompt:
-    if caller.role is not Role.PERSON and prompt.agent != caller.agent:
-        raise NotPermitted("an agent may only read what is its own", agent=caller.agent)
+    if not caller.may_read(prompt.agent):
+        raise refusal(caller)
     return prompt
 
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends
 from orchestrator.access import Change, PersonOnly, Ref, TheCaller, TheEngine, own_only, plain
 from orchestrator.engine import Engine
 from orchestrator.models import NewSession, SessionChange, SessionView
+from orchestrator.roles import Role
 from sessions.model import Session
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
@@ -20,7 +21,7 @@ def _view(engine: Engine, session: Session) -> SessionView:
 async def list_sessions(engine: TheEngine, caller: TheCaller) -> list[SessionView]:
     """All sessions, oldest first. A caller inside an agent sees that agent's own."""
     own = {agent.session for agent in own_only(caller, engine.deck.agents())}
-    return [_view(engine, s) for s in engine.deck.sessions() if not caller.agent or s.id in own]
+    return [_view(engine, s) for s in engine.deck.sessions() if caller.role is Role.PERSON or s.id in own]
 
 
 @router.post("", status_code=201, dependencies=[Depends(Change("session.create"))])

@@ -2,9 +2,11 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 
 import pytest
@@ -14,6 +16,7 @@ from orchestrator.client import Client
 from orchestrator.roles import Peer, Role, Roles, lineage
 from sessions.model import Agent, Status
 
+REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 ASK = textwrap.dedent("""
     import json, os, sys
     from pathlib import Path
@@ -30,8 +33,17 @@ ASK = textwrap.dedent("""
         while os.getppid() == parent:
             pass
     client = Client(Paths(Path(sys.argv[1])), start=False)
+    requests = json.load(open(sys.argv[2]))
+    if "heir" in sys.argv:
+        links = [client.connect() for _ in requests]
+        parent = os.getpid()
+        if os.fork():
+            os._exit(0)
+        while os.path.exists(f"/proc/{parent}"):
+            pass
+        client.connect = links.pop
     said = []
-    for method, path, body in json.load(open(sys.argv[2])):
+    for method, path, body in requests:
         try:
             said.append([200, client.request(method, path, body)])
         except QuarterdeckError as error:
@@ -54,9 +66,8 @@ class Inside:
         number = len(os.listdir(self.place.root))
         asked, answered = self.place.root / f"asked-{number}", self.place.root / f"answered-{number}"
         asked.write_text(json.dumps([[*request, None][:3] for request in requests]))
-        repository = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         words = [sys.executable, str(self.script), str(self.place.paths.home), str(asked), str(answered)]
-        command = f"PYTHONPATH={shlex.quote(repository)} " + how.format(shlex.join(words) + extra)
+        command = f"PYTHONPATH={shlex.quote(REPOSITORY)} " + how.format(shlex.join(words) + extra)
         self.place.type(self.agent, text=command)
         self.until(answered.exists, f"the answer of {command}; screen: {self.place.screen(self.agent)}")
         return json.loads(answered.read_text())
@@ -84,6 +95,9 @@ WAYS = {
     "a session of its own": ("setsid {}", ""),
     "nohup": ("nohup {} >/dev/null 2>&1 &", ""),
     "an orphan": ("{}", " orphan"),
+    "an heir of who connected": ("{}", " heir"),
+    "an heir in the background": ("setsid {} &", " heir"),
+    "an heir without marks": ("env -u QUARTERDECK_AGENT {}", " heir"),
     "an orphan without marks": ("env -u QUARTERDECK_AGENT {}", " orphan"),
 }
 
@@ -91,15 +105,44 @@ WAYS = {
 @pytest.mark.parametrize("way", WAYS)
 def test_a_caller_inside_an_agent_is_known_however_it_hides(inside, way):
     how, extra = WAYS[way]
-    ((status, health),) = inside.ask(("GET", "/v1/health"), how=how, extra=extra)
-    assert (status, health["role"]) == (200, "agent")
+    check_no_person(inside, how, extra)
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if way != "an orphan without marks"])
 def test_a_caller_inside_a_pane_is_known_unless_it_drops_every_trace(inside_tmux, way):
     how, extra = WAYS[way]
-    ((status, health),) = inside_tmux.ask(("GET", "/v1/health"), how=how, extra=extra)
-    assert (status, health["role"]) == (200, "agent")
+    check_no_person(inside_tmux, how, extra)
+
+
+def check_no_person(inside, how, extra):
+    typing = ("POST", f"/v1/agents/{inside.agent['id']}/input", {"text": "yes"})
+    (status, health), (denied, _) = inside.ask(("GET", "/v1/health"), typing, how=how, extra=extra)
+    assert (status, denied) == (200, 403)
+    assert health["role"] in ({"agent", "unknown"} if "heir" in extra else {"agent"})
+
+
+def test_a_process_that_is_gone_when_its_connection_is_accepted_has_no_rights(shared):
+    me = shared.new("cat")
+    script, asked, answered = (shared.root / f"gone-{name}" for name in ("ask.py", "asked", "answered"))
+    script.write_text(ASK)
+    changing = [("POST", f"/v1/agents/{me['id']}/input", {"text": "yes"}), ("POST", "/v1/stop", {})]
+    closed = ["/v1/agents/" + me["id"], "/v1/prompts", "/v1/doctor", f"/v1/agents/{me['id']}/screen"]
+    empty = ["/v1/agents", "/v1/sessions", "/v1/approvals?all=true"]
+    requests = [*changing, *(("GET", path, None) for path in [*closed, *empty, "/v1/health"])]
+    asked.write_text(json.dumps(requests))
+    orchestrator = shared.pid()
+    os.kill(orchestrator, signal.SIGSTOP)
+    try:
+        subprocess.run([sys.executable, script, shared.paths.home, asked, answered, "heir"], check=True, cwd=REPOSITORY)
+    finally:
+        os.kill(orchestrator, signal.SIGCONT)
+    from tests.orchestrator.conftest import eventually
+
+    eventually(answered.exists, "the answers")
+    answers = json.loads(answered.read_text())
+    assert [status for status, _ in answers] == [403] * 6 + [200] * 4
+    assert [value for _, value in answers[6:9]] == [[], [], []]
+    assert answers[9][1]["role"] == "unknown"
 
 
 def test_an_agent_reads_what_is_its_own_and_nothing_else(inside, shared):
@@ -191,14 +234,37 @@ def test_the_nearest_agent_counts_and_ended_ones_do_not():
         inner = _child(outer.pid)
         known = [agent_of(outer.pid, status=Status.RUNNING), agent_of(inner, status=Status.RUNNING)]
         roles = Roles()
-        assert roles.caller(inner, known).agent == f"a{inner}"
-        assert roles.caller(outer.pid, known).agent == f"a{outer.pid}"
-        assert roles.caller(inner, known[:1]).agent == f"a{outer.pid}"
-        assert roles.caller(inner, [agent_of(outer.pid, status=Status.INTERRUPTED)]).role is Role.PERSON
-        assert roles.caller(os.getpid(), known).role is Role.PERSON
+        assert roles.caller(Peer(inner), known).agent == f"a{inner}"
+        assert roles.caller(Peer(outer.pid), known).agent == f"a{outer.pid}"
+        assert roles.caller(Peer(inner), known[:1]).agent == f"a{outer.pid}"
+        assert roles.caller(Peer(inner), [agent_of(outer.pid, status=Status.INTERRUPTED)]).role is Role.PERSON
+        assert roles.caller(Peer(os.getpid()), known).role is Role.PERSON
         os.kill(inner, 9)
         outer.kill()
-    assert roles.caller(outer.pid, known).role is Role.PERSON, "gone: its parents are not known"
+    assert roles.caller(Peer(outer.pid), known).role is Role.UNKNOWN, "gone: its parents are not known"
+
+
+def test_a_peer_that_ended_is_no_person_but_may_still_be_an_agents():
+    roles = Roles()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert roles.caller(Peer.of(ours), []).role is Role.PERSON
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{folder}/s")
+        listener.listen()
+        knock = f"import socket; socket.socket(socket.AF_UNIX).connect({folder + '/s'!r})"
+        with subprocess.Popen([sys.executable, "-c", knock]) as child:
+            os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+            link, _ = listener.accept()
+            with link:
+                assert list(lineage(child.pid)), "a zombie"
+                peer = Peer.of(link)
+                assert roles.caller(peer, []).role is Role.UNKNOWN
+                assert roles.caller(peer, [agent_of(child.pid, status=Status.RUNNING)]).role is Role.AGENT
+                child.wait()
+                assert roles.caller(Peer.of(link), []).role is Role.UNKNOWN
+    assert roles.caller(Peer(-1), []).role is Role.UNKNOWN
+    assert roles.caller(Peer(0), []).role is Role.PERSON
 
 
 def _child(pid):
