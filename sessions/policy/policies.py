@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from quarterdeck.paths import read_file
 from quarterdeck.text import nearest, safe
 from sessions.policy.request import Behaviour, Request, Ruling
-from sessions.policy.rules import Rule, Wrong, is_inside, read, resolved
+from sessions.policy.rules import Rule, Wrong, is_inside, places, read, resolved
 from sessions.policy.shell import hidden
 
 NAME = "policy.toml"
@@ -101,9 +101,9 @@ class Policies:
     def _guards(self, request: Request, workspace: str) -> str:
         """The guarded folder a request touches, "" for none."""
         own = [*self._guarded, *([os.path.join(workspace, ".quarterdeck")] if workspace else [])]
-        words = [word.partition("=")[2] or word for argv in hidden(request.command) for word in argv]
-        for path in (request.path, *words):
-            if path and any(is_inside(resolved(path, request.cwd), folder) for folder in own):
+        words = (name for argv in hidden(request.command).found for word in argv for name in places(word))
+        for path in dict.fromkeys((*request.files, *words)):
+            if any(is_inside(resolved(path, request.cwd), folder) for folder in own):
                 return safe(path, 80)
         # after a cd nobody can say where a relative path leads
         return next((name for name in (NAME, ".quarterdeck", *own) if name in request.command), "")

@@ -20,10 +20,21 @@ class Request:
     """What a shell would be given."""
     path: str = ""
     """The file it is about; relative to ``cwd``."""
+    paths: tuple[str, ...] = ()
+    """All files it is about, where it is about more than ``path``."""
+    partial: bool = False
+    """Whether it may be about files that are not named here: a rule with ``paths`` does not allow it."""
+    beyond: bool = False
+    """Whether its command goes on beyond what is here: no rule allows it, and each that denies commands catches it."""
     cwd: str = ""
     """Where the agent works."""
     root: str = ""
     """The folder that counts as inside: its worktree, else its workspace."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """All paths, each once."""
+        return tuple(dict.fromkeys(path for path in (self.path, *self.paths) if path))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -26,13 +26,15 @@ RUNS_ANY = frozenset(
         *("ltrace", "crontab", "at", "batch", "systemd-run", "docker", "podman", "kubectl", "trap", "alias", "enable"),
         *("coproc", "osascript", "openssl", "socat", "nc", "ncat", "dc", "m4", "rsync", "scp", "sftp", "zip", "capsh"),
         *("start-stop-daemon", "run-parts", "perf", "valgrind", "dbus-run-session", "runuser", "setpriv", "xterm"),
+        *("tmux", "screen", "zellij", "psql", "mysql", "mariadb", "sqlite3", "sqlite", "duckdb", "pwsh", "julia"),
+        *("irb", "ipython", "jshell", "ghci", "iex", "elixir", "erl", "Rscript", "R", "rlwrap", "lldb", "direnv"),
     ]
 )  # fmt: skip
 """Programs whose arguments are, or may be, another program: a wildcard never stands for them."""
 
 READS_PROGRAM = frozenset(
     [
-        *("sh", "bash", "dash", "zsh", "ksh", "fish", "ash", "mksh", "python", "python2", "python3", "pypy", "pypy3"),
+        *("sh", "bash", "dash", "zsh", "ksh", "fish", "ash", "mksh", "python", "pypy"),
         *("perl", "ruby", "node", "bun", "deno", "php", "lua"),
     ]
 )
@@ -40,7 +42,7 @@ READS_PROGRAM = frozenset(
 _SHELL = ("-c", "-s", "-i", "--rcfile", "--init-file", "-O", "+O")
 RUNS_BY_OPTION: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("sh", "bash", "dash", "zsh", "ksh", "fish", "ash", "mksh"), _SHELL),
-    **dict.fromkeys(("python", "python2", "python3", "pypy", "pypy3"), ("-c", "-", "-i")),
+    **dict.fromkeys(("python", "pypy"), ("-c", "-", "-i")),
     **dict.fromkeys(("perl", "ruby"), ("-e", "-E", "-n", "-p", "-i", "-x", "-r", "-M")),
     **dict.fromkeys(("node", "bun", "deno"), ("-e", "-p", "-r", "--eval", "--print", "--require", "--import", "eval")),
     "php": ("-r", "-B", "-R", "-E"),
@@ -48,7 +50,8 @@ RUNS_BY_OPTION: Mapping[str, tuple[str, ...]] = {
     "find": ("-exec", "-execdir", "-ok", "-okdir", "-delete", "-fprint", "-fls"),
     "fd": ("-x", "-X", "--exec"),
     "git": ("-c", "--config-env", "--exec-path", "--upload-pack", "--receive-pack", "-O", "--open-files-in-pager",
-            "--ext-diff", "--textconv", "--output", "-x", "--exec", "filter-branch", "bisect", "submodule", "-u"),
+            "--ext-diff", "--textconv", "--output", "-x", "--exec", "filter-branch", "bisect", "submodule", "-u",
+            "config", "difftool", "mergetool", "instaweb", "send-email", "hook"),
     "tar": ("--to-command", "--checkpoint", "--use-compress-program", "--rsh-command", "--info-script",
             "--new-volume-script", "-I", "-F"),
     "sort": ("--compress-program", "-o", "--output"),
@@ -61,8 +64,27 @@ RUNS_BY_OPTION: Mapping[str, tuple[str, ...]] = {
     "yarn": ("exec", "dlx"),
     "tee": ("",),
     "dd": ("of=",),
+    "split": ("--filter",),
+    "uv": ("run", "tool", "x"),
+    **dict.fromkeys(("poetry", "pipenv", "pdm", "hatch", "rye", "pixi", "conda", "mamba", "micromamba"),
+                    ("run", "shell")),
+    **dict.fromkeys(("bundle", "composer", "mise"), ("exec", "x", "run")),
+    "nix": ("run", "shell", "develop"),
 }  # fmt: skip
 """Options by which a program runs another one or writes a file it names: a wildcard never stands for these."""
+_RUNNERS = frozenset({"run", "exec", "x", "dlx", "tool", "shell", "develop"})
+"""Words of :data:`RUNS_BY_OPTION` after which the name of a program comes."""
+MOVES = frozenset({"cd", "pushd", "popd"})
+"""Commands after which a relative path leads elsewhere."""
+MOVES_BY_OPTION: Mapping[str, tuple[str, ...]] = {
+    "git": ("-C", "--git-dir", "--work-tree"),
+    **dict.fromkeys(("tar", "make", "ninja"), ("-C", "--directory", "--cd")),
+    **dict.fromkeys(("npm", "pnpm", "yarn"), ("-C", "--prefix", "--dir", "--cwd")),
+    "cargo": ("-C",),
+}
+"""Options by which a program works in another folder."""
+CLUSTER = 40
+"""Letters of a word of short options; where there are more, it may name any file."""
 
 
 class Wrong(ValueError):
@@ -96,6 +118,8 @@ class Rule:
         """Why this rule does not allow all of the request; "" where it does."""
         if not self._about(request):
             return "it is about others"
+        if request.beyond:
+            return "its command is not known whole"
         if self.commands:
             if not request.command:
                 return "there is no command"
@@ -110,8 +134,13 @@ class Rule:
             return "it names no commands"
         else:
             run = []
-        if self.paths and not self._within(request, run):
-            return "a path is elsewhere"
+        if self.paths:
+            if request.partial:
+                return "it may be about more files than are known"
+            if moving := _moving(run):
+                return f"after {safe(moving, 60)} a path leads elsewhere"
+            if not self._within(request, run):
+                return "a path is elsewhere"
         return "" if self.commands or self.paths or self.tools else "it names nothing"
 
     def catches(self, request: Request) -> bool:
@@ -120,9 +149,12 @@ class Rule:
             return False
         if not (self.commands or self.paths or self.text):
             return True
-        if any(pattern.search(part) for pattern in self.text for part in (request.command, request.path)):
+        if any(pattern.search(part) for pattern in self.text for part in (request.command, *request.files)):
             return True
-        run = hidden(request.command) if request.command else []
+        search = hidden(request.command)
+        if request.beyond or not search.complete:
+            return True
+        run = search.found
         if any(pattern.search(" ".join(argv)) for pattern in self.text for argv in run):
             return True
         if any(_catches(pattern, argv) for argv in run for pattern in self.commands):
@@ -197,8 +229,9 @@ def _allows(pattern: Argv, argv: Argv) -> bool:
         return False
     if argv[0] != fixed[0]:
         return False
-    program = argv[0].rpartition("/")[2]
-    if rest and program in READS_PROGRAM and not any(word[0] not in "-+" for word in argv[1:] if word):
+    names = _names(argv[0])
+    options = [option for name in names for option in RUNS_BY_OPTION.get(name, ())]
+    if rest and names & READS_PROGRAM and not any(word[0] not in "-+" for word in argv[1:] if word):
         return False  # it would take its program from the pipe
     for index, word in enumerate(argv[1:], start=1):
         known = fixed[index] if index < len(fixed) else "**"
@@ -206,9 +239,28 @@ def _allows(pattern: Argv, argv: Argv) -> bool:
             continue
         if known != "**" and not fnmatchcase(word, known):
             return False
-        if program in RUNS_ANY or any(_option(word, option) for option in RUNS_BY_OPTION.get(program, ())):
+        if names & RUNS_ANY or any(_option(word, option) for option in options):
+            return False
+        if known in (ANY_WORD, "**") and argv[index - 1] in _RUNNERS.intersection(options):
             return False
     return True
+
+
+def _names(program: str) -> frozenset[str]:
+    """The name of a program without its folder, as it is and without its version."""
+    base = program.rpartition("/")[2]
+    return frozenset({base, re.sub(r"-?\d[\d.]*$", "", base)})
+
+
+def _moving(run: Sequence[Argv]) -> str:
+    """The command after which, or by which, paths lead elsewhere than they seem to; a lone ``cd sub`` does not."""
+    for argv in run:
+        base = argv[0].rpartition("/")[2]
+        if base in MOVES and (len(run) > 1 or len(argv) != 2 or argv[1].startswith("-")):
+            return base
+        if any(_option(word, option) for word in argv[1:] for option in MOVES_BY_OPTION.get(base, ())):
+            return f"an option of {base}"
+    return ""
 
 
 def _option(word: str, option: str) -> bool:
@@ -218,7 +270,7 @@ def _option(word: str, option: str) -> bool:
         return len(name) > 2 and (option.startswith(name) or name.startswith(option))
     if len(option) == 2 and option[0] in "-+":
         return word[:1] == option[0] and word[1:2] != "-" and (option[1] in word[1:] or word == option)
-    return word.startswith(option)
+    return word == option or (option.endswith("=") and word.startswith(option)) or not option
 
 
 def _catches(pattern: Argv, argv: Argv) -> bool:
@@ -230,10 +282,10 @@ def _catches(pattern: Argv, argv: Argv) -> bool:
             continue
         rest = argv[start + 1 :]
         remaining = iter(rest)
-        if all(any(_named(word, wanted) for word in remaining) for wanted in words) and all(
+        # what is missing after the first such word is missing after the later ones as well
+        return all(any(_named(word, wanted) for word in remaining) for wanted in words) and all(
             _flagged(rest, flag) for flag in flags
-        ):
-            return True
+        )
     return False
 
 
@@ -273,18 +325,26 @@ def _shares(one: str, other: str) -> bool:
 
 def _paths(request: Request, run: Sequence[Argv]) -> list[str]:
     """Everything in the request that may name a file."""
-    found = [request.path] if request.path else []
+    found = list(request.files)
     for argv in run:
-        for word in argv[1:]:
-            if not word.startswith("-"):
-                found.append(word)
-            elif value := word.partition("=")[2] or (word[2:] if word[1:2] != "-" and "/" in word else ""):
-                found.append(value)
+        found += [name for word in argv[1:] for name in places(word)]
         if argv and "/" in argv[0]:
             found.append(argv[0])
     if run and request.cwd:
         found.append(request.cwd)
-    return found
+    return list(dict.fromkeys(found))
+
+
+def places(word: str) -> Iterator[str]:
+    """Every way in which a word of a command may name a file: as it is, in parts, attached to a short option."""
+    if not word.startswith("-"):
+        yield word
+    elif word[1:2] != "-":
+        # any number of letters may be options without a value: -nC..
+        yield from (word[start:] for start in range(2, min(len(word), CLUSTER)))
+        if len(word) > CLUSTER:
+            yield "/"
+    yield from (part for part in re.split("[=:@,]", word)[1:] if part)
 
 
 def resolved(path: str, cwd: str) -> str:

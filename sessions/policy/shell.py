@@ -11,20 +11,33 @@ from __future__ import annotations
 import codecs
 import re
 import shlex
+import time
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
 
 LIMIT = 20_000
-"""Characters of a command that are looked at; a longer one is not plain, and is searched up to here."""
+"""Characters of a plain command, and of the pieces in which a longer one is searched."""
+SEARCHED = 400_000
+"""Characters of a command that are searched."""
+OVERLAP = 2_000
+"""Characters of a piece that the next one has as well."""
+SECONDS = 3.0
+"""Time for a search."""
+FOUND = 20_000
+"""Commands that are looked for in one piece."""
 DEPTH = 5
 _JOINS = frozenset({"&&", "||", ";", "|", "\n"})
 _NULL = "/dev/null"
 _SPECIAL = re.compile(r"[*?\[\]{}!`$\\]|^[~^#=]|[:=]~")
 """Characters that mean something in an unquoted word of bash or zsh; a plain word has none of them."""
+
+_WIDE = re.compile(r"[^\x00-\x7f]")
+_WRITTEN = re.compile(r"Qx((?:0[0-9a-f]|10)[0-9a-f]{4})xQ")
+"""Whoever writes such a word himself is found out: :mod:`shlex` reads it differently."""
 
 Argv = tuple[str, ...]
 
@@ -47,7 +60,7 @@ def plain(command: str) -> list[Argv]:
         raise NotPlain(f"it is longer than {LIMIT} characters")
     if any(ch != "\n" and ch != "\t" and not ch.isprintable() for ch in command):
         raise NotPlain("it has control characters")
-    root = _parser().parse(command.encode("utf-8", "replace")).root_node
+    root = _tree(command)
     if root.has_error:
         raise NotPlain("it does not parse completely")
     found = list(_simple(root))
@@ -131,25 +144,62 @@ def _literal(node: Node) -> str:
     raise NotPlain(f"it has a {node.type.replace('_', ' ')}")
 
 
+def _tree(script: str) -> Node:
+    """The parsed tree of a script, its other than ASCII characters written as words of letters and digits.
+
+    The grammar's scanner looks them up in tables made for bytes and reads beyond their end, which ends the process.
+    """
+    ascii_only = _WIDE.sub(lambda found: f"Qx{ord(found[0]):06x}xQ", script)
+    return _parser().parse(ascii_only.encode("ascii")).root_node
+
+
 def _text(node: Node) -> str:
-    return (node.text or b"").decode("utf-8", "replace")
+    return _WRITTEN.sub(lambda found: chr(int(found[1], 16)), (node.text or b"").decode("ascii"))
 
 
 # -- for denying
 
 
-def hidden(command: str) -> list[Argv]:
+class Search:
+    """What a search of a command has found, and whether it came to its end."""
+
+    def __init__(self) -> None:
+        self.found: list[Argv] = []
+        self.complete = True
+        self._until = time.monotonic() + SECONDS
+        self._limit = 0
+
+    def begin_piece(self) -> None:
+        """A piece of the command follows."""
+        self._limit = len(self.found) + FOUND
+
+    @property
+    def over(self) -> bool:
+        """Whether no more is to be looked for."""
+        if len(self.found) > self._limit or time.monotonic() > self._until:
+            self.complete = False
+        return not self.complete
+
+
+@lru_cache(maxsize=4)
+def hidden(command: str) -> Search:
     """Everything in ``command`` that may be run as one, as well as it can be made out."""
-    found: list[Argv] = []
-    _search(command[:LIMIT], {}, found, DEPTH)
-    return found
+    search, variables = Search(), dict[str, str]()
+    for start in range(0, max(1, min(len(command), SEARCHED)), LIMIT - OVERLAP):
+        search.begin_piece()
+        _search(command[start : start + LIMIT], variables, search, DEPTH)
+        if start + LIMIT >= len(command) or search.over:
+            break
+    search.complete = search.complete and len(command) <= SEARCHED
+    return search
 
 
-def _search(script: str, variables: dict[str, str], found: list[Argv], depth: int) -> None:
-    if depth <= 0 or len(found) > 2000:
+def _search(script: str, variables: dict[str, str], search: Search, depth: int) -> None:
+    if depth <= 0 or search.over:
         return
+    found = search.found
     script = script.replace("\\\n", "")
-    _walk(_parser().parse(script.encode("utf-8", "replace")).root_node, variables, found, depth)
+    _walk(_tree(script), variables, search, depth)
     with_spaces = re.sub(r"\$\{?IFS[^}\s]*\}?|[\t\r\n;|&(){}`]+", " ", script)
     bare = re.sub(r"['\"\\]", "", with_spaces)
     found.append(tuple(bare.split()))
@@ -157,9 +207,9 @@ def _search(script: str, variables: dict[str, str], found: list[Argv], depth: in
         found.append(tuple(bare.replace(",", " ").split()))
 
 
-def _walk(root: Node, variables: dict[str, str], found: list[Argv], depth: int) -> None:
+def _walk(root: Node, variables: dict[str, str], search: Search, depth: int) -> None:
     stack = [root]
-    while stack:
+    while stack and not search.over:
         node = stack.pop()
         if node.type == "variable_assignment":
             name, _, value = _text(node).partition("=")
@@ -168,16 +218,16 @@ def _walk(root: Node, variables: dict[str, str], found: list[Argv], depth: int) 
             words = [word for child in node.children for word in _guess(child, variables)]
             # a name made of several words (an expansion) is split as the shell would
             argv = (*(words[0].split() if words else ()), *words[1:])
-            found.append(argv)
+            search.found.append(argv)
             for word in words:
                 if re.search(r"[\s;|&$`]", word):
-                    _search(word, dict(variables), found, depth - 1)
+                    _search(word, dict(variables), search, depth - 1)
             if len(words) > 2:
-                _search(" ".join(words[1:]), dict(variables), found, depth - 2)
+                _search(" ".join(words[1:]), dict(variables), search, depth - 2)
         elif node.type in ("heredoc_body", "herestring_redirect", "raw_string", "string", "ansi_c_string"):
             for word in _guess(node, variables) or [_text(node)]:
                 if re.search(r"\s", word):
-                    _search(word, dict(variables), found, depth - 1)
+                    _search(word, dict(variables), search, depth - 1)
         stack += reversed(node.children)
 
 

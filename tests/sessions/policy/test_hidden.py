@@ -15,7 +15,9 @@ name = "almost everything"
 commands = ["ls **", "cat **", "echo **", "printf **", "find **", "git **", "grep **", "rg **", "bash **", "sh **",
   "python3 **", "perl **", "node **", "env **", "xargs **", "sudo **", "tar **", "make **", "true", "cd **", "test **",
   "sed **", "awk **", "tee **", "sort **", "nice **", "timeout **", "command **", "eval **", "exec **", "ssh **",
-  "pwd", "wc **", "head **", "tail **", "npm **", "pytest **", "source **", "busybox **", "vim **", "ruby **", "php **"]
+  "pwd", "wc **", "head **", "tail **", "npm **", "pytest **", "source **", "busybox **", "vim **", "ruby **", "php **",
+  "split **", "sqlite3 **", "uv **", "uv run **", "poetry **", "python3.11 **", "tmux **", "screen **", "psql **",
+  "perl5.36 **", "bundle exec **", "gawk-5.1.0 **", "nix **"]
 
 [[deny]]
 name = "no rm -rf"

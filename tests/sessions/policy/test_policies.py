@@ -6,12 +6,13 @@ import os
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sessions.policy import Policies, Request
+from sessions.policy import Policies, Request, shell
 from sessions.policy.shell import NotPlain, hidden, plain
 
 
@@ -120,6 +121,65 @@ def test_paths_of_commands_count_too(place: Place) -> None:
         assert place.decide(command) == "ask", command
 
 
+def test_no_path_is_hidden_from_an_inside_rule(place: Place) -> None:
+    """By a change of folder, attached to an option, behind another sign, or in a list."""
+    commands = ["cd", "pushd", "rm", "git", "cp", "cat", "tar", "make", "curl", "python3"]
+    place.say(f'[[allow]]\ncommands = {[f"{one} **" for one in commands]}\npaths = ["inside"]\n')
+    outside = place.workspace.parent / "passwd"
+    outside.write_text("")
+    (place.workspace / "sub").mkdir()
+    (place.workspace / "sub" / "passwd").symlink_to(outside)
+    (place.workspace / "out").symlink_to(place.workspace.parent)
+    for command in (
+        *("cd && rm -rf Documents", "cd", "cd -", "cd - && rm x", "cd sub; cat passwd", "cd sub\ncat passwd"),
+        *("pushd sub && cat passwd", "cd ..", "cd /", "cat x && cd sub", "cd -P sub"),
+        *("git -C.. clean -fd", "git -C .. clean -fd", "git -C sub rm passwd", "git --git-dir=sub/.git log"),
+        *("cp -t.. a b", "cp -at.. a b", "cp -tout a b", "cp -ntout a b", "cp --target-directory=.. a b", "cp -t/ a b"),
+        *("cp -t" + "sub/" * 20 + "../" * 30 + " a", "tar -Cout -xf x.tar", "tar -C sub -cf x.tar passwd"),
+        *("make DESTDIR=/etc install", "curl -d @/etc/passwd x", "curl -d x@../passwd x", "curl file:///etc/passwd"),
+        *("cat a,../passwd", "cp -r out/passwd x"),
+    ):
+        assert place.decide(command) == "ask", command
+    for command in ("cd sub", "cp -rf a b", "git log --format=%h:%s", "git diff HEAD~1 src", "cat src/a.py x"):
+        assert place.decide(command) == "allow", command
+
+
+def test_all_paths_of_a_tool_count(place: Place) -> None:
+    place.say(
+        '[[allow]]\nname = "in"\npaths = "inside"\n[[allow]]\ntools = "mcp__copy"\n[[deny]]\npaths = ["**/.env"]\n'
+    )
+    (place.workspace / "alias").symlink_to(place.user)
+
+    def decide(*paths: str, **more: Any) -> str:
+        request = replace(place.request(tool="Edit"), path=paths[0], paths=paths, **more)
+        return place.policies.decide(request, str(place.workspace)).behaviour
+
+    assert decide("src/a.py", "src/b.py") == "allow"
+    assert decide("src/a.py", "/etc/passwd") == "ask"
+    assert decide("src/a.py", "src/.env") == "deny"
+    assert decide("src/a.py", partial=True) == "ask", "it may be about more"
+    assert decide("src/a.py", tool="mcp__copy", partial=True) == "allow", "a rule that names the tool, and no paths"
+    assert decide("src/a.py", "alias/policy.toml", tool="mcp__copy") == "ask", "our own files"
+
+
+@pytest.mark.parametrize("size", [19_000, 100_000, 395_000, 2_000_000])
+def test_a_command_to_deny_is_found_behind_any_padding(place: Place, size: int) -> None:
+    place.say('[[deny]]\ntools = "Bash"\ncommands = ["rm -rf **"]\n[[allow]]\ncommands = ["true **", "echo **"]\n')
+    for filling in ("true;", "echo 'x y' && ", "# comment\n", "\n"):
+        padded = filling * (size // len(filling)) + "rm -rf x"
+        assert place.decide(padded) == "deny", filling
+    assert place.decide("echo '" + "x" * 30_000 + "'") == "ask", "nothing to deny, and too long to allow"
+
+
+def test_what_cannot_be_searched_to_its_end_counts_as_caught(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shell, "SECONDS", 1e9)
+    place.say('[[deny]]\ncommands = ["rm -rf **"]\n[[allow]]\ncommands = ["ls"]\n[[deny]]\ntools = "X"\npaths = "/x"\n')
+    assert place.policies.decide(replace(place.request("ls"), beyond=True)).behaviour == "deny"
+    assert place.decide(":;" * 60_000 + "bash -c 'rm -rf x'") == "deny"
+    assert not hidden(":;" * 300_000).complete
+    assert hidden(":;" * 9_000).complete
+
+
 def test_a_workspace_tightens_and_never_loosens(place: Place) -> None:
     theirs = place.workspace / ".quarterdeck" / "policy.toml"
     theirs.write_text('[[allow]]\ncommands = ["curl **"]\n[[deny]]\ncommands = ["git push **"]\n')
@@ -212,7 +272,7 @@ def test_any_text_is_read_without_an_error(command: str) -> None:
         for argv in plain(command):
             assert argv
             assert not any(ch in word for word in argv for ch in "\x00\x1b")
-    hidden(command)
+    assert isinstance(hidden(command).found, list)
 
 
 SHELLISH = st.lists(
@@ -228,7 +288,7 @@ SHELLISH = st.lists(
 def test_shell_like_noise_is_read_without_an_error(command: str) -> None:
     with suppress(NotPlain):
         plain(command)
-    hidden(command)
+    assert isinstance(hidden(command).found, list)
 
 
 @given(st.lists(st.text("abcxyz-_./", min_size=1, max_size=8), min_size=1, max_size=6))
@@ -239,11 +299,12 @@ def test_literal_words_are_found_as_they_are(words: list[str]) -> None:
     assert plain(quoted) == [tuple(f"{word} {word}" for word in words)]
 
 
-def test_a_command_without_end_is_bounded() -> None:
+def test_a_command_without_end_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shell, "SECONDS", 1e9)
     long = "rm -rf / ;" * 50_000
     with pytest.raises(NotPlain):
         plain(long)
-    assert hidden(long)
-    assert hidden("bash -c '" * 2000 + "x")
-    assert hidden("$(" * 5000) is not None
-    assert hidden("{a,b}" * 3000) is not None
+    assert hidden(long).found
+    assert hidden("bash -c '" * 2000 + "x").found
+    assert hidden("$(" * 5000).complete
+    assert hidden("{a,b}" * 3000).complete
