@@ -335,6 +335,7 @@ class StatusBook:
                 self._looks.hurry(agent.id)
             else:
                 self._quiet(agent.id)
+                entry.sources.end()
             return True
         if "doing" in changes or "reason" in changes:
             self._doing_changed(agent.id)

@@ -1,10 +1,14 @@
-"""Reading files off the loop: each errand runs alone, again when it was asked for meanwhile, a few at a time."""
+"""Reading files off the loop: each errand runs alone, again when it was asked for meanwhile, a few at a time.
+
+An errand that finds much does a piece of it and asks for itself again, so that the others have their turn.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Hashable
+from itertools import chain
 
 log = logging.getLogger(__name__)
 
@@ -18,17 +22,22 @@ class Errands:
     def __init__(self) -> None:
         self.done = 0
         """Errands run so far, for benchmarks that count instead of time."""
+        self._first: dict[Hashable, Work] = {}
         self._asked: dict[Hashable, Work] = {}
         self._running: set[Hashable] = set()
         self._wake = asyncio.Event()
 
-    def ask(self, name: Hashable, work: Work) -> None:
-        """Run ``work`` soon; only once for the same ``name``, however often it is asked for before it begins."""
-        self._asked[name] = work
+    def ask(self, name: Hashable, work: Work, *, first: bool = False) -> None:
+        """Run ``work`` soon; only once for the same ``name``, however often it is asked for before it begins.
+
+        ``first``: before all that were asked for without.
+        """
+        (self._first if first else self._asked)[name] = work
         self._wake.set()
 
     def forget(self, name: Hashable) -> None:
         """Do not run it any more."""
+        self._first.pop(name, None)
         self._asked.pop(name, None)
 
     async def run(self) -> None:
@@ -38,12 +47,12 @@ class Errands:
             while True:
                 await self._wake.wait()
                 await gate.acquire()
-                name = next((one for one in self._asked if one not in self._running), None)
+                name = next((one for one in chain(self._first, self._asked) if one not in self._running), None)
                 if name is None:
                     gate.release()
                     self._wake.clear()
                     continue
-                work = self._asked.pop(name)
+                work = self._first.pop(name) if name in self._first else self._asked.pop(name)
                 self._running.add(name)
                 tasks.create_task(self._one(name, work, gate))
 

@@ -1,14 +1,15 @@
 """What tells of one agent from outside of its terminal: its hooks, its transcript, its status file, its event stream.
 
 Which of them there are is in its profile. They are read when the system says that something changed, off the loop, and
-what they say goes to the book.
+what they say goes to the book. When its program ends, what that wrote is read to the end and nothing is followed any
+more: files, ports and process ids may soon be another's.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 
 _ACTS = (Sign.PROMPT, Sign.WORKING, Sign.BLOCKED, Sign.DONE, Sign.IDLE)
 """With any of these an agent may have begun to write its conversation down."""
+_ASKS = (Sign.ASKED, Sign.BLOCKED)
 AT_ONCE = 32
 """Hook events taken in one go."""
 
@@ -67,7 +69,9 @@ class Sources:
         self._stream: asyncio.Task[None] | None = None
         self._file_pid = 0
         """Whose status file says what stands; 0 for none."""
+        self._reads: dict[str, Callable[[], Any]] = {}
         self._unwatch: dict[str, Callable[[], None]] = {}
+        self._ended = False
 
     @property
     def _id(self) -> str:
@@ -75,20 +79,27 @@ class Sources:
 
     def start(self) -> None:
         """Read what there is, and follow it."""
-        if self._profile.hooks.shape and (spool := Spool.find(self._supervised.folder)):
-            self._spool = spool
-            self._follow("hooks", spool.new, self._take_hooks)
-        self._find_transcript("")
+        self._ended, self._transcript = False, None
+        self._find_written()
         self._find_file()
         self._find_stream()
 
+    def end(self) -> None:
+        """The program ended: what it wrote is read to the end, and nothing is followed any more."""
+        self._ended = True
+        self._leave("file")
+        self._leave_stream()
+        for unwatch in self._unwatch.values():
+            unwatch()
+        self._unwatch.clear()
+        self._find_written()
+        self._ask("transcript")
+
     def stop(self) -> None:
-        """Follow nothing any more."""
-        for what in tuple(self._unwatch):
+        """Read nothing any more."""
+        for what in tuple(self._reads):
             self._leave(what)
-        if self._stream:
-            self._stream.cancel()
-            self._stream = None
+        self._leave_stream()
 
     def heard(self, piece: Evidence) -> None:
         """What another source said of the agent: it may tell where its transcript is."""
@@ -122,30 +133,50 @@ class Sources:
     def _follow(self, what: str, folder: Path, read: Callable[[], Any], concerns: Callable[[str], bool] = bool) -> None:
         """Run ``read`` now and whenever a file of ``folder`` changes whose name ``concerns`` us."""
         self._leave(what)
+        self._reads[what] = read
 
         def changed(file: str) -> None:
             if not file or concerns(file):
-                self._errands.ask((self._id, what), read)
+                self._ask(what)
 
-        self._unwatch[what] = self._watch.add(folder, changed)
-        changed("")
+        if not self._ended:
+            self._unwatch[what] = self._watch.add(folder, changed)
+        self._ask(what)
+
+    def _ask(self, what: str) -> None:
+        if read := self._reads.get(what):
+            self._errands.ask((self._id, what), read, first=what == "hooks")
 
     def _leave(self, what: str) -> None:
         if unwatch := self._unwatch.pop(what, None):
             unwatch()
+        self._reads.pop(what, None)
         self._errands.forget((self._id, what))
 
-    async def _take_hooks(self) -> None:
-        spool, shape = self._spool, self._profile.hooks.shape
-        while spool is not None and "hooks" in self._unwatch:
-            taken = await asyncio.to_thread(spool.take, shape, AT_ONCE)
-            for one in taken:
-                if one.problem:
-                    log.warning("a hook event of %s: %s", self._supervised.agent.name, one.problem)
-                self._teller.tell(self._id, *one.evidence)
-            if not taken:
-                return
+    def _leave_stream(self) -> None:
+        if self._stream:
+            self._stream.cancel()
+            self._stream = None
+
+    def _tell(self, evidence: Iterable[Evidence]) -> None:
+        """Tell the book; a program that has ended asks nothing any more."""
+        self._teller.tell(self._id, *(one for one in evidence if not (self._ended and one.sign in _ASKS)))
+
+    def _find_written(self) -> None:
+        if self._profile.hooks.shape and (spool := self._spool or Spool.find(self._supervised.folder)):
+            self._spool = spool
+            self._follow("hooks", spool.new, partial(self._take_hooks, spool))
+        self._find_transcript("")
+
+    async def _take_hooks(self, spool: Spool) -> None:
+        taken = await asyncio.to_thread(spool.take, self._profile.hooks.shape, AT_ONCE)
+        for one in taken:
+            if one.problem:
+                log.warning("a hook event of %s: %s", self._supervised.agent.name, one.problem)
+            self._tell(one.evidence)
+        if taken:
             self._teller.when_stored(partial(spool.done, [one.id for one in taken]))
+            self._ask("hooks")
 
     def _find_transcript(self, path: str) -> None:
         name, agent = self._profile.sources.transcript, self._supervised.agent
@@ -160,11 +191,11 @@ class Sources:
         self._follow("transcript", found.parent, partial(self._read_transcript, reader), found.name.__eq__)
 
     async def _read_transcript(self, reader: transcripts.Reader) -> None:
-        more = True
-        while more and self._transcript is reader and "transcript" in self._unwatch:
-            told = await asyncio.to_thread(reader.read)
-            more = reader.more
-            self._teller.tell(self._id, *told)
+        told = await asyncio.to_thread(reader.read)
+        if self._transcript is reader and "transcript" in self._reads:
+            self._tell(told)
+            if reader.more:
+                self._ask("transcript")
 
     def _find_file(self) -> None:
         name = self._profile.sources.file
@@ -177,7 +208,7 @@ class Sources:
 
     async def _read_file(self, name: str, folder: Path) -> None:
         told, pid = await asyncio.to_thread(self._file_says, name, folder)
-        if "file" not in self._unwatch:
+        if "file" not in self._reads:
             return
         if pid:
             self._file_pid = pid
