@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 HOOKS_FILE, SPOOL, TELL, ASK, PORT, PROMPT = "{hooks_file}", "{spool}", "{tell}", "{ask}", "{port}", "{prompt}"
-HOOKS = "{hooks}"
+HOOKS, HOOKS_FOLDER = "{hooks}", "{hooks_folder}"
 """Placeholders: the hooks' settings file of this run, the agent's spool, the two hook commands, a free port on
-127.0.0.1 chosen for this run, a headless run's prompt, and the hooks of this run as one argument."""
+127.0.0.1 chosen for this run, a headless run's prompt, the hooks of this run as one argument, and the folder that the
+settings file is in."""
 
 STATES = ("working", "blocked", "idle", "limited", "starting", "ignore")
 """What a screen rule may say. ``ignore``: while it matches, the other rules say nothing (a transcript viewer)."""

@@ -161,7 +161,7 @@ def _holds(arguments: tuple[str, ...], placeholder: str) -> bool:
 
 
 _SOURCES = tuple(source.value for source in Source)
-_HOOK_WORDS = (parts.HOOKS_FILE, parts.HOOKS, parts.SPOOL, parts.TELL, parts.ASK, parts.PORT)
+_HOOK_WORDS = (parts.HOOKS_FILE, parts.HOOKS_FOLDER, parts.HOOKS, parts.SPOOL, parts.TELL, parts.ASK, parts.PORT)
 _PARTS: dict[str, tuple[Callable[..., Any], dict[str, Check], Callable[[str, Mapping[str, Any]], str]]] = {
     "conversation": (
         Conversation,

@@ -22,7 +22,6 @@ from profiles.profile import Profile
 from quarterdeck.paths import PORT_NOTE, SPOOL_VARIABLE, read_file, write_file
 
 SETTINGS_LIMIT = 1 << 20
-SETTINGS_NAME = "settings.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +89,7 @@ class _Filler:
         self._shape = shapes.shape(profile.hooks.shape)
         self._tell, self._ask = commands(profile)
         self._port = 0
+        self._noted = False
 
     def arguments(self, argv: Sequence[str]) -> tuple[str, ...]:
         """The command line with ours behind the command itself, and with settings of the person's taken into ours."""
@@ -98,6 +98,8 @@ class _Filler:
         base: Mapping[str, Any] = {}
         wanted = self._profile.hooks.argv
         for before, argument in zip(("", *wanted), wanted, strict=False):
+            if argument == parts.PORT:
+                self._port = self._given_port(rest, before)
             if parts.HOOKS_FILE in argument:
                 base = self._taken_out(rest, before if argument == parts.HOOKS_FILE else argument.partition("=")[0])
         return (*rest[:begins], *(self._filled(argument, base) for argument in wanted), *rest[begins:])
@@ -111,7 +113,9 @@ class _Filler:
 
     def _filled(self, text: str, base: Mapping[str, Any]) -> str:
         if parts.HOOKS_FILE in text:
-            text = text.replace(parts.HOOKS_FILE, self._settings(base))
+            text = text.replace(parts.HOOKS_FILE, str(self._settings(base)))
+        if parts.HOOKS_FOLDER in text:
+            text = text.replace(parts.HOOKS_FOLDER, str(self._settings(base).parent))
         if parts.HOOKS in text:
             said = self._shape.inline(self._tell, self._ask, self._profile.hooks.wait_s) if self._shape else ""
             if not said:
@@ -122,30 +126,26 @@ class _Filler:
         text = text.replace(parts.TELL, lines.TELL).replace(parts.ASK, lines.ask(self._profile.hooks.wait_s))
         return text.replace(parts.SPOOL, str(self._spool.folder))
 
-    def _settings(self, base: Mapping[str, Any]) -> str:
+    def _settings(self, base: Mapping[str, Any]) -> Path:
         """Write the run's settings; their path."""
         if self._shape is None:
             raise _Unarmed(f"hooks of the shape {self._profile.hooks.shape or 'none'} are not known")
         made = self._shape.settings(base, self._tell, self._ask, self._profile.hooks.wait_s)
-        path = self._spool.folder / SETTINGS_NAME
+        path = self._spool.folder / self._shape.FILE
         write_file(path, json.dumps(made, indent=1).encode())
-        return str(path)
+        return path
 
     def _taken_out(self, argv: list[str], option: str) -> Mapping[str, Any]:
         """Take ``option`` with its value out of ``argv``; the settings it named. Of several the last holds."""
         found: Mapping[str, Any] = {}
-        at = 0
-        while at < len(argv) and argv[at] != "--":
-            name, equals, value = argv[at].partition("=")
-            if name != option:
-                at += 1
-                continue
-            if not equals and at + 1 >= len(argv):
-                break
-            value = value if equals else argv[at + 1]
+        for value in _values(argv, option):
             found = self._read(value, must=True)
-            del argv[at : at + (1 if equals else 2)]
         return found
+
+    def _given_port(self, argv: list[str], option: str) -> int:
+        """Take ``option`` out of ``argv``: the port the person chose, 0 for none."""
+        port = next(reversed(_values(argv, option)), "")
+        return int(port) if port.isascii() and port.isdecimal() and 0 < int(port) < 1 << 16 else 0
 
     def _read(self, named: str, *, must: bool) -> Mapping[str, Any]:
         """The settings in a file or, as some agents take them, in the argument itself."""
@@ -168,13 +168,31 @@ class _Filler:
         return dict(data)
 
     def _free_port(self) -> int:
-        """A port on 127.0.0.1 that was free a moment ago, noted in the agent's folder."""
-        if not self._port:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                self._port = int(probe.getsockname()[1])
+        """The port the person chose, else one on 127.0.0.1 that was free a moment ago; noted in the agent's folder."""
+        if not self._noted:
+            if not self._port:
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", 0))
+                    self._port = int(probe.getsockname()[1])
+            self._noted = True
             write_file(self._folder / PORT_NOTE, str(self._port).encode())
         return self._port
+
+
+def _values(argv: list[str], option: str) -> list[str]:
+    """Take every ``option`` with its value out of ``argv``; the values."""
+    found: list[str] = []
+    at = 0
+    while at < len(argv) and argv[at] != "--":
+        name, equals, value = argv[at].partition("=")
+        if name != option:
+            at += 1
+            continue
+        if not equals and at + 1 >= len(argv):
+            break
+        found.append(value if equals else argv[at + 1])
+        del argv[at : at + (1 if equals else 2)]
+    return found
 
 
 def port_of(folder: Path) -> int:

@@ -31,6 +31,7 @@ from profiles.hooks.values import (
 from quarterdeck.evidence import Decision, Evidence, Sign
 
 ANY_SHELL = False
+FILE = "settings.json"
 _STARTS = frozenset({"startup", "resume", "clear", "fork"})
 _OWN_PROMPT = "<task-notification>"
 """How a prompt begins that the agent gives itself when a task in its background has ended."""

@@ -22,6 +22,7 @@ from profiles.hooks.shapes import Event
 from quarterdeck.evidence import Decision, Evidence, Sign
 
 ANY_SHELL = True
+FILE = "settings.json"
 _SHORT = frozenset({"SessionEnd", "Interrupt"})
 """Events for whose hooks Codex has a second only."""
 _SOURCE = "/<session-flags>/config.toml"

@@ -31,6 +31,7 @@ from profiles.hooks.values import (
 from quarterdeck.evidence import Decision, Evidence, Sign
 
 ANY_SHELL = False
+FILE = "settings.json"
 DEFAULTS_VARIABLE = "GEMINI_CLI_SYSTEM_DEFAULTS_PATH"
 DEFAULTS = "/etc/gemini-cli/system-defaults.json"
 _STARTS = frozenset({"startup", "resume", "clear", "fork"})

@@ -20,6 +20,7 @@ from profiles.hooks.shapes import Event
 from quarterdeck.evidence import Decision, Evidence, Sign
 
 ANY_SHELL = False
+FILE = "settings.json"
 DEFAULTS_VARIABLE, SYSTEM_VARIABLE = "QWEN_CODE_SYSTEM_DEFAULTS_PATH", "QWEN_CODE_SYSTEM_SETTINGS_PATH"
 _SYSTEM = "/etc/qwen-code/settings.json"
 _DEFAULTS_NAME = "system-defaults.json"

@@ -37,6 +37,8 @@ class Shape(Protocol):
 
     ANY_SHELL: bool
     """Whether the agent runs hooks in the person's own shell, which may be any; else it is a POSIX one."""
+    FILE: str
+    """The name of the settings file of a run."""
 
     def read(self, event: Event) -> tuple[Evidence, ...]:
         """What an event says, in the order in which it is so; nothing for what is not known."""
@@ -56,14 +58,14 @@ class Shape(Protocol):
         """A settings file that the run's own one would hide, so that its contents must be in it; "" for none."""
 
 
-NAMES: Sequence[str] = ("claude", "codex", "gemini", "qwen")
+NAMES: Sequence[str] = ("claude", "codex", "copilot", "gemini", "qwen")
 
 
 def shape(name: str) -> Shape | None:
     """The shape called ``name``; None for "" and for what is not known."""
-    from profiles.hooks import claude, codex, gemini, qwen
+    from profiles.hooks import claude, codex, copilot, gemini, qwen
 
-    known: dict[str, Shape] = {"claude": claude, "codex": codex, "gemini": gemini, "qwen": qwen}
+    known: dict[str, Shape] = {"claude": claude, "codex": codex, "copilot": copilot, "gemini": gemini, "qwen": qwen}
     return known.get(name)
 
 

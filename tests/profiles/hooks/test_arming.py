@@ -255,3 +255,25 @@ def test_every_profile_of_ours_can_be_armed(name: str, start: Any) -> None:
     assert not any(
         word in part for part in filled for word in ("{hooks}", "{hooks_file}", "{spool}", "{tell}", "{ask}")
     )
+
+
+def test_a_plugin_of_the_run_is_a_folder_with_a_manifest(start: Any) -> None:
+    copilot = load().get("copilot")
+    armed, folder = start(copilot, "copilot", "--plugin-dir", "/home/ann/mine")
+    assert armed.problem == ""
+    spool = Spool.find(folder)
+    assert spool is not None
+    assert armed.argv == ("copilot", "--plugin-dir", str(spool.folder), "--plugin-dir", "/home/ann/mine")
+    manifest = json.loads((spool.folder / "plugin.json").read_text())
+    assert manifest["name"] == "quarterdeck"
+    assert manifest["hooks"]["Stop"] == [{"type": "command", "bash": TELL, "timeoutSec": 10}]
+
+
+@pytest.mark.parametrize(
+    ("given", "port"), [(["--port", "4096"], 4096), (["--port=4097", "--auto"], 4097), (["--port", "0"], 0)]
+)
+def test_a_port_that_the_person_chose_is_used(start: Any, given: list[str], port: int) -> None:
+    armed, folder = start(load().get("opencode"), "opencode", *given)
+    chosen = port_of(folder)
+    assert chosen == port or not port
+    assert armed.argv == ("opencode", "--port", str(chosen), *(["--auto"] if "--auto" in given else []))

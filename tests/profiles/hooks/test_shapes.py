@@ -187,6 +187,26 @@ def test_qwens_defaults_are_not_hidden_by_those_of_a_run() -> None:
     assert shape.hidden({"QWEN_CODE_SYSTEM_DEFAULTS_PATH": "/y/d.json"}) == "/y/d.json"
 
 
+def test_copilot() -> None:
+    """Its end of a conversation is not the end of the program, and its errors are attempts."""
+    prompt = "UserPromptSubmit conversation prompt working"
+    call = [prompt, "PreToolUse working", "PostToolUse answered working", "Stop done"]
+    assert told("copilot") == [
+        "SessionStart conversation started",
+        *call * 3,
+        *[prompt, "ErrorOccurred"],
+        *[prompt, "PreToolUse working", "Notification blocked", "PostToolUse answered working", "Stop done"],
+        "SessionEnd",
+        *["SessionStart conversation started", prompt, "Stop done"],
+    ]
+    pieces = [piece for _, found in recorded("copilot") for piece in found]
+    named = [piece.data["id"] for piece in pieces if piece.sign is Sign.CONVERSATION]
+    assert len(set(named)) == 2
+    assert pieces[0].data["how"] == "startup"
+    blocked = next(piece for piece in pieces if piece.sign is Sign.BLOCKED)
+    assert blocked.data == {"kind": "permission", "message": "Edit file: /home/ann/shop/shop.py"}
+
+
 def test_gemini() -> None:
     turn = ["BeforeAgent conversation prompt working", "PreCompress"]
     assert told("gemini") == [
@@ -326,14 +346,20 @@ def test_a_shape_writes_its_settings_beside_those_that_are_there(name: str) -> N
     assert json.dumps(theirs) == kept
     assert made["a"] == 1
     assert made["hooks"]["Stop"][0] == {"hooks": []}
-    assert made["hooks"]["Stop"][1]["hooks"][0]["command"] == "tell"
+    assert '"tell"' in json.dumps(made["hooks"]["Stop"][1])
     assert shapes.shape("") is shapes.shape("new") is None
     assert shapes.read("new", shapes.Event(id="x", data=CALL, wall_ns=1)) == ()
 
 
 @pytest.mark.parametrize(
     ("name", "answers"),
-    [("claude", ("allow", "deny")), ("codex", ("allow", "deny")), ("gemini", ()), ("qwen", ("allow", "deny"))],
+    [
+        ("claude", ("allow", "deny")),
+        ("codex", ("allow", "deny")),
+        ("copilot", ()),
+        ("gemini", ()),
+        ("qwen", ("allow", "deny")),
+    ],
 )
 def test_a_decision_is_said_only_where_the_agent_takes_it(name: str, answers: tuple[str, ...]) -> None:
     shape = shapes.shape(name)
