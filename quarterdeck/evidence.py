@@ -65,7 +65,9 @@ class Sign(StrEnum):
     """It took a prompt. prompt (its text, bounded)"""
     ASKED = "asked"
     """It asks for a permission. kind, tool, command, path, diff, input, key (its own id of the request), can (answers
-    it takes: allow, always, deny), reply (where a structured answer goes, opaque to all but the source)"""
+    it takes: allow, always, deny), reply (where a structured answer goes, opaque to all but the source), cwd. paths
+    (all files, where they are more than path), partial (there may be more of them), cut (this is not all that is
+    asked), beyond (the command goes on)"""
     ANSWERED = "answered"
     """A request was decided, by whomever. key, allowed (bool)"""
     INTERRUPTED = "interrupted"

@@ -12,13 +12,12 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from profiles.hooks import diffs
+from profiles.hooks import diffs, files
 from profiles.hooks.answers import address
 from profiles.hooks.shapes import Event
 from profiles.hooks.values import (
     COMMAND_LIMIT,
     MESSAGE_LIMIT,
-    PATH_LIMIT,
     PROMPT_LIMIT,
     bounded,
     call_key,
@@ -40,7 +39,7 @@ _STAYS = frozenset({"clear", "resume"})
 _EDITS = frozenset({"Edit", "MultiEdit", "Write", "NotebookEdit"})
 _QUESTIONS = frozenset({"AskUserQuestion"})
 _LIMIT = re.compile(r"\blimit\b[^\n]{0,80}\bresets?\b", re.IGNORECASE)
-_PATCHED = re.compile(r"^\*\*\* (?:Add|Update|Delete) File: (.{1,4096})$", re.MULTILINE)
+_PATCH_TOOL, _SHELL_TOOL = "apply_patch", "Bash"
 _RULES_LIMIT = 8 << 10
 
 
@@ -164,23 +163,29 @@ def _asked(event: Event) -> tuple[Evidence, ...]:
     given = table(data, "tool_input")
     command, command_cut = _command(given)
     shown, shown_cut = bounded(dict(given))
-    where = _path(given)
+    patch = _patch(tool, given)
+    named = files.named(tool, given, patch)
     kind = "question" if tool in _QUESTIONS else "permission"
     known: dict[str, Any] = {"kind": kind, "tool": tool, "input": shown, "key": call_key(data)}
-    if command:
+    if command and not patch:
         known["command"] = command
-    if diff := _diff(given, where):
+    if diff := diffs.of_patch(patch) if patch else diffs.of_edits(named.path, given) if named.path else "":
         known["diff"] = diff
-        if command.startswith("*** Begin Patch"):
-            del known["command"]
-    if where:
-        known["path"] = where
+    if named.path:
+        known["path"] = named.path
+    if len(named.paths) > bool(named.path):
+        known["paths"] = named.paths
+    if named.partial and "command" not in known:
+        known["partial"] = True
     if folder := path(data, "cwd"):
         known["cwd"] = folder
     if of := word(data, "agent_id"):
         known["agent"] = of
-    if event.cut or command_cut or (shown_cut and not command):
+    clear = len(patch) < COMMAND_LIMIT if patch else _clear(tool, given)
+    if event.cut or command_cut or (shown_cut and not command) or not clear:
         known["cut"] = True
+    if (command_cut and not patch) or (event.cut and not command and not named.path):
+        known["beyond"] = True
     always = _always(tool, data)
     known["can"] = () if kind == "question" else ("allow", "always", "deny") if always else ("allow", "deny")
     if event.ask and kind != "question":
@@ -296,25 +301,20 @@ def _command(given: Mapping[str, Any]) -> tuple[str, bool]:
     return text(given, "command", COMMAND_LIMIT), len(command) > COMMAND_LIMIT
 
 
-def _path(given: Mapping[str, Any]) -> str:
-    for key in ("file_path", "notebook_path", "path"):
-        if named := text(given, key, PATH_LIMIT):
-            return named
-    patched = _PATCHED.findall(_patch(given))
-    return patched[0].strip() if len(patched) == 1 else ""
+def _clear(tool: str, given: Mapping[str, Any]) -> bool:
+    """Whether nothing but its command says what a shell would do; so for tools without one."""
+    if tool == _SHELL_TOOL or "command" in given:
+        command = given.get("command")
+        return isinstance(command, str) and bool(command) and set(given) <= files.SHELL
+    return True
 
 
-def _patch(given: Mapping[str, Any]) -> str:
-    for key in ("patch", "input", "command"):
-        if (patch := text(given, key, COMMAND_LIMIT)).startswith("*** Begin Patch"):
+def _patch(tool: str, given: Mapping[str, Any]) -> str:
+    """The patch that the tool for patches is given; a shell would run what looks like one."""
+    for key in ("patch", "input", "command") if tool == _PATCH_TOOL else ():
+        if (patch := text(given, key, COMMAND_LIMIT)).lstrip().startswith("*** Begin Patch"):
             return patch
     return ""
-
-
-def _diff(given: Mapping[str, Any], where: str) -> str:
-    if patch := _patch(given):
-        return diffs.of_patch(patch)
-    return diffs.of_edits(where, given) if where else ""
 
 
 def _always(tool: str, data: Mapping[str, Any]) -> list[Any]:

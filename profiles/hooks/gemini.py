@@ -124,6 +124,7 @@ def _notified(event: Event) -> tuple[Evidence, ...]:
         command = text(details, "command", COMMAND_LIMIT)
         known |= {"tool": "run_shell_command", "command": command, "key": digest(named, "exec", command)}
         cut = event.cut or command != details.get("command")
+        known["beyond"] = cut
     elif what == "edit":
         where = text(details, "filePath", PATH_LIMIT)
         known |= {"tool": "write_file", "path": where, "key": digest(named, "edit", PurePath(where).name)}
@@ -131,7 +132,7 @@ def _notified(event: Event) -> tuple[Evidence, ...]:
             known["diff"] = diffs.of_patch(diff)
     else:
         tool = text(details, "toolName", 200) or what or "tool"
-        known |= {"tool": tool, "key": digest(named, "tool", tool), "message": message}
+        known |= {"tool": tool, "key": digest(named, "tool", tool), "message": message, "partial": True}
     if folder := path(event.data, "cwd"):
         known["cwd"] = folder
     if cut:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-COMMAND_LIMIT = 64 << 10
+COMMAND_LIMIT = 400_000
 """Characters. A command is told whole or marked as cut: a rule must never judge the harmless half of one."""
 MESSAGE_LIMIT = 8000
 PROMPT_LIMIT = 64 << 10

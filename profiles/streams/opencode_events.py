@@ -18,6 +18,10 @@ REMEMBERED = 256
 """Sessions, messages and requests each that are remembered, the newest."""
 _LINE = 4_000
 _DIFF = 100_000
+_COMMAND = 400_000
+_FILES = frozenset({"edit", "read"})
+"""Permissions whose patterns are the files they are about."""
+_PATHS = 64
 
 
 class Said(NamedTuple):
@@ -185,12 +189,20 @@ class Fold:
         patterns = about.get("patterns") or about.get("pattern")
         what = [one for one in patterns if isinstance(one, str)] if isinstance(patterns, list) else [text(patterns)]
         tool = text(about.get("permission")) or text(about.get("type"))
+        command = text(more.get("command"))
+        path = text(more.get("filepath")) or text(more.get("filePath")) or text(more.get("path"))
+        paths = [one for one in dict.fromkeys((path, *what)) if one] if not command else []
+        beyond = len(command) > _COMMAND
         data: dict[str, Any] = {
             "kind": "permission",
             "key": key,
             "tool": tool[:200],
-            "command": text(more.get("command"))[:_LINE],
-            "path": (text(more.get("filepath")) or text(more.get("filePath")) or text(more.get("path")))[:_LINE],
+            "command": command[:_COMMAND],
+            "path": path[:_LINE],
+            "paths": [one[:_LINE] for one in paths[:_PATHS]] if len(paths) > bool(path) else [],
+            "partial": not command and (tool not in _FILES or len(paths) > _PATHS or any(one[_LINE:] for one in paths)),
+            "cut": beyond,
+            "beyond": beyond,
             "diff": text(more.get("diff"))[:_DIFF],
             "text": (text(about.get("title")) or ", ".join(what))[:_LINE],
             "can": ("allow", "always", "deny"),

@@ -292,6 +292,57 @@ def test_edits_become_diffs() -> None:
     assert "command" not in asked.data
 
 
+def asked_by(tool: str, given: Any, **more: Any) -> dict[str, Any]:
+    [asked] = read({"hook_event_name": "PermissionRequest", "tool_name": tool, "tool_input": given}, **more)
+    return dict(asked.data)
+
+
+@pytest.mark.parametrize("shape", ["claude", "codex"])
+def test_every_file_of_a_patch_is_told(shape: str) -> None:
+    patch = "\n*** Begin Patch\n*** Update File: src/a.py\n  *** Move to: /etc/x \n@@\n-a\n+b\n{}*** End Patch"
+    asked = asked_by("apply_patch", {"command": patch.format("*** Delete File: b.py\r\n")}, shape=shape)
+    assert asked["path"] == "src/a.py"
+    assert asked["paths"] == ["src/a.py", "/etc/x", "/etc/x ", "b.py", "b.py\r"]
+    assert not {"cut", "partial", "command"} & set(asked)
+    for unknown in ("*** Copy to: x\n", "***Add File: x\n", "*** Add File: " + "x" * 5000 + "\n"):
+        assert asked_by("apply_patch", {"command": patch.format(unknown)}, shape=shape)["partial"]
+    assert asked_by("apply_patch", {"command": patch.format(""), "patch": "x"}, shape=shape)["partial"]
+    assert asked_by("apply_patch", {"command": patch.format("x" * COMMAND_LIMIT)}, shape=shape)["cut"]
+    shell = asked_by("Bash", {"command": patch.strip()}, shape=shape)
+    assert (shell["command"], "path" in shell, "diff" in shell) == (patch.strip(), False, False), "a shell runs it"
+
+
+def test_a_tool_that_is_not_known_may_be_about_more_files() -> None:
+    copy = asked_by("mcp__copy", {"path": "src/a", "destination": "/etc/x", "deep": [{"to": "../y"}], "text": "a\nb"})
+    assert (copy["path"], copy["paths"], copy["partial"]) == ("src/a", ["src/a", "/etc/x", "../y"], True)
+    for tool, known in (
+        ("Edit", {"file_path": "a", "old_string": "/x", "new_string": ""}),
+        ("Read", {"file_path": "a"}),
+    ):
+        assert not {"paths", "partial", "cut"} & set(asked_by(tool, known))
+        assert asked_by(tool, {**known, "target": "/etc/x"})["paths"] == ["a", "/etc/x"]
+        assert asked_by(tool, {"file_path": ["a"]})["partial"]
+    assert asked_by("Write", {"content": "x"})["partial"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"command": "ls", "dangerouslyDisableSandbox": True},
+        {"command": "ls", "cwd": "/"},
+        {"command": ["ls", "-l"]},
+        {"command": ""},
+        {"script": "ls"},
+        {},
+    ],
+)
+def test_more_than_a_command_in_the_input_of_a_shell_is_not_known_whole(given: dict[str, Any]) -> None:
+    harmless = {"description": "x/y", "timeout": 3, "run_in_background": False}
+    assert asked_by("Bash", {**given, **harmless})["cut"] is True
+    plain = asked_by("Bash", {"command": "ls", **harmless})
+    assert not {"cut", "beyond", "paths", "partial"} & set(plain)
+
+
 def test_a_huge_edit_is_cut_visibly_and_soon() -> None:
     huge = {"file_path": "/f", "old_string": "a\n" * 200_000, "new_string": "b\n" * 200_000}
     [asked] = read({"hook_event_name": "PermissionRequest", "tool_name": "Edit", "tool_input": huge})

@@ -29,10 +29,10 @@ class Place:
     def say(self, text: str) -> None:
         (self.user / "policy.toml").write_text(text)
 
-    def decide(self, command: str = "", **more: str) -> str:
+    def decide(self, command: str = "", **more: Any) -> str:
         return self.policies.decide(self.request(command, **more), str(self.workspace)).behaviour
 
-    def request(self, command: str = "", **more: str) -> Request:
+    def request(self, command: str = "", **more: Any) -> Request:
         asked = Request(agent="api-auth", profile="claude", tool="Bash", command=command, cwd=str(self.workspace))
         return replace(asked, root=str(self.workspace), **more)
 
