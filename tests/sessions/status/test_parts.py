@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from quarterdeck.paths import Paths
 from sessions.model import Agent, Session, Status
 from sessions.status import store
 from sessions.status.alarms import Alarm, Alarms
-from sessions.status.errands import Errands
+from sessions.status.errands import AT_ONCE, Errands
 from sessions.status.knowledge import Transition
 from sessions.status.waiting import statuses
 from sessions.status.watch import Watch
@@ -83,6 +83,35 @@ async def test_an_errand_runs_again_when_it_was_asked_for_meanwhile() -> None:
     await happens(lambda: runs.count("slow") == 2)
     errands.ask("bad", bad)
     await happens(lambda: runs.count("bad") == 2)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_errands_that_go_on_and_on_let_others_have_their_turn_and_some_go_first() -> None:
+    errands = Errands()
+    runs: list[str] = []
+
+    def piece(name: str) -> Callable[[], Awaitable[None]]:
+        async def work() -> None:
+            runs.append(name)
+            await asyncio.sleep(0)
+            errands.ask(name, again[name])
+
+        return work
+
+    async def once() -> None:
+        runs.append("hooks")
+
+    again = {name: piece(name) for name in map(str, range(3 * AT_ONCE))}
+    for name, work in again.items():
+        errands.ask(name, work)
+    task = asyncio.create_task(errands.run())
+    await happens(lambda: len(runs) > 10 * len(again))
+    assert all(runs.count(name) > 1 for name in again)
+    asked = len(runs)
+    errands.ask("hooks", once, first=True)
+    await happens(lambda: "hooks" in runs)
+    assert runs.index("hooks") <= asked + 2 * AT_ONCE
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
