@@ -67,7 +67,7 @@ class Lately:
 
     typed: float = plan.NEVER
     taken: float = plan.NEVER
-    doubt: bool = False
+    doubt: float = plan.NEVER
     fresh: bool = False
     """Whether its program was started under our eyes."""
     speaks: bool = False
@@ -118,11 +118,11 @@ class Courier:
         """A piece of evidence about its agent."""
         lately = self.lately
         if piece.sign is Sign.TYPED:
-            lately.doubt = False
+            lately.doubt = plan.NEVER
             if not piece.data.get("whole"):
                 lately.typed = time.monotonic()
         elif piece.sign is Sign.SEEN:
-            lately.doubt = False
+            lately.doubt = plan.NEVER
         elif piece.sign is Sign.SPAWNED:
             self.lately = Lately(typed=lately.typed, fresh=True)
         elif piece.sign in (Sign.IDLE, Sign.DONE, Sign.STARTED):
@@ -139,7 +139,7 @@ class Courier:
         """The agent's status changed."""
         after = self.supervised.agent.status
         if after in _READY and before not in _READY:
-            self.lately.taken, self.lately.doubt = plan.NEVER, False
+            self.lately.taken, self.lately.doubt = plan.NEVER, plan.NEVER
         if not after.alive and self.under_way:
             self._ended = True
         self.wake()
@@ -360,9 +360,9 @@ class Courier:
         self._now = None
         self.queue = [other for other in self.queue if other.id != prompt.id]
         if prompt.state is PromptState.ACCEPTED:
-            self.lately.taken, self.lately.doubt = time.monotonic(), False
+            self.lately.taken, self.lately.doubt = time.monotonic(), plan.NEVER
         elif prompt.state is PromptState.UNCONFIRMED:
-            self.lately.doubt = True
+            self.lately.doubt = time.monotonic()
         self._office.delivered(prompt)
 
     async def _store(self, prompt: Prompt, *, durable: bool = False, **changes: Any) -> Prompt:

@@ -35,6 +35,8 @@ SCREEN_AFTER = 1.0
 """Seconds in which a stronger receipt may come before an input box that is empty again is believed."""
 TURN_GRACE = 2.0
 """Seconds after a receipt in which an agent that looks idle may not have begun to work yet."""
+DOUBT = 30.0
+"""Seconds without a turn after which a prompt goes although the one before it is unconfirmed and no box is seen."""
 SLACK_NS = 50_000_000
 """How much a source's own clock may be behind ours, by its rounding."""
 TRANSCRIPT_SLACK_NS = 1_000_000_000
@@ -107,8 +109,8 @@ class Moment:
     """When a person last typed there."""
     taken: float = NEVER
     """When the prompt before this one was taken, while its turn may not have begun."""
-    doubt: bool = False
-    """Whether the prompt before this one is unconfirmed, and neither a turn nor a person was seen since."""
+    doubt: float = NEVER
+    """Since when the prompt before this one is unconfirmed, where neither a turn nor a person was seen since."""
     warm: bool = True
     """Whether a source the profile waits for said that the agent takes prompts."""
 
@@ -261,15 +263,16 @@ class Delivery:
     def _while_queued(self, now: Moment, who: Manner) -> Hold | Look | None:
         if hold := self._obstacle(now, who):
             return hold
+        unsure = None if self.prompt.now else _unsure(now, who)
         if not who.sees:
-            return None
+            return unsure
         if self.glimpse is None:
             return Look()
         if self.glimpse.dialog:
             return Hold(f"waits: {self.glimpse.dialog}", screen=True)
         if self.glimpse.draft:
             return Hold("waits: a half-typed line stands in its input box", screen=True)
-        return None
+        return unsure if self.glimpse.draft is None else None
 
     def _obstacle(self, now: Moment, who: Manner) -> Hold | None:
         if not now.living:
@@ -282,8 +285,6 @@ class Delivery:
             return hold
         if now.time < now.typed + who.quiet:
             return Hold("waits: a person types there", now.typed + who.quiet)
-        if not self.prompt.now and now.doubt and not who.sees_box:
-            return Hold("waits: whether the prompt before it was taken is not known")
         if now.time < self.not_before:
             return Hold(self.prompt.reason, self.not_before)
         return None
@@ -483,15 +484,23 @@ def _not_ready(now: Moment) -> Hold | None:
     match now.status:
         case Status.WORKING:
             return Hold("waits: it is working")
-        case Status.UNKNOWN:
-            return Hold("waits: what it is doing is not known")
         case Status.LIMITED if not now.limited_until_ns or now.wall_ns < now.limited_until_ns:
             left = (now.limited_until_ns - now.wall_ns) / 1e9
             return Hold("waits: its usage limit is reached", now.time + left if left > 0 else None)
-        case _ if not now.warm:
+        case _ if not now.warm and now.status is not Status.UNKNOWN:
             return Hold("waits: it is starting")
         case _ if now.time < now.taken + TURN_GRACE and now.status is not Status.RUNNING:
             return Hold("waits: the prompt before it was just taken", now.taken + TURN_GRACE)
+    return None
+
+
+def _unsure(now: Moment, who: Manner) -> Hold | None:
+    """Why nothing is typed unless its input box is seen to be empty."""
+    if now.status is Status.UNKNOWN:
+        return Hold("waits: what it is doing is not known; send it with --now", screen=who.sees_box)
+    if now.time < now.doubt + DOUBT:
+        reason = f"waits: whether the prompt before it was taken is not known; goes after {DOUBT:.0f} s without a turn"
+        return Hold(reason, now.doubt + DOUBT, screen=who.sees_box)
     return None
 
 

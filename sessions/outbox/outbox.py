@@ -105,7 +105,8 @@ class Outbox:
             courier = self._courier(self._roster.agents[agent_id])
             courier.take_up(prompts)
             last = await self._table.newest_written(agent_id)
-            courier.lately.doubt = last is not None and last.state is PromptState.UNCONFIRMED
+            if last is not None and last.state is PromptState.UNCONFIRMED:
+                courier.lately.doubt = time.monotonic()
             if courier.under_way:
                 # what was stored with a status, but not yet with the prompt, comes from no source again
                 changes = await transitions.load(self._roster.store, agent_id, CHANGES_SEEN)

@@ -40,12 +40,15 @@ def queued(**values: Any) -> Delivery:
         ({"status": Status.BLOCKED, "asks": "trust"}, "waits: it asks whether to trust its folder"),
         ({"status": Status.BLOCKED}, "waits: it needs a person"),
         ({"status": Status.STARTING}, "waits: it is starting"),
-        ({"status": Status.UNKNOWN}, "waits: what it is doing is not known"),
+        ({"status": Status.UNKNOWN, "warm": False}, "waits: what it is doing is not known; send it with --now"),
         ({"status": Status.LIMITED}, "waits: its usage limit is reached"),
         ({"status": Status.EXITED, "living": False}, "waits: its program has ended"),
         ({"typed": 95.0}, "waits: a person types there"),
         ({"taken": 99.0}, "waits: the prompt before it was just taken"),
-        ({"doubt": True}, "waits: whether the prompt before it was taken is not known"),
+        (
+            {"doubt": 71.0},
+            "waits: whether the prompt before it was taken is not known; goes after 30 s without a turn",
+        ),
         ({"warm": False}, "waits: it is starting"),
     ],
 )
@@ -62,6 +65,7 @@ def test_why_a_queued_prompt_waits(values: dict[str, Any], reason: str) -> None:
         {"status": Status.DONE},
         {"status": Status.RUNNING},
         {"typed": 89.0},
+        {"doubt": 69.0},
         {"status": Status.LIMITED, "limited_until_ns": 99 * 10**9},
     ],
 )
@@ -95,6 +99,25 @@ def test_the_screen_is_looked_at_before_anything_is_typed() -> None:
     assert claimed.looked(Glimpse(9, draft="")).next(moment(), SEES) == plan.Paste(9)
     assert isinstance(claimed.looked(Glimpse(9, "a dialog is open")).next(moment(), SEES), plan.Back)
     assert claimed.next(moment(), BLIND) == plan.Paste(None)
+
+
+@pytest.mark.parametrize(
+    ("values", "until"), [({"status": Status.UNKNOWN, "warm": False}, None), ({"doubt": 90.0}, 120.0)]
+)
+def test_an_empty_input_box_is_enough_where_little_is_known(values: dict[str, Any], until: float | None) -> None:
+    now = moment(**values)
+    waiting = queued()
+    assert waiting.next(now, SEES) == plan.Look()
+    assert waiting.looked(Glimpse(7, draft="")).next(now, SEES) == plan.Claim()
+    hold = waiting.looked(Glimpse(7)).next(now, SEES)
+    assert isinstance(hold, plan.Hold)
+    assert "not known" in hold.reason
+    assert (hold.until, hold.screen) == (until, True)
+    assert waiting.looked(Glimpse(7, "a dialog is open", "")).next(now, SEES) == plan.Hold(
+        "waits: a dialog is open", screen=True
+    )
+    assert queued(now=True).looked(Glimpse(7)).next(now, SEES) == plan.Claim()
+    assert queued(now=True).next(now, HOOKED) == plan.Claim()
 
 
 def entered(who: Manner = HOOKED, **values: Any) -> Delivery:
