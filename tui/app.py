@@ -98,7 +98,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         self._members_before: list[str] = []
         self._surfaces: dict[str, Surface] = {}
         self._watched: dict[str, int] = {}
-        self._sizes: dict[str, tuple[int, int]] = {}
+        self._sizes: dict[str, tuple[tuple[int, int], bool]] = {}
         self._toasts_end = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         self._painter = Painter(self._paint)
@@ -407,8 +407,9 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
                 self.link.send(frames.Watch(agent, rate))
             size = wanted.size(at)
             info = self.fleet.agents.get(agent)
-            if info is not None and info.alive and self._sizes.get(agent) != size:
-                self._sizes[agent] = size
+            # told again once it runs: before its terminal is open nothing takes a size
+            if info is not None and info.alive and self._sizes.get(agent) != (size, info.status == "starting"):
+                self._sizes[agent] = (size, info.status == "starting")
                 self.link.send(frames.Size(agent, *size))
         self._tell_focus()
 

@@ -288,7 +288,7 @@ async def settle(pilot: Pilot[int]) -> None:
 def _stirring(app: Any) -> str:
     """What keeps the app from rest, for a person who wonders."""
     screens = [
-        (type(s).__name__, s.is_current, s._layout_required, s._dirty_widgets, s._callbacks, app._batch_count)
+        (type(s).__name__, s.is_current, s._layout_required, s._dirty_widgets, s._callbacks, s._update_timer._active)
         for s in app.screen_stack
     ]
     nodes = [(node, node._message_queue.qsize(), node._next_callbacks) for node in (app, *app.screen_stack)]
