@@ -26,6 +26,7 @@ from sessions.approvals import Approvals
 from sessions.attention import Attention
 from sessions.checkpoint import Checkpointer
 from sessions.events import Subscription
+from sessions.hearing import Hearing
 from sessions.launch import Launcher, Limits
 from sessions.model import Agent, Event, Restore, Session, Status, new_id
 from sessions.names import check_name, free_name
@@ -34,7 +35,7 @@ from sessions.outbox.sight import glimpse
 from sessions.pages import Pages
 from sessions.policy import Policies
 from sessions.policy.accepted import open_policies
-from sessions.recovery import Recovery, left_over
+from sessions.recovery import Recovery
 from sessions.restore import RestoreReport
 from sessions.roster import Roster, alive
 from sessions.status.book import StatusBook
@@ -42,17 +43,14 @@ from sessions.store import Store
 from sessions.supervised import Supervised
 from sessions.trash import Trash
 from sessions.trust import Workspaces
-from terminals.adapter import Adapter, Exit, clamp
+from terminals.adapter import Adapter, clamp
 from terminals.live import Feeder, LiveTerminal
-from terminals.screen import Report
 
 log = logging.getLogger(__name__)
 
 UPKEEP_SECONDS = 3600.0
 GRACE = 3.0
 """Seconds a program gets between the hang-up and KILL where a client does not say."""
-KEPT_REPORTS = frozenset({"notify", "bell", "status", "progress"})
-"""Program reports that become events; titles and folders are read from the screen itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,15 +97,17 @@ class Deck:
         self._roster = roster
         self._launcher = launcher
         self._tasks = tasks
-        self._trash = Trash(roster, launcher, self)
         self.status = StatusBook(roster, workspaces)
+        self._hearing = Hearing(roster, self.status, self._later)
+        self._trash = Trash(roster, launcher, self._hearing)
         self.approvals = Approvals(roster, self.status, policy)
         self.status.listen(self.approvals)
         self.outbox = Outbox(roster, self.status, tasks, glimpse, quiet=launcher.limits.typing_pause)
         self.approvals.submit = self.outbox.submit
         self.attention = Attention(roster, self.outbox, workspaces.settings)
         self.status.listen(self.attention)
-        self._recovery = Recovery(roster, launcher, workspaces, self.status, self)
+        self._recovery = Recovery(roster, launcher, workspaces, self.status, self._hearing)
+        self._hearing.after_loss = self._recovery.after_loss
         self._pages = Pages(roster)
         roster.touched = lambda agent_id: self.checkpoints.touch(agent_id)
         self.checkpoints = Checkpointer(roster.store, roster.agents.get, self._with_checkpoint)
@@ -299,7 +299,7 @@ class Deck:
 
     async def _begin(self, agent: Agent, session: Session, environ: Mapping[str, str], profile: Profile) -> Agent:
         """Record the agent, then start it; the record comes first, so that a crash between the two finds it."""
-        supervised = Supervised(agent, self.paths.agent(agent.id), self)
+        supervised = Supervised(agent, self.paths.agent(agent.id), self._hearing)
         self._roster.agents[agent.id] = supervised
         try:
             private_folder(supervised.folder)
@@ -378,7 +378,7 @@ class Deck:
             await terminal.release()
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        supervised = Supervised(agent, folder, self)
+        supervised = Supervised(agent, folder, self._hearing)
         self._roster.agents[agent_id] = supervised
         self.status.spawned(supervised, "adopted")
         await self._launcher.open(supervised, terminal, None, told_upto=0)
@@ -503,46 +503,6 @@ class Deck:
         await self._roster.record(kind, agent=supervised.agent, **changes)
         return supervised.agent
 
-    # -- what terminals tell (sessions.supervised.Keeper)
-
-    def screen_changed(self, agent_id: str) -> None:
-        """The agent's screen is to be saved with the next checkpoint, and may tell what the agent is doing."""
-        self.checkpoints.touch(agent_id)
-        self.status.screen_changed(agent_id)
-
-    def agent_reported(self, agent_id: str, offset: int, report: Report) -> None:
-        """What a program says of itself is evidence, and an event."""
-        self.status.reported(agent_id, offset, report)
-        if report.kind in KEPT_REPORTS:
-            data = {key: safe(value) if isinstance(value, str) else value for key, value in report.data.items()}
-            self._later(self._note(agent_id, "agent.report", {"report": report.kind, **data}))
-
-    def agent_exited(self, agent_id: str, how: Exit) -> None:
-        """The program ended; told once more when its last byte is known, which changes nothing here."""
-        self.status.exited(agent_id, how.code)
-
-    def agent_lost(self, agent_id: str, reason: str) -> None:
-        """Its terminal vanished."""
-        if supervised := self._roster.agents.get(agent_id):
-            self._later(self._after_loss(supervised, reason))
-
-    def journal_gap(self, agent_id: str, start: int, end: int, reason: str) -> None:
-        """Bytes are missing; the event says which."""
-        self._later(self._note(agent_id, "agent.gap", {"start": start, "end": end, "reason": reason}))
-
-    async def _note(self, agent_id: str, kind: str, data: Mapping[str, object]) -> None:
-        if supervised := self._roster.agents.get(agent_id):
-            event = await self.store.append(kind, session=supervised.agent.session, agent=agent_id, data=data)
-            self._roster.hub.publish(event)
-
-    async def _after_loss(self, supervised: Supervised, reason: str) -> None:
-        """End what a vanished terminal left behind, then resume the agent if its policy says so."""
-        left = await self._launcher.end_remains(supervised.agent)
-        self.status.lost(supervised.agent.id, Status.LOST, reason + left_over(left))
-        await self.status.flush()
-        if supervised.agent.restore is Restore.AUTO and not left:
-            await self._recovery.resume(supervised)
-
     # -- upkeep and the end
 
     def _later(self, work: Coroutine[Any, Any, object]) -> None:
@@ -569,6 +529,8 @@ class Deck:
             await asyncio.sleep(UPKEEP_SECONDS)
 
     async def _with_checkpoint(self) -> None:
+        for supervised in self._roster.agents.values():
+            supervised.heard()
         await self.status.flush()
         if pages := self._pages.due():
             await asyncio.to_thread(self._pages.write, pages)
@@ -578,6 +540,8 @@ class Deck:
         self.checkpoints.touch_all(self._roster.agents)
         await self.checkpoints.save(history=True)
         await asyncio.gather(*(s.live.aclose() for s in self._roster.agents.values() if s.live))
+        for supervised in self._roster.agents.values():
+            supervised.heard()
 
 
 def folder_of(path: str) -> str:

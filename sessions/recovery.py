@@ -146,6 +146,14 @@ class Recovery:
             detail = f"without {', '.join(missing)}: not in this environment" if missing else ""
             return self._outcome(supervised.agent, "resumed", detail)
 
+    async def after_loss(self, supervised: Supervised, reason: str) -> None:
+        """End what a vanished terminal left behind, then resume the agent if its policy says so."""
+        left = await self._launcher.end_remains(supervised.agent)
+        self._status.lost(supervised.agent.id, Status.LOST, reason + left_over(left))
+        await self._status.flush()
+        if supervised.agent.restore is Restore.AUTO and not left:
+            await self.resume(supervised)
+
     async def _let_go(self, supervised: Supervised) -> Snapshot | None:
         """Close the screen of the life that ended; a snapshot of it."""
         live, supervised.live = supervised.live, None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from sessions.model import Agent
+from sessions.voice import Said, Voice
 from terminals.adapter import Exit
 from terminals.live import LiveTerminal
 from terminals.screen import Report
@@ -19,8 +20,8 @@ class Keeper(Protocol):
     def screen_changed(self, agent_id: str) -> None:
         """Something a checkpoint covers may have changed."""
 
-    def agent_reported(self, agent_id: str, offset: int, report: Report) -> None:
-        """The program said something by an escape sequence (title, bell, notification, status) before ``offset``."""
+    def agent_reported(self, agent_id: str, said: Sequence[Said]) -> None:
+        """The program said this by escape sequences (title, bell, notification, status); see :mod:`sessions.voice`."""
 
     def agent_exited(self, agent_id: str, how: Exit) -> None:
         """The program ended."""
@@ -44,6 +45,7 @@ class Supervised:
         self.missing = 0
         """Bytes of its journal found missing since it was opened; what nobody can count left out."""
         self._keeper = keeper
+        self._voice = Voice(lambda said: keeper.agent_reported(self.agent.id, said))
         self._watchers: dict[int, Callable[[], None]] = {}
         self._next = 0
 
@@ -56,6 +58,11 @@ class Supervised:
     def live(self, live: LiveTerminal | None) -> None:
         self._live = live
         self._set_eager()
+        self.heard()
+
+    def heard(self) -> None:
+        """Pass on now what the program said and is still waiting to be told."""
+        self._voice.flush()
 
     def watch(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call ``callback`` whenever the screen may have changed, until the returned function is called."""
@@ -81,14 +88,16 @@ class Supervised:
 
     def reported(self, offset: int, report: Report) -> None:
         """See :class:`terminals.live.Listener`."""
-        self._keeper.agent_reported(self.agent.id, offset, report)
+        self._voice.say(offset, report)
 
     def exited(self, how: Exit) -> None:
         """See :class:`terminals.live.Listener`."""
+        self.heard()
         self._keeper.agent_exited(self.agent.id, how)
 
     def lost(self, reason: str) -> None:
         """See :class:`terminals.live.Listener`."""
+        self.heard()
         self._keeper.agent_lost(self.agent.id, reason)
 
     def gap(self, start: int, end: int, reason: str) -> None:

@@ -11,8 +11,8 @@ from sessions.database import Connection
 from sessions.model import Approval, ApprovalState, Event
 from sessions.store import Note, Store
 
-KEPT = 1_000
-"""Closed approvals that are kept."""
+KEPT = 200
+"""Closed approvals of one agent that are kept."""
 _COLUMNS = tuple(field.name for field in fields(Approval))
 _NAMES = ", ".join(f'"{name}"' for name in _COLUMNS)
 _SAVE = (
@@ -22,8 +22,8 @@ _SAVE = (
 )
 _SELECT = f"SELECT {_NAMES} FROM approvals"  # noqa: S608
 _PRUNE = (
-    "DELETE FROM approvals WHERE closed_ns > 0 AND closed_ns <= "
-    "(SELECT closed_ns FROM approvals WHERE closed_ns > 0 ORDER BY closed_ns DESC LIMIT 1 OFFSET ?)"
+    "DELETE FROM approvals WHERE agent = ? AND closed_ns > 0 AND asked_ns <= (SELECT asked_ns FROM approvals "
+    "WHERE agent = ? AND closed_ns > 0 ORDER BY asked_ns DESC LIMIT 1 OFFSET ?)"
 )
 
 
@@ -70,8 +70,8 @@ class ApprovalStore:
                 db.execute(_SAVE, (*_row(approval), approval.agent))
             for audit in audits:
                 self._store.add_audit(db, *audit)
-            if any(approval.closed_ns for approval in approvals):
-                db.execute(_PRUNE, (KEPT,))
+            for agent in {approval.agent for approval in approvals if approval.closed_ns}:
+                db.execute(_PRUNE, (agent, agent, KEPT))
 
         _, events = await self._store.transact(work, notes, durable=True)
         return events

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -31,8 +31,8 @@ from sessions.status.watch import Watch
 from sessions.status.why import Why, explain
 from sessions.supervised import Supervised
 from sessions.trust import Workspaces
+from sessions.voice import Said
 from terminals.adapter import Terminal
-from terminals.screen import Report
 
 log = logging.getLogger(__name__)
 
@@ -117,14 +117,10 @@ class StatusBook:
             if changed:
                 self._tell_change(entry, before)
 
-    def reported(self, agent_id: str, offset: int, report: Report) -> None:
-        """The agent's program told its terminal something."""
-        entry = self._entry(agent_id)
-        if entry is None:
-            return
-        if not entry.reports.is_own(report, entry.supervised.agent.pid):
-            return
-        self.tell(agent_id, *entry.reports.read(report, self._roster.clock.wall_ns(), offset))
+    def reported(self, agent_id: str, said: Sequence[Said]) -> None:
+        """The agent's program told its terminal this, in this order."""
+        if entry := self._entry(agent_id):
+            self.tell(agent_id, *entry.reports.heard(said, entry.supervised.agent.pid, self._roster.clock.wall_ns()))
 
     def typed(self, agent_id: str, *, whole: bool = False) -> None:
         """A person typed into the agent's terminal; ``whole``: by one request, and does not go on typing there."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from profiles import Profile
 from quarterdeck.evidence import Evidence, Sign, Source
 from quarterdeck.process import in_foreground
 from quarterdeck.text import safe
+from sessions.voice import Said
 from terminals.screen import Report
 
 _STATUS = {
@@ -43,6 +44,27 @@ class Reports:
         """A new program runs in the terminal."""
         self._records.clear()
         self._titled = None
+
+    def heard(self, said: Sequence[Said], pid: int, wall_ns: int) -> list[Evidence]:
+        """What all this says, as evidence, as far as process ``pid`` may have said so.
+
+        Of status records told together only what they come to counts, and who is in the foreground is looked up once.
+        """
+        own: dict[tuple[str, object], bool] = {}
+        found: list[Evidence] = []
+        last = ""
+        for offset, report, _ in said:
+            asked = (report.kind, report.data.get("mark"))
+            if asked not in own:
+                own[asked] = self.is_own(report, pid)
+            if not own[asked]:
+                continue
+            if read := self.read(report, wall_ns, offset):
+                if last == report.kind == "status":
+                    found.pop()
+                found += read
+                last = report.kind
+        return found
 
     def is_own(self, report: Report, pid: int) -> bool:
         """Whether the agent's own process ``pid`` may have said so, as far as its state is concerned.

@@ -10,6 +10,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,7 +32,10 @@ from terminals.snapshot import Snapshot
 HISTORY_LINES = 2000
 _TITLE_SHOWN = 256
 _REPORT_LIMIT = 1000
-"""Reports kept of one feed; a program that rings a million bells is heard a thousand times."""
+"""Reports kept of one feed; a program that rings a million bells is heard a thousand times.
+
+The last one of each kind (and of each id) is among them: a state told before the bells must not be lost to them.
+"""
 _HISTORY_HEAD = struct.Struct("<8sHQ")
 _HISTORY_MAGIC = b"QDHIST1\n"
 
@@ -60,6 +64,17 @@ def _unknown(content: bytes, truncated: bool, sink: Sink) -> None:
         report = parse_status(content[5:].decode("utf-8", "replace"))
         if report is not None:
             sink.reports.append(report)
+
+
+def _bounded(reports: list[Report]) -> list[Report]:
+    """At most ``_REPORT_LIMIT`` of them in their order: the last of each, then the latest."""
+    if len(reports) <= _REPORT_LIMIT:
+        return reports[:]
+    last = {(report.kind, report.data.get("id")): at for at, report in enumerate(reports)}
+    chosen = set(sorted(last.values())[-_REPORT_LIMIT:])
+    latest = (at for at in range(len(reports) - 1, -1, -1) if at not in chosen)
+    chosen.update(islice(latest, _REPORT_LIMIT - len(chosen)))
+    return [reports[at] for at in sorted(chosen)]
 
 
 _UNCOUNTED = {
@@ -133,7 +148,7 @@ class Screen:
         return self._taken()
 
     def _taken(self) -> Fed:
-        replies, reports = bytes(self._sink.replies), self._sink.reports[:_REPORT_LIMIT]
+        replies, reports = bytes(self._sink.replies), _bounded(self._sink.reports)
         self._sink.replies.clear()
         self._sink.reports.clear()
         return Fed(replies, reports)

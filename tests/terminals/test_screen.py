@@ -227,6 +227,12 @@ def test_floods_of_reports_and_queries_are_bounded(screen: Screen) -> None:
     assert len(screen.feed(b"\x07" * 1_000_000).reports) == 1
     assert len(screen.feed(b"\x07" * 10).reports) == 10
     assert len(screen.feed(b"\x1b]0;t\x07" * 5000).reports) == 1000
+    states = b"".join(b"\x1b]7501;state=working:id=%d\x1b\\" % (n % 3) for n in range(3000))
+    told = screen.feed(states + b"\x1b]7501;state=idle:id=1\x1b\\" + b"\x1b]0;t\x07" * 5000).reports
+    assert len(told) == 1000
+    states_told = {str(report.data["id"]): report.data["state"] for report in told if report.kind == "status"}
+    assert states_told == {"0": "working", "1": "idle", "2": "working"}
+    assert told[-1].kind == "title"
     assert len(screen.feed(b"\x1b[c" * 50_000).replies) < 70_000
 
 
