@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from quarterdeck.errors import Invalid, NotFound, Refused
+from quarterdeck.evidence import Evidence, Sign, Source
 from sessions.deck import Deck, NewAgent
 from sessions.model import PromptState, Status
 from sessions.outbox import courier
@@ -386,3 +387,24 @@ async def test_the_first_prompt_waits_until_the_agent_is_up(stage: Stage, deck: 
     await agent.waits(prompt, "waits: it is starting")
     await agent.accepted(prompt)
     assert agent.taken == ["go on"]
+
+
+@pytest.mark.parametrize("box", [True, False])
+async def test_an_agent_that_nothing_tells_of_takes_prompts_by_its_empty_box(
+    stage: Stage, deck: Deck, hasty: None, box: bool
+) -> None:
+    agent = await stage.new("by-screen", hooks=False, box=box)
+    gone = Evidence(source=Source.PROGRAM, sign=Sign.CLEAR, wall_ns=time.time_ns())
+    agent.set(hooks=False, program=False, box=box)
+    deck.status.tell(agent.id, gone)
+    await stage.until(lambda: agent.status is Status.UNKNOWN, "nothing tells what it is doing")
+    prompt = await agent.send("first")
+    if not box:
+        await agent.waits(prompt, "waits: what it is doing is not known; send it with --now")
+        assert agent.taken == []
+        prompt = await agent.send("second", now=True)
+        await agent.became(prompt, PromptState.ACCEPTED, PromptState.UNCONFIRMED)
+        assert agent.taken == ["second"]
+        return
+    assert (await agent.accepted(prompt)).receipt == "screen"
+    assert agent.taken == ["first"]
