@@ -76,3 +76,62 @@ def test_the_prompt_and_the_id_are_put_in_once() -> None:
     assert kind.headless_argv("{shell} {prompt}", environ={"SHELL": "/bin/sh"}) == (
         *("/bin/sh", "-c", "run {shell} {prompt}"),
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "started", "resumed", "headless"),
+    [
+        (
+            "opencode",
+            ("-m", "x/y"),
+            ("--session", ID, "-m", "x/y"),
+            ("run", "--format", "json", "--session", ID, "--", "-go on"),
+        ),
+        (
+            "gemini",
+            ("--session-id", ID, "-m", "pro"),
+            ("--resume", ID, "-m", "pro"),
+            ("--resume", ID, "--output-format", "stream-json", "--prompt=-go on"),
+        ),
+        (
+            "copilot",
+            ("--session-id", ID, "--model", "x"),
+            (f"--resume={ID}", "--model", "x"),
+            (f"--resume={ID}", "--output-format", "json", "--prompt=-go on"),
+        ),
+        (
+            "qwen",
+            ("--session-id", ID, "--approval-mode", "default"),
+            ("--resume", ID, "--approval-mode", "default"),
+            ("--resume", ID, "--output-format", "stream-json", "--prompt=-go on"),
+        ),
+        (
+            "aider",
+            ("--model", "x"),
+            ("--restore-chat-history", "--model", "x"),
+            ("--restore-chat-history", "--yes-always", "--no-pretty", "--message=-go on"),
+        ),
+        (
+            "goose",
+            ("session", "--name", ID, "--with-builtin", "developer"),
+            ("session", "--resume", "--name", ID, "--with-builtin", "developer"),
+            ("run", "--resume", "--name", ID, "--text=-go on"),
+        ),
+    ],
+)
+def test_a_conversation_is_gone_on_with(
+    name: str, started: tuple[str, ...], resumed: tuple[str, ...], headless: tuple[str, ...]
+) -> None:
+    """A prompt that was given at the start is not given again, and one that looks like an option is none."""
+    profile = PROFILES[name]
+    given = started[started.index(ID) + 1 :] if ID in started else started
+    assert profile.start(given, ID)[1:] == started
+    assert profile.resume((name, *started, "a prompt"), ID) == (name, *resumed)
+    assert profile.headless_argv("-go on", resume_id=ID, resume=True) == (name, *headless)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("opencode", ("--session", ID, "--fork")), ("qwen", ("--resume", ID, "--fork-session"))]
+)
+def test_a_copy_of_a_conversation(name: str, options: tuple[str, ...]) -> None:
+    assert PROFILES[name].fork((name, "-m", "x"), ID) == (name, *options, "-m", "x")
