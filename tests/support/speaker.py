@@ -1,7 +1,7 @@
 """An agent that does what it is told, one JSON list a line: ``["say", STATE, KEY=VALUE...]`` reports by OSC 7501,
-``["print", TEXT]`` prints, ``["screen", LINE...]`` draws a whole screen, ``["hook", EVENT]`` runs the telling hook,
-``["file", PATH, DATA]`` writes a file by rename, ``["run", COMMAND]`` runs a command in the foreground, and
-``["exit", N]`` ends it.
+``["print", TEXT]`` prints, ``["flood", TEXT, SECONDS]`` prints it over and over for so long,
+``["screen", LINE...]`` draws a whole screen, ``["hook", EVENT]`` runs the telling hook, ``["file", PATH, DATA]``
+writes a file by rename, ``["run", COMMAND]`` runs a command in the foreground, and ``["exit", N]`` ends it.
 
 It answers each line with ``done N`` in its title, N counted from 1, when everything that line prints was printed.
 """
@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import termios
+import time
 import tty
 from pathlib import Path
 
@@ -57,6 +58,10 @@ def main() -> None:
             say(*rest)
         elif what == "print":
             put(rest[0])
+        elif what == "flood":
+            end = time.monotonic() + rest[1]
+            while time.monotonic() < end:
+                put(rest[0] * 50)
         elif what == "screen":
             put("\x1b[H\x1b[2J" + "\r\n".join(rest))
         elif what == "hook":

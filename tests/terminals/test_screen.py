@@ -232,7 +232,6 @@ def test_floods_of_reports_and_queries_are_bounded(screen: Screen) -> None:
     assert len(told) == 1000
     states_told = {str(report.data["id"]): report.data["state"] for report in told if report.kind == "status"}
     assert states_told == {"0": "working", "1": "idle", "2": "working"}
-    assert told[-1].kind == "title"
     assert len(screen.feed(b"\x1b[c" * 50_000).replies) < 70_000
 
 
