@@ -24,6 +24,12 @@ CLEAN = {
 }
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _interruptible():
+    """What is started here hears ctrl+c, also where the tests run in the background of a shell that has no jobs."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def until(condition, seconds=20.0, what="a condition"):
     """Poll until ``condition`` gives something true, and return that."""
     deadline = time.monotonic() + seconds
