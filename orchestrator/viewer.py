@@ -291,14 +291,14 @@ class Viewer:
 
     async def _input(self, request: frames.Press | frames.Raw | frames.Paste | frames.Mouse) -> None:
         work = self._work(request)
-        if request.agent not in self._typed_in:
-            agent = self._deck.agent(request.agent).id
+        agent = self._deck.agent(request.agent).id
+        if agent not in self._typed_in:
             await self._engine.permit(self._caller, "agent.type", agent)
-            self._typed_in.add(request.agent)
-        await self._enqueue(request.agent, work)
+            self._typed_in.add(agent)
+        await self._enqueue(agent, work)
         if not isinstance(request, frames.Mouse):
-            self._deck.status.typed(request.agent)
-        if watching := self._watching.get(request.agent):
+            self._deck.status.typed(agent)
+        if watching := self._watching.get(agent):
             watching.typed()
 
     def _work(

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from orchestrator.client import Link, frames
+from orchestrator.client import Link, LinkState, frames
 from quarterdeck.errors import Invalid, NotFound, Refused
 from tests.sessions.outbox.conftest import profile
 
@@ -157,4 +157,30 @@ def test_an_agent_sends_nothing(place, stage, until):
     )  # fmt: skip
     screen = place.shows(inside, "that was all")
     assert screen.split() == ["not_permitted"] * 5 + ["that", "was", "all"]
+    assert agent.taken == []
+
+
+async def test_a_client_that_types_by_an_agents_name_is_a_person_who_types_there(place, stage):
+    agent = await asyncio.to_thread(stage)
+    async with Link(place.paths) as link, asyncio.timeout(30):
+        while not (isinstance(said := await anext(link), LinkState) and said.phase == "up"):
+            pass
+
+        async def types():
+            while True:
+                assert link.send(frames.Press(agent.agent["name"], "left"))
+                await asyncio.sleep(0.02)
+
+        typing = asyncio.create_task(types())
+        while not (agent.folder / "typed").exists():
+            await asyncio.sleep(0.01)
+        prompt = await asyncio.to_thread(agent.send, "later")
+        path = f"/v1/prompts/{prompt['id']}"
+        while (
+            "a person types there"
+            not in (found := await asyncio.to_thread(place.client.request, "GET", path))["reason"]
+        ):
+            assert found["state"] == "queued"
+        typing.cancel()
+        await asyncio.to_thread(place.client.request, "DELETE", path)
     assert agent.taken == []
