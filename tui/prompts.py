@@ -65,8 +65,8 @@ class PromptInfo:
 
     @property
     def open(self) -> bool:
-        """Whether something is still to come."""
-        return self.state in OPEN
+        """Whether something is still to come; of a kind without receipts nothing is once it was typed."""
+        return self.state in OPEN and self.receipt != "none"
 
     @property
     def look(self) -> State:
