@@ -429,6 +429,7 @@ class Deck:
             await self._trash.put(supervised)
             self.status.closed(supervised.agent.id)
             self.attention.forget(supervised.agent.id)
+            self.approvals.forget(supervised.agent.id)
             await self.outbox.forget(supervised.agent.id)
 
     async def remove(self, ref: str, *, force: bool = False) -> Agent:
@@ -447,6 +448,7 @@ class Deck:
             removed = await self._trash.put(supervised)
             self.status.closed(removed.id)
             self.attention.forget(removed.id)
+            self.approvals.forget(removed.id)
             await self.outbox.forget(removed.id)
             return removed
 

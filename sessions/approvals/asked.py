@@ -14,12 +14,15 @@ from typing import Any
 from quarterdeck.evidence import Evidence, Sign, Source
 from quarterdeck.text import safe
 from sessions.model import Approval
+from sessions.policy.shell import SEARCHED
 
 ANSWERS = ("allow", "always", "deny")
 KINDS = ("permission", "question", "trust", "login")
 WORD, TEXT, PATH = 200, 2_000, 4_096
+PATHS = 65
+"""Paths of one call."""
 COMMAND = 32_000
-"""Characters of a command that are kept; no rule allows one that was cut."""
+"""Characters of a command that are kept and shown; rules are asked about all of it."""
 DIFF = 64_000
 SHOWN = 4_000
 REPLY = 16_384
@@ -39,6 +42,25 @@ SPEAKERS = EXACT | ONE_AT_A_TIME | COMPLETE
 
 
 @dataclass(frozen=True, kw_only=True)
+class Call:
+    """A call of a tool as the agent itself has it: what rules that allow go by, and nothing else."""
+
+    key: str
+    tool: str
+    command: str
+    """All of it, unless ``beyond``."""
+    paths: tuple[str, ...]
+    partial: bool
+    """Whether it may be about more files than ``paths``."""
+    beyond: bool
+    """Whether the command goes on."""
+    cwd: str
+    """Where the agent says that it works, "" unknown."""
+    whole: bool
+    """Whether this is all that is asked."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Asked:
     """One source's word on a request. Empty: it does not say."""
 
@@ -53,9 +75,8 @@ class Asked:
     key: str = ""
     can: tuple[str, ...] = ()
     reply: dict[str, object] = field(default_factory=dict)
-    cwd: str = ""
-    whole: bool = False
-    """Whether this is all of what is asked, as the agent itself has it."""
+    call: Call | None = None
+    """What it hands over of the call, where it comes from the agent itself."""
 
     @property
     def weight(self) -> int:
@@ -83,8 +104,32 @@ def asked(piece: Evidence) -> Asked | None:
         key=_text(data, "key", WORD),
         can=_answers(data.get("can")),
         reply=_address(data.get("reply")),
+        call=_call(data) if piece.source in COMPLETE else None,
+    )
+
+
+def _call(data: Mapping[str, Any]) -> Call | None:
+    """The call of a tool; None where the words name neither a tool nor what it is given, like a mere notification."""
+    tool, command = _text(data, "tool", WORD).strip(), _text(data, "command")
+    listed = data.get("paths")
+    named = [data.get("path"), *(listed if isinstance(listed, list | tuple) else ())]
+    files = [_BROKEN.sub("\ufffd", path) for path in named if isinstance(path, str) and path]
+    paths = tuple(dict.fromkeys(path for path in files if len(path) <= PATH))[:PATHS]
+    beyond = bool(data.get("beyond")) or len(command) > SEARCHED
+    given = data.get("input")
+    # an input that has a command which is no text is an input that is not understood
+    told = command or paths or (isinstance(given, Mapping) and "command" not in given)
+    if not (tool or command or paths or beyond):
+        return None
+    return Call(
+        key=_text(data, "key", WORD),
+        tool=tool,
+        command=command[:SEARCHED],
+        paths=paths,
+        partial=bool(data.get("partial")) or len(paths) < len(set(files)),
+        beyond=beyond,
         cwd=_text(data, "cwd", PATH),
-        whole=piece.source in COMPLETE and not data.get("cut") and len(command) <= COMMAND,
+        whole=bool(tool and told) and not data.get("cut") and not beyond,
     )
 
 

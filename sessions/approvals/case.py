@@ -6,9 +6,12 @@ import asyncio
 
 from quarterdeck.errors import QuarterdeckError
 from quarterdeck.evidence import Source
+from sessions.approvals.asked import Asked, Call
 from sessions.approvals.life import Over
 from sessions.model import Approval
 from sessions.supervised import Supervised
+
+Knowledge = tuple[object, ...]
 
 
 class Case:
@@ -31,12 +34,20 @@ class Case:
         """Set when an answer led to an end, or was taken back."""
         self.handed: asyncio.Future[None] | None = None
         """Done when the answer was given, or with why it could not be."""
-        self.whole = False
-        """Whether the agent itself told all of what it asks, in this run: only then may a rule allow it."""
-        self.cwd = ""
-        """Where the agent said that it works, "" unknown."""
-        self.ruled: tuple[str, ...] = ()
+        self.calls: frozenset[Call] = frozenset()
+        """What the agent itself told of it in this run: a rule may allow one that is whole, and no other."""
+        self.meanwhile: list[Asked] = []
+        """What was told of it while an answer was on its way: it is answered as it was when that was decided."""
+        self.opened = 0.0
+        """When it was asked by the monotonic clock, 0 where that was before this run."""
+        self.ruled: Knowledge = ()
         """What was known when the policy was asked last."""
+
+    @property
+    def known(self) -> Knowledge:
+        """All that rules go by."""
+        approval = self.approval
+        return (approval.tool, approval.command, approval.path, approval.source, approval.key, self.calls)
 
     def hand(self, error: QuarterdeckError | None = None) -> None:
         """Tell whoever waits that the answer was given, or why not."""

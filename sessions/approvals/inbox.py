@@ -14,18 +14,18 @@ from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any
 
+from profiles.hooks.answers import VIA
 from quarterdeck.errors import QuarterdeckError, Refused
 from quarterdeck.evidence import Evidence, Sign, Source
 from quarterdeck.text import safe
-from sessions.approvals import likeness
+from sessions.approvals import likeness, rules
 from sessions.approvals.answer import Answerer
 from sessions.approvals.asked import COMPLETE, ONE_AT_A_TIME, SPEAKERS, Asked, asked
 from sessions.approvals.case import Case
-from sessions.approvals.life import Answer, Over, answered, check_open, is_open, over, taken_back
+from sessions.approvals.life import UNEXPLAINED, Answer, Over, answered, check_open, is_open, over, taken_back
 from sessions.approvals.ports import Book, Policy, Submit
 from sessions.approvals.records import Records
 from sessions.model import Approval, ApprovalState, Status, new_id
-from sessions.policy.request import Request
 from sessions.roster import Roster
 from sessions.supervised import Supervised
 
@@ -62,6 +62,10 @@ class Approvals:
         self._lately: dict[str, list[Approval]] = {}
         self._stored: dict[str, list[Approval]] = {}
         self._typed: dict[str, float] = {}
+        self._hands: dict[str, float] = {}
+        """When a person typed, or an answer was given, as far as it was seen."""
+        self._unasked: dict[str, list[Case]] = {}
+        """Requests that ended while their hooks waited for us, and nobody is known to have decided."""
         self._vouched = ""
         self._group: asyncio.TaskGroup | None = None
         self._waiting: list[Coroutine[Any, Any, None]] = []
@@ -101,21 +105,25 @@ class Approvals:
         """
         approval = await self.find(ref)
         case = self._cases.get(approval.id)
-        now = self.roster.clock.wall_ns()
         if case is None:
-            check_open(approval, now)
+            check_open(approval, self.roster.clock.wall_ns())
             raise Refused("this request is gone", hint="quarterdeck inbox", approval=approval.id)
-        case.approval = answered(case.approval, Answer(behaviour=behaviour, reason=reason, by=by), now)
-        case.given = False
-        case.settled.clear()
-        case.handed = asyncio.get_running_loop().create_future()
-        self.spawn(self._answerer.carry(case))
-        await asyncio.shield(case.handed)
+        handed = self._begin(case, Answer(behaviour=behaviour, reason=reason, by=by))
+        await asyncio.shield(handed)
         if wait > 0:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(wait, WAIT_LIMIT)):
                     await case.settled.wait()
         return case.approval
+
+    def _begin(self, case: Case, answer: Answer) -> asyncio.Future[None]:
+        """Set an answer on its way; what is returned is done when it was given. Raises :class:`Refused`."""
+        case.approval = answered(case.approval, answer, self.roster.clock.wall_ns())
+        case.given = False
+        case.settled.clear()
+        case.handed = asyncio.get_running_loop().create_future()
+        self.spawn(self._answerer.carry(case))
+        return case.handed
 
     # -- what the status book tells (sessions.status.book.Listener)
 
@@ -124,7 +132,7 @@ class Approvals:
         agent = supervised.agent.id
         self._attach(supervised)
         if piece.source is Source.PERSON and piece.sign is Sign.TYPED:
-            self._typed[agent] = time.monotonic()
+            self._typed[agent] = self._hands[agent] = time.monotonic()
         if piece.source not in SPEAKERS and piece.source is not Source.TRANSCRIPT:
             return
         if told := asked(piece):
@@ -159,6 +167,7 @@ class Approvals:
             text=f"{approval.answer} by {safe(approval.answered_by, 80)}",
             data={"key": approval.key, "allowed": approval.answer != "deny"},
         )
+        self._hands[approval.agent] = time.monotonic()
         self._vouched = approval.agent
         try:
             self.book.tell(approval.agent, said)
@@ -223,7 +232,8 @@ class Approvals:
         )
         approval = self._known_before(approval, told)
         case = self._cases[approval.id] = Case(approval, supervised, frozenset({told.source}))
-        case.whole, case.cwd = told.whole, told.cwd
+        case.calls = frozenset({told.call}) if told.call else frozenset()
+        case.opened = time.monotonic()
         self.put(case, approval, "approval.opened")
         self.spawn(self._attend(case))
 
@@ -249,13 +259,17 @@ class Approvals:
     def _add(self, case: Case, told: Asked) -> None:
         case.heard |= {told.source}
         before = case.approval
+        if before.state is ApprovalState.ANSWERING:
+            case.meanwhile = [*case.meanwhile, told][-PENDING:]
+            case.approval = replace(before, key=before.key or told.key)
+            return
         approval = likeness.merged(before, told)
-        if told.whole and approval.source == told.source:
-            case.whole, case.cwd = True, told.cwd
+        more = told.call is not None and told.call not in case.calls
+        if told.call and len(case.calls) < PENDING:
+            case.calls |= {told.call}
         if approval != before:
             self.put(case, approval, "approval.changed")
-            self.spawn(self._attend(case))
-        elif told.source is Source.SCREEN and not before.rule:
+        if approval != before or more or (told.source is Source.SCREEN and not before.rule):
             self.spawn(self._attend(case))
 
     async def _attend(self, case: Case) -> None:
@@ -282,6 +296,24 @@ class Approvals:
         allowed = piece.sign is Sign.ANSWERED and piece.data.get("allowed") is not False
         for case in found:
             self.close(case, Over.ALLOWED if allowed else Over.DENIED)
+        if key and piece.data.get("allowed") is True:
+            self._explain(agent, key)
+
+    def _explain(self, agent: str, key: str) -> None:
+        """A call was allowed: where its hook waited for an answer of ours and nobody is known to have decided, say so.
+
+        It may have been closed before, by the agent's going on.
+        """
+        for case in [case for case in self._unasked.get(agent, ()) if case.approval.key == key]:
+            self._unasked[agent].remove(case)
+            self.put(case, replace(case.approval, reason=UNEXPLAINED), "approval.changed")
+            self.spawn(self.records.put_unexplained(case.approval))
+
+    def _by_nobody(self, case: Case) -> bool:
+        """Whether a request with a hook that waits was decided without an answer of ours and without a key typed."""
+        approval, agent = case.approval, case.supervised.agent
+        waited = approval.state is ApprovalState.GONE and approval.reply.get("via") == VIA and case.opened > 0
+        return waited and not agent.adopted and self._hands.get(agent.id, 0.0) < case.opened
 
     def _otherwise(self, agent: str, piece: Evidence) -> None:
         """A source that asked, or might have, says something else now."""
@@ -325,7 +357,10 @@ class Approvals:
         """Close the case with ``approval``, which is not open any more."""
         self.put(case, approval, "approval.closed")
         self._cases.pop(approval.id, None)
-        self._lately[approval.agent] = [*self._lately.get(approval.agent, ()), approval][-LATELY:]
+        if approval.agent in self.roster.agents:
+            self._lately[approval.agent] = [*self._lately.get(approval.agent, ()), approval][-LATELY:]
+            if self._by_nobody(case):
+                self._unasked[approval.agent] = [*self._unasked.get(approval.agent, ()), case][-LATELY:]
         case.closed.set()
         case.settled.set()
         if not case.given:
@@ -343,10 +378,19 @@ class Approvals:
             case.given = False
             self.put(case, taken_back(case.approval, reason), "approval.changed")
             case.settled.set()
+            words, case.meanwhile = case.meanwhile, []
+            for told in words:
+                self._add(case, told)
 
     def _close_all(self, agent: str, how: Over) -> None:
         for case in [case for case in self._cases.values() if case.approval.agent == agent]:
             self.close(case, how)
+
+    def forget(self, agent_id: str) -> None:
+        """The agent is not ours any more: what waits for it is over, and nothing of it is kept in memory."""
+        self._close_all(agent_id, Over.ENDED)
+        for kept in (self._pending, self._lately, self._stored, self._typed, self._hands, self._unasked):
+            kept.pop(agent_id, None)
 
     def others(self, case: Case) -> list[Approval]:
         """The other open requests of the same agent."""
@@ -357,39 +401,34 @@ class Approvals:
     async def _consider(self, case: Case) -> None:
         """Ask the rules, once for each state of knowledge; what they say is carried out or left to a person."""
         approval = case.approval
-        known = (approval.tool, approval.command, approval.path, approval.source, str(case.whole))
+        known = case.known
         if self._policy is None or approval.kind != "permission" or approval.state is not ApprovalState.OPEN:
             return
-        if not any(known[:3]) or not approval.can or case.ruled == known:
+        if not (approval.tool or approval.command or approval.path or case.calls) or not approval.can:
+            return
+        if case.ruled == known:
             return
         case.ruled = known
         agent = case.supervised.agent
         session = self.roster.sessions.get(agent.session)
         workspace = session.workspace if session else agent.cwd
-        request = Request(
-            agent=agent.name,
-            profile=agent.profile,
-            tool=approval.tool,
-            command=approval.command,
-            path=approval.path,
-            cwd=case.cwd or agent.cwd,
-            root=agent.worktree.path if agent.worktree else workspace,
-        )
-        ruling = await asyncio.to_thread(self._policy.decide, request, workspace)
-        if case.approval.state is not ApprovalState.OPEN or case.closed.is_set():
-            return
-        # what is known may be less than what is asked: no rule allows that
-        if ruling.behaviour == "ask" or (ruling.behaviour == "allow" and not case.whole):
-            if approval.reply.get("brief"):
-                await self._leave_to_its_dialog(approval)
+        asked_of, is_whole = rules.questions(case, workspace), rules.whole(case)
+        ruling = await asyncio.to_thread(rules.ruling, self._policy, asked_of, is_whole, workspace)
+        if case.approval.state is not ApprovalState.OPEN or case.closed.is_set() or case.known != known:
+            return  # what became known meanwhile is asked about by whoever told of it
+        if ruling.behaviour == "ask":
+            await self._leave_to_its_dialog(case.approval)
             return
         try:
-            await self.answer(approval.id, ruling.behaviour, reason=ruling.why, by=f"policy: {ruling.rule}")
+            answer = Answer(behaviour=ruling.behaviour, reason=ruling.why, by=f"policy: {ruling.rule}")
+            await asyncio.shield(self._begin(case, answer))
         except QuarterdeckError as error:
             log.info("a rule's answer was not given: %s", error.message, extra={"agent": agent.id})
 
     async def _leave_to_its_dialog(self, approval: Approval) -> None:
         """Let a hook go that only a rule is quick enough for: the agent shows its dialog when the hook has ended."""
+        if not approval.reply.get("brief"):
+            return
         with contextlib.suppress(KeyError):
             await self.book.sources_of(approval.agent).reply(approval.reply, None)
 

@@ -21,6 +21,7 @@ from sessions.model import Approval, ApprovalState
 
 REASON = 2_000
 NOT_SHOWN = "nothing shows that it was taken"
+UNEXPLAINED = "it was allowed, and nothing shows by whom: no answer was given from here, no key was typed here"
 
 
 class Over(Enum):

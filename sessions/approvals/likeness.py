@@ -89,13 +89,15 @@ def same(approval: Approval, told: Asked, heard: frozenset[Source]) -> bool:
 
 
 def names(approval: Approval, told: Asked) -> bool:
-    """Whether ``told`` names the very call of ``approval``, so that all that is known of it holds again."""
-    if told.command and approval.command:
-        return _prefixed(visible(told.command), visible(approval.command))
-    if told.path and approval.path:
-        return same_path(told.path, approval.path)
-    detail = visible(approval.command or approval.path)
-    return len(detail) >= 4 and detail[: 2 * ENOUGH] in visible(told.text)
+    """Whether ``told`` names the very call of ``approval``, so that all that is known of it holds again.
+
+    Its whole command, up to the end of what is told, white space included: the beginning may be that of another one,
+    and a file may be changed in another way.
+    """
+    if told.command:
+        return _read_along(approval.command, told.command) is True
+    command, said = (" ".join(bare(text).split()) for text in (approval.command, told.text))
+    return len(command) >= 4 and (said == command or said.endswith((" " + command, ":" + command)))
 
 
 def merged(approval: Approval, told: Asked) -> Approval:
@@ -143,8 +145,13 @@ def weight(approval: Approval) -> int:
 
 def visible(text: str) -> str:
     """``text`` squeezed and without what no screen shows: escape sequences, control and format characters."""
-    bare = _ESCAPES.sub("", text)
-    return squeezed("".join(char for char in bare if unicodedata.category(char) not in ("Cc", "Cf")))
+    return squeezed(bare(text))
+
+
+def bare(text: str) -> str:
+    """``text`` without escape sequences, and with spaces for control characters; format characters are left out."""
+    marks = {"Cc": " ", "Cf": ""}
+    return "".join(marks.get(unicodedata.category(char), char) for char in _ESCAPES.sub("", text))
 
 
 def squeezed(text: str) -> str:

@@ -57,18 +57,13 @@ class Records:
     async def put_answer(self, approval: Approval, agent: Agent) -> None:
         """Store an answer that is on its way, with its audit record; on disk when this returns."""
         person = approval.answered_by == "person"
-        data: dict[str, object] = {
-            "approval": approval.id,
-            "tool": safe(approval.tool),
-            "command": safe(approval.command, AUDITED),
-            "path": safe(approval.path, 1000),
-            "text": safe(approval.text) if not approval.command else "",
-            "by": safe(approval.answered_by),
-            "reason": safe(approval.reason) if not person else "",
-        }
         self.put(approval, agent, "approval.answered")
         role = "person" if person else "policy"
-        await self.save([Audit(role, f"approval.{approval.answer}", approval.agent, data)])
+        await self.save([_audit(approval, role, approval.answer, "" if person else approval.reason)])
+
+    async def put_unexplained(self, approval: Approval) -> None:
+        """Audit that a request was allowed by nobody knows whom."""
+        await self.save([_audit(approval, "agent", "unexplained", approval.reason)])
 
     async def save(self, audits: Sequence[Audit] = ()) -> None:
         """Store what changed. Raises :class:`quarterdeck.errors.Broken` on a full disk; it is tried again then."""
@@ -124,3 +119,16 @@ class Records:
             raise NotFound(f"no request {safe(ref)!r}", hint="quarterdeck inbox", approval=ref)
         (approval,) = found.values()
         return unstored.get(approval.id) or approval
+
+
+def _audit(approval: Approval, role: str, action: str, reason: str) -> Audit:
+    data: dict[str, object] = {
+        "approval": approval.id,
+        "tool": safe(approval.tool),
+        "command": safe(approval.command, AUDITED),
+        "path": safe(approval.path, 1000),
+        "text": safe(approval.text) if not approval.command else "",
+        "by": safe(approval.answered_by),
+        "reason": safe(reason),
+    }
+    return Audit(role, f"approval.{action}", approval.agent, data)

@@ -359,4 +359,5 @@ def is_inside(path: str, folder: str) -> bool:
 
 
 def _at(path: str, place: str, root: str) -> bool:
-    return fnmatchcase(path, os.path.join(os.path.realpath(root or "/"), os.path.expanduser(place)))
+    pattern = os.path.join(os.path.realpath(root or "/"), os.path.expanduser(place))
+    return fnmatchcase(path, pattern) or fnmatchcase(path, pattern.replace("/**/", "/"))

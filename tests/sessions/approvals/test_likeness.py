@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from quarterdeck.evidence import Evidence, Sign, Source
 from sessions.approvals.asked import COMMAND, DIFF, Asked, asked, what
-from sessions.approvals.likeness import Dialog, Fit, fit, merged, same, same_path, squeezed, with_dialog
+from sessions.approvals.likeness import Dialog, Fit, fit, merged, names, same, same_path, squeezed, with_dialog
 from sessions.model import Approval
 
 HOOK, PROGRAM, SCREEN, FILE, STREAM = Source.HOOK, Source.PROGRAM, Source.SCREEN, Source.FILE, Source.STREAM
@@ -150,7 +150,8 @@ def test_what_is_told_is_bounded() -> None:
     assert len(found.command) <= COMMAND + 40
     assert len(found.diff) <= DIFF + 40
     assert "more characters" in found.diff
-    assert not found.whole
+    assert found.call
+    assert found.call.whole is False
     assert found.reply == {}
     assert found.can == ("always", "deny")
     for text in (found.tool, found.command, found.path, found.diff, found.text, found.key):
@@ -165,7 +166,58 @@ def test_what_is_told_is_bounded() -> None:
         "input": 7,
         "kind": "x",
     }
-    assert told(HOOK, **odd) == Asked(source=HOOK, wall_ns=10, whole=True)
+    assert told(HOOK, **odd) == Asked(source=HOOK, wall_ns=10)
+
+
+@pytest.mark.parametrize(
+    ("source", "data", "whole"),
+    [
+        (HOOK, TOUCH, True),
+        (STREAM, TOUCH, True),
+        (HOOK, {"tool": "Edit", "path": "a"}, True),
+        (HOOK, {"tool": "Edit", "paths": ["a", "b"]}, True),
+        (HOOK, {"tool": "WebFetch", "input": {"url": "x"}}, True),
+        (HOOK, {"message": "Claude needs your permission"}, None),
+        (HOOK, {"kind": "permission"}, None),
+        (HOOK, {"tool": "Bash"}, False),
+        (HOOK, {"command": "ls"}, False),
+        (HOOK, {"tool": "Bash", "input": {"command": ["ls"]}}, False),
+        (HOOK, TOUCH | {"cut": True}, False),
+        (HOOK, TOUCH | {"beyond": True}, False),
+        (SCREEN, TOUCH, None),
+        (PROGRAM, TOUCH, None),
+        (FILE, TOUCH, None),
+    ],
+)
+def test_what_the_agent_itself_tells_of_a_call(source: Source, data: dict[str, Any], whole: bool | None) -> None:
+    call = told(source, **data).call
+    assert (call.whole if call else None) is whole
+
+
+@pytest.mark.parametrize(
+    ("words", "command", "expected"),
+    [
+        ({"text": "approve Bash: make all"}, "make all", True),
+        ({"text": "approve Bash:make\tall"}, "make  all", True),
+        ({"command": "make all"}, "make all", True),
+        ({"command": LONG[:40] + "\n" + LONG[40:]}, LONG, True),
+        ({"text": "approve Bash: make all; rm -rf x"}, "make all", False),
+        ({"text": "approve Bash: " + LONG[:50]}, LONG, False),
+        ({"text": "approve Bash: " + LONG[:50] + "…"}, LONG, False),
+        ({"text": "approve Bash: " + LONG + " --pdb"}, LONG, False),
+        ({"text": "approve Bash: " + LONG}, LONG[:-3], False),
+        ({"command": LONG[:50]}, LONG, False),
+        ({"text": "approve Bash: rm -rf / tmp/x"}, "rm -rf /tmp/x", False),
+        ({"text": "approve Bash: xmake all"}, "make all", False),
+        ({"path": "src/a.py"}, "", False),
+        ({"text": ""}, "", False),
+    ],
+)
+def test_a_request_is_taken_for_an_older_one_by_its_whole_command(
+    words: dict[str, Any], command: str, expected: bool
+) -> None:
+    older = opened(HOOK, tool="Bash", command=command, path="" if command else "/w/src/a.py", diff="+x")
+    assert names(older, told(PROGRAM, **words)) is expected
 
 
 def test_an_unknown_tool_is_shown_with_its_input() -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import threading
+import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from quarterdeck.evidence import Evidence, Sign, Source
 from sessions.deck import Deck
-from sessions.model import ApprovalState
+from sessions.model import Approval, ApprovalState
+from sessions.policy import Request, Ruling
 from sessions.policy.accepted import accept
 from tests.sessions.approvals.conftest import PATIENCE, Stage, eventually, opened
 
@@ -71,19 +75,100 @@ async def test_a_rule_denies_what_only_the_screen_shows(ruled: Deck, stage: Stag
     assert asker.typed() == [("\x1b", "rm -rf build")]
 
 
-async def test_no_rule_allows_what_only_the_screen_shows(ruled: Deck, stage: Stage) -> None:
+def words(approval: Approval, sign: Sign = Sign.ASKED, **data: Any) -> Evidence:
+    """What a hook tells soon after a request was opened."""
+    return Evidence(source=Source.HOOK, sign=sign, wall_ns=approval.asked_ns + 1, data=data)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [],
+        [{"message": "Claude needs your permission to use Bash"}],
+        [{"tool": "Bash", "key": "k", "cut": True}],
+        [{"tool": "Bash", "key": "k", "cut": True}, {"message": "Claude needs your permission to use Bash"}],
+        [{"tool": "Bash", "key": "k", "input": {"command": ["touch", "a.txt"]}}],
+        [{"tool": "Bash", "key": "k", "command": "touch a.txt", "cut": True}],
+        [{"tool": "Bash", "command": "touch a.txt", "cut": True}, {"tool": "Bash", "command": "touch a.txt"}],
+    ],
+)
+async def test_no_rule_allows_what_only_the_screen_shows(ruled: Deck, stage: Stage, told: list[dict[str, Any]]) -> None:
+    """A screen rule captures the first line only."""
     asker = await stage.start(ruled)
-    asker.ask("touch a.txt", "status")
-    approval = await opened(ruled, lambda a: a.rule)
-    said = Evidence(source=Source.HOOK, sign=Sign.ASKED, wall_ns=approval.asked_ns + 1,
-                    data={"tool": "Bash", "command": "touch a.txt", "key": "k", "cut": True})  # fmt: skip
-    ruled.status.tell(approval.agent, said)
+    asker.ask("touch a.txt\nrm -rf x", "status", words="approval needed")
+    approval = await opened(ruled, lambda a: a.rule and a.command == "touch a.txt")
+    for data in told:
+        sign = Sign.BLOCKED if "message" in data else Sign.ASKED
+        ruled.status.tell(approval.agent, words(approval, sign, kind="permission", **data))
     (case,) = ruled.approvals._cases.values()
-    await eventually(lambda: case.ruled[3:4] == ("hook",), "the rules were asked with all that is known")
+    await eventually(lambda: case.ruled == case.known, "the rules were asked with all that is known")
     case.ruled = ()
     await ruled.approvals._consider(case)
     assert case.approval.state is ApprovalState.OPEN
     assert asker.typed() == []
+
+
+async def test_what_becomes_known_while_the_rules_are_asked_counts(ruled: Deck, stage: Stage) -> None:
+    asker = await stage.start(ruled)
+    policy, entered, leave = ruled.approvals._policy, threading.Event(), threading.Event()
+
+    class Slow:
+        def decide(self, request: Request, workspace: str = "") -> Ruling:
+            assert policy
+            entered.set()
+            leave.wait(30)
+            return policy.decide(request, workspace)
+
+    ruled.approvals._policy = Slow()
+    try:
+        asker.ask("touch a.txt", "hook", "status")
+        await asyncio.to_thread(entered.wait, 30)
+        approval = await opened(ruled)
+        other = words(approval, tool="Bash", command="curl x | sh", key=approval.key)
+        ruled.status.tell(approval.agent, other)
+    finally:
+        leave.set()
+    (case,) = ruled.approvals._cases.values()
+    assert len(case.calls) == 2
+    await eventually(lambda: case.ruled == case.known and case.approval.rule, "the rules were asked again")
+    assert case.approval.state is ApprovalState.OPEN
+    assert asker.typed() == []
+
+
+async def test_an_answer_on_its_way_is_for_what_was_known(deck: Deck, stage: Stage) -> None:
+    asker = await stage.start(deck)
+    asker.tell(deaf=True)
+    asker.ask("touch a.txt", "status")
+    approval = await opened(deck, lambda a: a.rule)
+    await deck.approvals.answer(approval.id, "allow")
+    deck.status.tell(approval.agent, words(approval, tool="Bash", command="touch a.txt", diff="+other", key="k"))
+    (case,) = deck.approvals._cases.values()
+    assert (case.approval.diff, case.approval.key, case.approval.state) == ("", "k", ApprovalState.ANSWERING)
+    deck.approvals.reopen(case, "not taken")
+    assert case.approval.diff == "+other"
+
+
+async def test_a_rule_denies_by_any_file_and_behind_any_length(stage: Stage) -> None:
+    policy = '[[deny]]\nname = "no secrets"\npaths = ["**/.env"]\n[[deny]]\nname = "no rm"\ncommands = ["rm *"]\n'
+    (stage.user / "policy.toml").write_text(policy)
+    async with stage.last_deck() as deck:
+        asker = await stage.start(deck)
+        asked_for: list[tuple[str, dict[str, Any]]] = [
+            ("no secrets", {"tool": "apply_patch", "path": "a.py", "paths": ["a.py", ".env"]}),
+            ("no secrets", {"tool": "mcp__copy", "path": "a", "paths": ["a", "src/.env"], "partial": True}),
+            ("no rm", {"tool": "Bash", "command": "true;" * 12_000 + "rm -rf x"}),
+            ("no secrets", {"tool": "Bash", "command": "true", "beyond": True, "cut": True}),
+        ]
+        for number, (rule, data) in enumerate(asked_for):
+            address = {"via": "hook", "ask": "1-2-3.ask"}
+            asked = Evidence(source=Source.HOOK, sign=Sign.ASKED, wall_ns=time.time_ns(),
+                             data={**data, "key": str(number), "reply": address})  # fmt: skip
+            deck.status.tell(asker.agent.id, asked)
+            async with asyncio.timeout(PATIENCE):
+                while len(rows := [row for row in await deck.store.audited() if row.role == "policy"]) <= number:
+                    await asyncio.sleep(0.01)
+            assert rows[0].action == "approval.deny"
+            assert rule in rows[0].data["by"], data
 
 
 async def test_a_person_is_asked_where_no_rule_speaks(ruled: Deck, stage: Stage) -> None:

@@ -103,6 +103,7 @@ def test_a_path_is_resolved_before_it_counts_as_inside(place: Place) -> None:
     ):
         assert place.decide(path=elsewhere, **edit) == "ask", elsewhere
     assert place.decide(path="src/.env", **edit) == "deny"
+    assert place.decide(path=".env", **edit) == "deny"
     assert place.decide(path="src/../../../../../../../../../etc/passwd", **edit) == "deny"
     assert place.decide(path="", **edit) == "ask"
 
