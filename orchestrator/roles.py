@@ -24,6 +24,7 @@ from quarterdeck.process import Stat, identity, stat
 from sessions.model import Agent, Status
 
 _MAX_DEPTH = 64
+_PF_EXITING = 0x4  # <linux/sched.h>, in the flags of proc(5)'s stat
 _SOL_LOCAL, _LOCAL_PEERPID = 0, 2  # <sys/un.h> on macOS
 _SO_PEERPIDFD = 77  # <asm-generic/socket.h>, Linux 6.5
 
@@ -83,11 +84,23 @@ class Peer:
         if process is not None:
             ended = select.poll()
             ended.register(process, select.POLLIN)
-            return bool(self.ancestors) and not ended.poll(0)
+            return bool(self.ancestors) and not ended.poll(0) and not _exiting(self.pid)
         if self.pid <= 0:
             return self.pid == 0
         now = identity(self.pid)
-        return now is not None and bool(self.ancestors) and now.started == self.ancestors[0][1].started
+        same = now is not None and bool(self.ancestors) and now.started == self.ancestors[0][1].started
+        return same and not _exiting(self.pid)
+
+
+def _exiting(pid: int) -> bool:
+    """Whether a process is on its way out: its environment is gone some time before it counts as ended."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return bool(int(file.read().rpartition(b")")[2].split()[6]) & _PF_EXITING)
+    except FileNotFoundError:
+        return os.path.isdir("/proc/self")
+    except (OSError, IndexError, ValueError):
+        return True
 
 
 def _peer_pid(link: socket.socket) -> int:
