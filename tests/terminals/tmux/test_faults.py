@@ -42,7 +42,7 @@ async def test_orchestrator_is_killed_while_an_agent_prints(deck) -> None:
     read = follower.reader.position
     terminal = await deck.find(spec)
     again = await deck.follow(spec, terminal, read)
-    await again.sees(b"done")
+    await again.sees(b"ready\r\n")
     whole = journal.Reader(spec.folder / files.JOURNAL)
     data = b"".join(item.data for item in whole.read(1 << 30) if isinstance(item, journal.Bytes))
     whole.close()
