@@ -26,7 +26,7 @@ def write(user: Path) -> tuple[str, ...]:
         text = re.sub(r"(?ms)^argv = \[.*?\]$", "argv = []", text, count=1)
         # what would choose a conversation or load hooks is said to a program that takes no arguments
         text = re.sub(r"(?m)^(start|id) = .*$", "", text)
-        text = re.sub(r'(?m)^door = ".*"$', 'door = "none"', text)
+        text = re.sub(r"(?ms)^\[hooks(?:\.\w+)?\]$.*?(?=^\[|\Z)", "", text)
         (folder / f"like-{kind}.toml").write_text(text)
         names.append(f"like-{kind}")
     return tuple(names)
