@@ -60,6 +60,7 @@ def read(folder: Path) -> tuple[Agent, Session]:
             )
         values = dict(record["agent"])
         values["argv"] = tuple(values["argv"])
+        values["tags"] = tuple(values.get("tags", ()))
         values["status"] = Status(values["status"])
         values["restore"] = Restore(values["restore"])
         values["doing"] = _built(Doing, values.get("doing", {}))

@@ -75,6 +75,8 @@ class Session:
     name: str
     workspace: str
     layout: str = ""
+    goal: str = ""
+    """What it is for, in a person's words; one line, hostile as any text."""
     created_ns: int = 0
 
 
@@ -132,6 +134,8 @@ class Agent:
     worktree: Worktree | None = None
     adopted: bool = False
     """Whether its pane belongs to the user's own tmux and is given back instead of ended."""
+    tags: tuple[str, ...] = ()
+    """What a person groups it by, as :func:`sessions.tags.tidy` makes them: sorted, each once."""
     created_ns: int = 0
     removed_ns: int = 0
     environ: dict[str, str | None] = field(default_factory=dict)

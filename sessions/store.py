@@ -33,9 +33,9 @@ PRUNE_BATCH = 5_000
 _AGENT = (
     *("id", "name", "session", "profile", "adapter", "argv", "cwd", "cols", "lines", "status", "reason", "since_ns"),
     *("exit_code", "pid", "title", "doing", "restore", "resume_id", "worktree", "adopted", "created_ns", "removed_ns"),
-    "environ",
+    *("environ", "tags"),
 )
-_SESSION = ("id", "name", "workspace", "layout", "created_ns")
+_SESSION = ("id", "name", "workspace", "layout", "goal", "created_ns")
 
 
 def _upsert(table: str, columns: Sequence[str], also: str = "") -> str:
@@ -491,6 +491,7 @@ def _columns(agent: Agent) -> tuple[Any, ...]:
         "worktree": _json(asdict(agent.worktree)) if agent.worktree else None,
         "adopted": int(agent.adopted),
         "environ": _json(agent.environ),
+        "tags": _json(agent.tags),
     }
     return tuple(packed[name] if name in packed else getattr(agent, name) for name in _AGENT)
 
@@ -505,6 +506,7 @@ def _agent(row: tuple[Any, ...]) -> Agent:
         "worktree": Worktree(**json.loads(values["worktree"])) if values["worktree"] else None,
         "adopted": bool(values["adopted"]),
         "environ": json.loads(values["environ"]),
+        "tags": tuple(json.loads(values["tags"])),
     }
     return Agent(**values)
 

@@ -23,6 +23,7 @@ def full(make_agent: Callable[..., Agent]) -> Agent:
         environ={"A": "b", "TOKEN": None},
         resume_id="u",
         exit_code=3,
+        tags=("api", "v1.2"),
     )
 
 
@@ -84,6 +85,14 @@ def test_fields_of_a_later_version_are_passed_over(tmp_path: Path, full: Agent, 
     record["more"] = 1
     (tmp_path / agentfile.NAME).write_text(json.dumps(record))
     assert agentfile.read(tmp_path) == (full, session)
+
+
+def test_a_file_of_an_earlier_version_has_no_tags(tmp_path: Path, full: Agent, session: Session) -> None:
+    agentfile.write(tmp_path, full, session)
+    record = json.loads((tmp_path / agentfile.NAME).read_bytes())
+    del record["agent"]["tags"], record["session"]["goal"]
+    (tmp_path / agentfile.NAME).write_text(json.dumps(record))
+    assert agentfile.read(tmp_path) == (replace(full, tags=()), session)
 
 
 def test_a_folder_that_is_gone_is_told(tmp_path: Path, full: Agent, session: Session) -> None:

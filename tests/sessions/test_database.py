@@ -96,7 +96,11 @@ async def test_every_earlier_schema_comes_up_to_date_with_its_data(
     async with Store.open(paths, clock) as store:
         (session,) = await store.sessions()
         (agent,) = await store.agents()
-        assert session == Session(id="s222222222", name="shop", workspace="/home/ann/shop", layout="grid", created_ns=5)
+        assert session == Session(
+            id="s222222222", name="shop", workspace="/home/ann/shop", layout="grid", goal=session.goal, created_ns=5
+        )
+        told = ("a shop that stays up", ("api", "needs-review")) if dump.stem >= "v0003" else ("", ())
+        assert (session.goal, agent.tags) == told
         assert (agent.name, agent.status, agent.restore, agent.exit_code) == ("api", Status.LOST, Restore.AUTO, -9)
         assert agent.argv == ("claude", "--model", "opus")
         assert agent.worktree == Worktree(path="/w", branch="b", repository="/r", base="c0")
