@@ -41,6 +41,7 @@ from sessions.roster import Roster, alive
 from sessions.status.book import StatusBook
 from sessions.store import Store
 from sessions.supervised import Supervised
+from sessions.tasks import survived
 from sessions.trash import Trash
 from sessions.trust import Workspaces
 from terminals.adapter import Adapter, clamp
@@ -509,16 +510,7 @@ class Deck:
 
     def _later(self, work: Coroutine[Any, Any, object]) -> None:
         """Run ``work`` soon, owned by the deck. A failure is logged: one agent's trouble must not end the others."""
-
-        async def run() -> None:
-            try:
-                await work
-            except QuarterdeckError as error:
-                log.error("%s", error.message)
-            except Exception:
-                log.exception("an internal error was survived")
-
-        self._tasks.create_task(run())
+        self._tasks.create_task(survived(work, log))
 
     async def _maintain(self) -> None:
         """Upkeep of the store and the trash, soon after the start and then every hour."""

@@ -28,6 +28,7 @@ from sessions.approvals.records import Records
 from sessions.model import Approval, ApprovalState, Status, new_id
 from sessions.roster import Roster
 from sessions.supervised import Supervised
+from sessions.tasks import survived
 
 log = logging.getLogger(__name__)
 
@@ -486,15 +487,6 @@ class Approvals:
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run ``work`` soon, owned by :meth:`run`. A failure is logged; it must not end the others."""
         if self._group is None:
-            self._waiting.append(_survived(work))
+            self._waiting.append(survived(work, log))
         else:
-            self._group.create_task(_survived(work))
-
-
-async def _survived(work: Coroutine[Any, Any, None]) -> None:
-    try:
-        await work
-    except QuarterdeckError as error:
-        log.error("%s", error.message)
-    except Exception:
-        log.exception("an internal error was survived")
+            self._group.create_task(survived(work, log))

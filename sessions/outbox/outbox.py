@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple, Protocol
 
 from profiles.profile import Profile
 from quarterdeck.clock import Clock
-from quarterdeck.errors import QuarterdeckError, Refused
+from quarterdeck.errors import Refused
 from quarterdeck.evidence import Evidence, Sign, Source
 from sessions.model import Agent, Prompt, PromptState, Status, new_id
 from sessions.outbox.courier import Courier, Sight
@@ -25,6 +25,7 @@ from sessions.outbox.wording import clean
 from sessions.roster import Roster
 from sessions.status import store as transitions
 from sessions.supervised import Supervised
+from sessions.tasks import survived
 
 log = logging.getLogger(__name__)
 
@@ -326,7 +327,7 @@ class Outbox:
             confirmed = replace(
                 late, state=PromptState.ACCEPTED, receipt=piece.source.value, reason="", changed_ns=self._now()
             )
-            self._later(self.keep(confirmed))
+            self._tasks.create_task(survived(self.keep(confirmed), log))
 
     def status_changed(self, supervised: Supervised, before: Status) -> None:
         """See :class:`sessions.status.book.Listener`."""
@@ -434,12 +435,3 @@ class Outbox:
     def _tell_waiters(self, agent_id: str) -> None:
         for told in self._waiters.get(agent_id, ()):
             told.set()
-
-    def _later(self, work: Coroutine[Any, Any, None]) -> None:
-        async def run() -> None:
-            try:
-                await work
-            except QuarterdeckError as error:
-                log.warning("a receipt was not stored: %s", error.message)
-
-        self._tasks.create_task(run())
