@@ -83,7 +83,7 @@ class Entry:
     created_ns: int
     updated_ns: int
     heads: tuple[Dot, ...]
-    """The versions no other has superseded, the shown one first. More than one is a conflict unless they say the same."""
+    """The versions no other has superseded, the shown one first."""
     seen: Vector
     """What a writer who has read this has seen; goes back with its change."""
     conflict: bool = False

@@ -1,10 +1,10 @@
 """Which version of an entry was written in knowledge of which: version vectors with a dot of its own for each version.
 
-Each bank is one *writer*: it numbers all versions it makes, over all entries, and hands them on in that order. A version
-carries its own number (its :class:`Dot`) and a vector of what its author had seen *of that entry*. It supersedes exactly
-what that vector covers, so that two writes of one writer that did not see each other are told apart as well, which a
-plain version vector does not do (N. Preguiça et al., "Dotted Version Vectors", arXiv:1011.5808). Which versions stand
-(:func:`heads`) is a function of the set of versions alone: banks that hold the same versions agree.
+Each bank is one *writer*: it numbers all versions it makes, over all entries, and hands them on in that order. A
+version carries its own number (its :class:`Dot`) and a vector of what its author had seen *of that entry*. It
+supersedes exactly what that vector covers, so that two writes of one writer that did not see each other are told apart
+as well, which a plain version vector does not do (N. Preguiça et al., "Dotted Version Vectors", arXiv:1011.5808). Which
+versions stand (:func:`heads`) is a function of the set of versions alone: banks that hold the same versions agree.
 """
 
 from __future__ import annotations
