@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from profiles import Profile
 from quarterdeck.evidence import Evidence, Sign, Source
+from quarterdeck.watching import Watching
 from sessions.model import Agent, Status
 from sessions.roster import Roster
 from sessions.status import reducer, store
@@ -27,7 +28,6 @@ from sessions.status.recorder import Recorder
 from sessions.status.reports import Reports
 from sessions.status.sources import Sources
 from sessions.status.waiting import Waiters
-from sessions.status.watch import Watch
 from sessions.status.why import Why, explain
 from sessions.supervised import Supervised
 from sessions.trust import Workspaces
@@ -77,23 +77,21 @@ class StatusBook:
         self._alarms = Alarms(self._rang)
         self._recorder = Recorder(roster)
         self._looks = Looks(self.tell, roster.clock, self._alarms, _LOOK)
-        self._watch = Watch()
+        self._watching = Watching()
         self._errands = Errands()
         self._tasks: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
         """Look at screens, watch folders and store what changes, until cancelled."""
         try:
-            async with asyncio.TaskGroup() as tasks:
+            async with self._watching, asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._recorder.run())
                 tasks.create_task(self._looks.run())
                 tasks.create_task(self._errands.run())
                 self._tasks = tasks
-                self._watch.open(tasks)
         finally:
             self._tasks = None
             self._alarms.close()
-            self._watch.close()
 
     # -- what is told
 
@@ -244,14 +242,14 @@ class StatusBook:
             "armed": len(self._alarms),
             "looks": self._looks.looks,
             "evaluations": self._looks.evaluations,
-            "folder_events": self._watch.events,
+            "folder_events": self._watching.events,
             "reads": self._errands.done,
         }
 
     @property
     def late(self) -> str:
         """Why changes of watched files are seen late; "" while they are not."""
-        return self._watch.trouble
+        return self._watching.trouble
 
     async def flush(self) -> None:
         """Wait until what is known now is stored. Raises :class:`Broken` on a full disk; it is tried again."""
@@ -291,7 +289,7 @@ class StatusBook:
         return self._enter(supervised, profile, row_knowledge(supervised.agent, profile))
 
     def _enter(self, supervised: Supervised, profile: Profile, known: Knowledge) -> _Entry:
-        sources = Sources(supervised, profile, self, self._watch, self._errands, self._roster.clock)
+        sources = Sources(supervised, profile, self, self._watching, self._errands, self._roster.clock)
         entry = _Entry(supervised, profile, known, Reports(profile), sources)
         self._entries[supervised.agent.id] = entry
         return entry

@@ -20,8 +20,8 @@ from profiles.hooks.arming import port_of
 from quarterdeck.clock import Clock
 from quarterdeck.evidence import Decision, Evidence, Sign, Source
 from quarterdeck.process import members
+from quarterdeck.watching import Watch, Watching
 from sessions.status.errands import Errands
-from sessions.status.watch import Watch
 from sessions.supervised import Supervised
 
 log = logging.getLogger(__name__)
@@ -54,14 +54,14 @@ class Sources:
         supervised: Supervised,
         profile: Profile,
         teller: Teller,
-        watch: Watch,
+        watching: Watching,
         errands: Errands,
         clock: Clock,
     ) -> None:
         self._supervised = supervised
         self._profile = profile
         self._teller = teller
-        self._watch = watch
+        self._watching = watching
         self._errands = errands
         self._clock = clock
         self._spool: Spool | None = None
@@ -70,7 +70,7 @@ class Sources:
         self._file_pid = 0
         """Whose status file says what stands; 0 for none."""
         self._reads: dict[str, Callable[[], Any]] = {}
-        self._unwatch: dict[str, Callable[[], None]] = {}
+        self._watches: dict[str, Watch] = {}
         self._ended = False
 
     @property
@@ -89,9 +89,9 @@ class Sources:
         self._ended = True
         self._leave("file")
         self._leave_stream()
-        for unwatch in self._unwatch.values():
-            unwatch()
-        self._unwatch.clear()
+        for watch in self._watches.values():
+            watch.close()
+        self._watches.clear()
         self._find_written()
         self._ask("transcript")
 
@@ -135,12 +135,12 @@ class Sources:
         self._leave(what)
         self._reads[what] = read
 
-        def changed(file: str) -> None:
-            if not file or concerns(file):
+        def changed(paths: frozenset[Path] | None) -> None:
+            if paths is None or any(concerns(path.name) for path in paths):
                 self._ask(what)
 
         if not self._ended:
-            self._unwatch[what] = self._watch.add(folder, changed)
+            self._watches[what] = self._watching.watch(folder, changed)
         self._ask(what)
 
     def _ask(self, what: str) -> None:
@@ -148,8 +148,8 @@ class Sources:
             self._errands.ask((self._id, what), read, first=what == "hooks")
 
     def _leave(self, what: str) -> None:
-        if unwatch := self._unwatch.pop(what, None):
-            unwatch()
+        if watch := self._watches.pop(what, None):
+            watch.close()
         self._reads.pop(what, None)
         self._errands.forget((self._id, what))
 

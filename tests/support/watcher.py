@@ -8,11 +8,12 @@ import concurrent.futures.thread  # noqa: F401  nothing can be imported as the o
 import contextlib
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from inotify_simple import INotify
 
-from sessions.status.watch import Watch
+from quarterdeck.watching import Watching
 
 MODE, FOLDER, UID = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 
@@ -23,33 +24,34 @@ async def until(condition) -> None:
             await asyncio.sleep(0.01)
 
 
-async def used_up(watch: Watch) -> None:
+def names(into: list[str], paths: frozenset[Path] | None) -> None:
+    into += [""] if paths is None else sorted(path.name for path in paths)
+
+
+async def used_up(watching: Watching) -> None:
     told: list[str] = []
     held: list[INotify] = []
     with contextlib.suppress(OSError):
         while True:
             held.append(INotify())
-    watch.add(FOLDER / "made later", told.append)
-    async with asyncio.TaskGroup() as tasks:
-        watch.open(tasks)
-        assert watch.trouble
+    watching.watch(FOLDER / "made later", partial(names, told), recursive=True)
+    async with watching:
+        assert watching.trouble
         await until(lambda: len(told) == 2)  # as it opened, and as we looked first
         (FOLDER / "made later").mkdir()
         (FOLDER / "made later" / "one").touch()
         await until(lambda: len(told) == 3)
         held.pop().close()
-        await until(lambda: not watch.trouble)
+        await until(lambda: not watching.trouble)
         (FOLDER / "made later" / "two").touch()
         await until(lambda: "two" in told)
-        watch.close()
     for one in held:
         one.close()
 
 
-async def closed(watch: Watch) -> None:
+async def closed(watching: Watching) -> None:
     told: list[str] = []
-    async with asyncio.TaskGroup() as tasks:
-        watch.open(tasks)
+    async with watching:
         for path in (
             "closed",
             "closed/inner",
@@ -60,15 +62,15 @@ async def closed(watch: Watch) -> None:
             "\ud800",
             "a\0b",
         ):
-            watch.add(FOLDER / path, told.append)
-        watch.add(FOLDER / "open", told.append)
-        assert not watch.trouble
+            watching.watch(FOLDER / path, partial(names, told))
+        watching.watch(FOLDER, partial(names, []), recursive=True)
+        watching.watch(FOLDER / "open", partial(names, told))
+        assert not watching.trouble
         (FOLDER / "open" / "one").touch()
         await until(lambda: told == ["one", "one"] or told == ["one"])
-        watch.close()
 
 
 os.setgroups([])
 os.setgid(UID)
 os.setuid(UID)
-asyncio.run({"used-up": used_up, "closed": closed}[MODE](Watch()))
+asyncio.run({"used-up": used_up, "closed": closed}[MODE](Watching()))

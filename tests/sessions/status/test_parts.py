@@ -1,11 +1,9 @@
-"""The parts of the book that touch the system or the loop: alarms, errands, watched folders, stored transitions."""
+"""The parts of the book that touch the system or the loop: alarms, errands, stored transitions."""
 
 from __future__ import annotations
 
 import asyncio
-import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -20,7 +18,6 @@ from sessions.status.alarms import Alarm, Alarms
 from sessions.status.errands import AT_ONCE, Errands
 from sessions.status.knowledge import Transition
 from sessions.status.waiting import statuses
-from sessions.status.watch import Watch
 from sessions.store import Store
 
 
@@ -114,57 +111,6 @@ async def test_errands_that_go_on_and_on_let_others_have_their_turn_and_some_go_
     assert runs.index("hooks") <= asked + 2 * AT_ONCE
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-
-
-@asynccontextmanager
-async def watching(watch: Watch) -> AsyncIterator[None]:
-    async with asyncio.TaskGroup() as tasks:
-        watch.open(tasks)
-        try:
-            yield
-        finally:
-            watch.close()
-
-
-SYSTEMS = pytest.mark.parametrize("inotify", [True, False], ids=["inotify", "elsewhere"])
-
-
-@SYSTEMS
-async def test_a_folder_is_watched_before_it_exists_and_when_it_is_made_again(tmp_path: Path, inotify: bool) -> None:
-    folder = tmp_path / "not" / "yet"
-    told: list[str] = []
-    watch = Watch(inotify=inotify)
-    watch.add(folder, told.append)
-    async with watching(watch):
-        await happens(lambda: told == [""])
-        folder.mkdir(parents=True)
-        (folder / "one").write_text("1")
-        await happens(lambda: len(told) > 1)
-        (folder / "two").write_text("2")
-        await happens(lambda: "two" in told or told.count("") > 1)
-        shutil.rmtree(folder)
-        told.clear()
-        folder.mkdir()
-        await happens(lambda: "" in told)
-        (folder / "three").write_text("3")
-        await happens(lambda: "three" in told or told.count("") > 1)
-
-
-@SYSTEMS
-async def test_two_may_watch_one_folder_and_one_may_stop(tmp_path: Path, inotify: bool) -> None:
-    first: list[str] = []
-    second: list[str] = []
-    watch = Watch(inotify=inotify)
-    async with watching(watch):
-        stop = watch.add(tmp_path, first.append)
-        watch.add(tmp_path, second.append)
-        (tmp_path / "a").write_text("")
-        await happens(lambda: {"a", ""} & {*first} and {"a", ""} & {*second})
-        stop()
-        stop()
-        (tmp_path / "b").write_text("")
-        await happens(lambda: "b" in second)
-        assert "b" not in first
 
 
 @pytest.mark.parametrize(
