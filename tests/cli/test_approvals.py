@@ -2,13 +2,14 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 
 import pytest
 
 from orchestrator.client import Client
-from tests.sessions.approvals.conftest import PROFILE, Asker
+from tests.sessions.approvals.conftest import SUPPORT, Asker
 
 NASTY = "echo \x1b[31m\x1b]0;owned\x07 \u202e [bold]x[/]"
 
@@ -18,7 +19,7 @@ def asking(deck, folder, until):
     """Start an agent that asks what it is told to."""
     profiles = folder / "config" / "quarterdeck" / "profiles"
     profiles.mkdir(parents=True)
-    (profiles / "asker.toml").write_text(PROFILE)
+    shutil.copy(SUPPORT / "asker.toml", profiles)
     deck.environ["XDG_CONFIG_HOME"] = str(folder / "config")
     started = []
 

@@ -2,13 +2,14 @@
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
 from quarterdeck.errors import Invalid, NotFound, NotPermitted, QuarterdeckError, Refused
-from tests.sessions.approvals.conftest import PROFILE, Asker
+from tests.sessions.approvals.conftest import SUPPORT, Asker
 
 HOSTILE = [
     "echo \x1b[31mred\x1b[0m",
@@ -29,7 +30,7 @@ def asking(shared, until, request):
     """Start an agent that asks what it is told to."""
     folder = Path(os.environ["XDG_CONFIG_HOME"]) / "quarterdeck" / "profiles"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "asker.toml").write_text(PROFILE)
+    shutil.copy(SUPPORT / "asker.toml", folder)
     started = []
 
     def start():

@@ -8,7 +8,6 @@ import shutil
 import signal
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,17 +20,9 @@ from quarterdeck.paths import Paths
 from quarterdeck.process import Identity, alive, identity, stat
 from terminals.journal import Bytes, Gap, Reader, Resize, size_at
 from terminals.screen import Screen
+from tests.support import polling
 
 PRINTER = Path(__file__).parents[1] / "support" / "printer.py"
-PATIENCE = 20.0
-
-
-def wait_until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"never happened: {what}"
-        time.sleep(0.01)
-    return value
 
 
 class Fleet:
@@ -156,7 +147,7 @@ def fleet() -> Iterator[Fleet]:
         yield made
         made.remember_all()
         made.client.stop(agents=True)
-        wait_until(lambda: not made.left(), f"every process gone, left: {made.left()}", 20)
+        polling.until(lambda: not made.left(), f"every process gone, left: {made.left()}", 20)
     finally:
         made.kill_all()
         if made.paths.run.parent != made.paths.home:
@@ -166,4 +157,4 @@ def fleet() -> Iterator[Fleet]:
 
 @pytest.fixture
 def until() -> Callable[..., Any]:
-    return wait_until
+    return polling.until

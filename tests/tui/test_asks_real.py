@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,28 +18,8 @@ from tui.inbox import Inbox
 from tui.options import Options
 
 LEADER = "ctrl+right_square_bracket"
-ASKER = Path(__file__).parents[1] / "support" / "asker.py"
-PROFILE = """
-name = "asker"
-title = "scripted agent"
-kind = "agent"
-argv = []
-[keys]
-allow = ["1"]
-always = ["2"]
-deny = ["escape"]
-[prompt]
-receipts = ["program"]
-[sources]
-program = true
-[[screen]]
-name = "permission"
-state = "blocked"
-region = "screen"
-kind = "permission"
-all = ['^ (?P<tool>\\w+) command$', '^   (?P<command>\\S.*)$', 'Do you want to proceed\\?']
-can = ["allow", "always", "deny"]
-"""
+SUPPORT = Path(__file__).parents[1] / "support"
+ASKER = SUPPORT / "asker.py"
 
 
 class Asker:
@@ -71,7 +52,7 @@ def asker(own_deck, monkeypatch):
     """``asker(name)`` starts one, on an orchestrator that knows its profile."""
     config = own_deck.home / "config"
     (config / "quarterdeck" / "profiles").mkdir(parents=True)
-    (config / "quarterdeck" / "profiles" / "asker.toml").write_text(PROFILE)
+    shutil.copy(SUPPORT / "asker.toml", config / "quarterdeck" / "profiles")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(config))
     made = []
 

@@ -23,27 +23,8 @@ from terminals.adapter import Adapter
 from terminals.native import NativeAdapter
 from terminals.tmux import TmuxAdapter
 
-ASKER = Path(__file__).parents[2] / "support" / "asker.py"
-PROFILE = """
-name = "asker"
-title = "scripted agent"
-argv = []
-[keys]
-allow = ["1"]
-always = ["2"]
-deny = ["escape"]
-[sources]
-program = true
-[hooks]
-shape = "claude"
-[[screen]]
-name = "permission"
-state = "blocked"
-region = "screen"
-kind = "permission"
-all = ['^ (?P<tool>\\w+) command$', '^   (?P<command>\\S.*)$', 'Do you want to proceed\\?']
-can = ["allow", "always", "deny"]
-"""
+SUPPORT = Path(__file__).parents[2] / "support"
+ASKER = SUPPORT / "asker.py"
 PATIENCE = 30.0
 
 
@@ -101,7 +82,7 @@ class Stage:
         self.user = root / "config"
         self.work.mkdir()
         (self.user / "profiles").mkdir(parents=True)
-        (self.user / "profiles" / "asker.toml").write_text(PROFILE)
+        shutil.copy(SUPPORT / "asker.toml", self.user / "profiles")
         self.askers: list[Asker] = []
 
     @asynccontextmanager

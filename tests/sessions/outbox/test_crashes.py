@@ -21,23 +21,15 @@ import pytest
 
 from cli.demo.stage import processes_of
 from tests.sessions.outbox.conftest import PROFILES, Stage
+from tests.support.polling import PATIENCE, until
 
 DECK = Path(__file__).parents[2] / "support" / "deck.py"
 ROOT = Path(__file__).parents[3]
-PATIENCE = 30.0
 TEXT = "fix the\nfailing test"
 PASTED = b"\x1b[200~" + TEXT.encode() + b"\x1b[201~"
 needs_tmux = pytest.mark.skipif(not shutil.which("tmux"), reason="tmux is not installed")
 ADAPTERS = ["native", pytest.param("tmux", marks=needs_tmux)]
 IN_TMUX = ("claimed", "pasted", "entered")
-
-
-def until(look: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + PATIENCE
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"never happened: {what}"
-        time.sleep(0.002)
-    return found
 
 
 class Fleet:
