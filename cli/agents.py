@@ -1,4 +1,4 @@
-"""Beginning, changing and ending agents: ``new``, ``resize``, ``rename``, ``kill``, ``rm``."""
+"""Beginning, changing and ending agents: ``new``, ``resize``, ``rename``, ``tag``, ``kill``, ``rm``."""
 
 from __future__ import annotations
 
@@ -49,6 +49,7 @@ class WithCommand(click.Command):
     default=None,
     help="What to do when its terminal is gone after a crash or a reboot.",
 )
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="A tag to find it by; may be given several times.")
 @click.option("--attach", is_flag=True, help="Attach to it at once.")
 @json_option
 @click.pass_context
@@ -61,6 +62,7 @@ def new(
     adapter: str,
     worktree: str | None,
     restore: str | None,
+    tags: tuple[str, ...],
     attach: bool,
 ) -> None:
     """Start an agent of kind PROFILE.
@@ -91,6 +93,7 @@ def new(
             "branch": worktree or "",
             "environ": client_environment(),
             "restore": restore,
+            "tags": list(tags),
         },
     )
     if scope.out.json:
@@ -143,6 +146,28 @@ def rename(scope: Scope, agent: str, name: str) -> None:
         scope.out.data(done)
     else:
         scope.out.line(f"{agent} is now {done['name']}")
+
+
+@click.command()
+@click.argument("agents", metavar="AGENT...", nargs=-1, required=True, shell_complete=complete_agents)
+@click.option("--add", multiple=True, metavar="TAG", help="A tag they get; may be given several times.")
+@click.option("--remove", multiple=True, metavar="TAG", help="A tag they lose; may be given several times.")
+@json_option
+@click.pass_obj
+def tag(scope: Scope, agents: tuple[str, ...], add: tuple[str, ...], remove: tuple[str, ...]) -> None:
+    """Add tags to agents and take others away; without options, show the tags they have.
+
+    A tag is 1 to 32 of a-z 0-9 . _ - and begins with a letter or digit.
+    """
+    done = [scope.agent(ref) for ref in agents]
+    if add or remove:
+        change = {"add_tags": list(add), "remove_tags": list(remove)}
+        done = [scope.client.request("PATCH", agent_path(agent["id"]), change) for agent in done]
+    if scope.out.json:
+        scope.out.data(done)
+        return
+    for agent in done:
+        scope.out.line(f"{agent['name']}: {' '.join(agent['tags']) or 'no tags'}")
 
 
 def signal_number(word: str) -> int:

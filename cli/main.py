@@ -33,6 +33,7 @@ VERBS: dict[str, dict[str, str]] = {
         "attach": "cli.attach:attach",
         "resize": "cli.agents:resize",
         "rename": "cli.agents:rename",
+        "tag": "cli.agents:tag",
         "kill": "cli.agents:kill",
         "rm": "cli.agents:rm",
         "export": "cli.export:export",

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 import click
 
@@ -35,11 +35,12 @@ _COLUMNS = (
     Column("PROFILE", cut="end", drop=3),
     Column("STATUS", cut="end"),
     Column("SINCE", right=True),
+    Column("TAGS", cut="end", drop=5),
     Column("REASON", cut="end", drop=4),
-    Column("SIZE", right=True, drop=6),
-    Column("ID", drop=7),
-    Column("FOLDER", cut="left", drop=5),
-    Column("TITLE", cut="end", drop=8),
+    Column("SIZE", right=True, drop=7),
+    Column("ID", drop=8),
+    Column("FOLDER", cut="left", drop=6),
+    Column("TITLE", cut="end", drop=9),
 )
 
 
@@ -106,6 +107,7 @@ def print_agents(out: Output, agents: list[dict[str, Any]]) -> None:
                 str(agent["profile"]),
                 word,
                 age(agent["since_ns"], now),
+                " ".join(agent["tags"]),
                 reason(agent),
                 f"{agent['cols']}x{agent['lines']}",
                 str(agent["id"]),
@@ -119,20 +121,25 @@ def print_agents(out: Output, agents: list[dict[str, Any]]) -> None:
 @click.command()
 @click.option("--all", "everything", is_flag=True, help="Also those in the trash.")
 @click.option("--session", metavar="NAME", help="Only the agents of this session.")
+@click.option(
+    "--tag", "tags", multiple=True, metavar="TAG", help="Only those that have it; several times: all of them."
+)
 @json_option
 @click.pass_obj
-def ls(scope: Scope, everything: bool, session: str | None) -> None:
+def ls(scope: Scope, everything: bool, session: str | None, tags: tuple[str, ...]) -> None:
     """List the agents of all sessions."""
     out = scope.out
-    only = f"?session={quote(session, safe='')}" if session else ""
-    agents: list[dict[str, Any]] = scope.get("/v1/agents" + only)
+    only = urlencode([*([("session", session)] if session else ()), *(("tag", tag) for tag in tags)])
+    agents: list[dict[str, Any]] = scope.get("/v1/agents" + (f"?{only}" if only else ""))
     if everything:
-        removed = scope.get("/v1/trash")
+        removed = [one for one in scope.get("/v1/trash") if set(tags) <= set(one["tags"])]
         agents += [one for one in removed if not session or session in (one["session"], one["session_name"])]
     if out.json:
         out.data(agents)
     elif agents:
         print_agents(out, agents)
+    elif tags:
+        out.note(f"no agent has {'the tag' if len(tags) == 1 else 'all the tags'} {' '.join(tags)}")
     else:
         out.note("no agents yet; start one: quarterdeck new shell")
 
@@ -153,5 +160,5 @@ def front(scope: Scope, session: str | None) -> None:
 
         raise click.exceptions.Exit(run(scope.paths, session, workspace()))
     context = click.get_current_context()
-    context.invoke(ls, everything=False, session=session)
+    context.invoke(ls, everything=False, session=session, tags=())
     scope.out.note("quarterdeck opens its screen on a terminal; quarterdeck --help lists what scripts can do")

@@ -101,6 +101,7 @@ def send(
 @click.option("--session", default="", metavar="NAME", help="The agents of this session.")
 @click.option("--status", default="", metavar="STATUS", help="Those that have this status: idle, working ...")
 @click.option("--profile", default="", metavar="NAME", help="Those of this kind.")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Those that have it; several times: all of them.")
 @click.option("--all", "everyone", is_flag=True, help="All coding agents.")
 @_now_option
 @wait_options[0]
@@ -114,6 +115,7 @@ def broadcast(
     session: str,
     status: str,
     profile: str,
+    tags: tuple[str, ...],
     everyone: bool,
     now: bool,
     until: str | None,
@@ -125,7 +127,7 @@ def broadcast(
     """
     text, agents = (None, words) if file else (words[0] if words else None, words[1:])
     body: dict[str, Any] = {"text": _text(text, file), "now": now, "agents": list(agents), "all": everyone}
-    chosen = {"session": session, "status": status, "profile": profile}
+    chosen = {"session": session, "status": status, "profile": profile, "tags": list(tags)}
     done = scope.post("/v1/broadcast", body | {key: value for key, value in chosen.items() if value})
     prompts = _waited(scope, [one["prompt"] for one in done["receipts"]], until, timeout)
     for one, prompt in zip(done["receipts"], prompts, strict=True):

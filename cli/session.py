@@ -1,4 +1,4 @@
-"""``session``: list, make, rename and remove sessions."""
+"""``session``: list, make, rename and remove sessions, and say what they are for."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ _COLUMNS = (
     Column("AGENTS", right=True),
     Column("RUNNING", right=True),
     Column("AGE", right=True, drop=1),
+    Column("GOAL", cut="end", drop=2),
     Column("WORKSPACE", cut="left"),
 )
 
@@ -50,6 +51,7 @@ def list_sessions(scope: Scope) -> None:
                 str(found["agents"]),
                 str(running[found["id"]]),
                 age(found["created_ns"], now),
+                found["goal"],
                 near_home(found["workspace"]),
             )
             for found in sessions
@@ -83,6 +85,23 @@ def rename_session(scope: Scope, session: str, name: str) -> None:
         scope.out.data(done)
     else:
         scope.out.line(f"{session} is now {done['name']}")
+
+
+@session.command("goal")
+@click.argument("session", metavar="SESSION")
+@click.argument("text", required=False)
+@json_option
+@click.pass_obj
+def session_goal(scope: Scope, session: str, text: str | None) -> None:
+    """Say what a session is for, in one line; without TEXT, show it. An empty TEXT takes it away."""
+    change = {"goal": text}
+    found = scope.get(_path(session)) if text is None else scope.client.request("PATCH", _path(session), change)
+    if scope.out.json:
+        scope.out.data(found)
+    elif found["goal"]:
+        scope.out.line(found["goal"])
+    else:
+        scope.out.note(f"session {found['name']} has no goal")
 
 
 @session.command("rm")

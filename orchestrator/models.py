@@ -36,6 +36,7 @@ def _torn(text: Any) -> bool:
 Text = Annotated[str, AfterValidator(_no_nul)]
 Name = Annotated[str, AfterValidator(_no_nul), Field(max_length=200)]
 Environ = Annotated[dict[Text, Text], BeforeValidator(_sendable), Field(max_length=4096)]
+Tags = Annotated[list[Name], Field(max_length=64)]
 PathText = Annotated[str, AfterValidator(_no_nul), Field(max_length=4096)]
 Cells = Annotated[int, Field(ge=0, le=100_000, description="Cells; clamped to what a terminal can have.")]
 Offset = Annotated[int, Field(ge=0, le=MAX_OFFSET, description="An absolute journal offset.")]
@@ -74,6 +75,9 @@ class SessionChange(Body):
     """What to change of a session; what is left out stays."""
 
     name: Name | None = None
+    goal: Annotated[Text, Field(max_length=4096)] | None = Field(
+        default=None, description="What it is for, in one line of at most 200 characters; empty for none."
+    )
     layout: Annotated[str, Field(max_length=65536)] | None = None
 
 
@@ -84,6 +88,7 @@ class SessionView(Answer):
     name: str
     workspace: str
     layout: str
+    goal: str = Field(description="What it is for, in a person's words; empty where nobody said.")
     created_ns: int
     agents: int = Field(description="How many agents it has.")
 
@@ -112,6 +117,7 @@ class AgentWish(Body):
     branch: Name = Field(default="", description="The worktree's branch; chosen when empty.")
     environ: Environ = Field(default={}, description="The client's environment.")
     restore: Restore | None = None
+    tags: Tags = Field(default=[], description="What to group it by: words of `a-z 0-9 . _ -`, at most 16.")
 
 
 class AgentChange(Body):
@@ -119,6 +125,8 @@ class AgentChange(Body):
 
     name: Name | None = None
     restore: Restore | None = None
+    add_tags: Tags = Field(default=[], description="Tags it gets; one that is also in `remove_tags` stays.")
+    remove_tags: Tags = Field(default=[], description="Tags it loses; those it has not are no error.")
 
 
 class WorktreeView(Answer):
@@ -171,6 +179,7 @@ class AgentView(Answer):
     resume_id: str
     worktree: WorktreeView | None
     adopted: bool = Field(description="A pane of the user's own tmux: given back instead of ended.")
+    tags: list[str] = Field(description="What a person groups it by, sorted.")
     created_ns: int
     removed_ns: int
 
@@ -178,7 +187,7 @@ class AgentView(Answer):
     def of(cls, agent: Agent, session_name: str, title: str = "", queue: int = 0) -> Self:
         """From the model. Never the environment."""
         values = {name: getattr(agent, name) for name in cls.model_fields if hasattr(agent, name)}
-        values["argv"] = list(agent.argv)
+        values["argv"], values["tags"] = list(agent.argv), list(agent.tags)
         values["worktree"] = asdict(agent.worktree) if agent.worktree else None
         values["title"] = safe(title or agent.title)
         values["doing"] = asdict(agent.doing)

@@ -21,7 +21,7 @@ from quarterdeck.clock import Clock
 from quarterdeck.errors import Invalid, NotFound, NotPermitted, QuarterdeckError, Refused
 from quarterdeck.paths import Paths, private_folder
 from quarterdeck.text import safe
-from sessions import agentfile, environment, worktree
+from sessions import agentfile, environment, tags, worktree
 from sessions.approvals import Approvals
 from sessions.attention import Attention
 from sessions.checkpoint import Checkpointer
@@ -71,6 +71,7 @@ class NewAgent:
     branch: str = ""
     environ: Mapping[str, str] = field(default_factory=dict)
     restore: Restore | None = None
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +99,8 @@ class Deck:
         self._roster = roster
         self._launcher = launcher
         self._tasks = tasks
+        self._changing = asyncio.Lock()
+        """Held while a session's row changes: two changes at once must not undo each other."""
         self.status = StatusBook(roster, workspaces)
         self._hearing = Hearing(roster, self.status, self._later)
         self._trash = Trash(roster, launcher, self._hearing)
@@ -218,17 +221,22 @@ class Deck:
         session = self.session(ref)
         if name != session.name:
             self._check_session_name(name)
-        return await self._change_session(replace(session, name=name), "session.renamed", name=name)
+        return await self._change_session(session.id, "session.renamed", name=name)
 
     async def set_layout(self, ref: str, layout: str) -> Session:
         """Remember how a session's panels are laid out."""
-        return await self._change_session(replace(self.session(ref), layout=layout), "session.layout", layout=layout)
+        return await self._change_session(ref, "session.layout", layout=layout)
+
+    async def set_goal(self, ref: str, goal: str) -> Session:
+        """Say what a session is for, "" for nothing. Raises :class:`Invalid` for what is not one short line."""
+        return await self._change_session(ref, "session.goal", goal=tags.check_goal(goal))
 
     async def remove_session(self, ref: str) -> None:
         """Forget an empty session. Raises :class:`Refused` while agents are in it."""
-        session = self.session(ref)
-        await self.store.remove_session(session.id)
-        del self._roster.sessions[session.id]
+        async with self._changing:
+            session = self.session(ref)
+            await self.store.remove_session(session.id)
+            del self._roster.sessions[session.id]
         self._roster.hub.publish(
             await self.store.append("session.removed", session=session.id, data={"name": session.name})
         )
@@ -238,9 +246,13 @@ class Deck:
         if any(s.name == name for s in self._roster.sessions.values()):
             raise Refused(f"there is a session {name!r} already", hint="choose another name")
 
-    async def _change_session(self, session: Session, kind: str, **data: Any) -> Session:
-        await self._roster.record(kind, session=session, **data)
-        self._roster.sessions[session.id] = session
+    async def _change_session(self, ref: str, kind: str, **changes: Any) -> Session:
+        async with self._changing:
+            session = replace(self.session(ref), **changes)
+            await self._roster.record(kind, session=session, **changes)
+            self._roster.sessions[session.id] = session
+        if kind != "session.layout":  # changed by every look at it, and no loss
+            await self._roster.write_down([s for s in self._roster.agents.values() if s.agent.session == session.id])
         return session
 
     async def _session_for(self, ref: str, workspace: str) -> Session:
@@ -257,6 +269,7 @@ class Deck:
 
     async def create(self, ask: NewAgent) -> Agent:
         """Start an agent. When it cannot be started nothing is left of it, and the error says why."""
+        wanted = tags.tidy(ask.tags)
         workspace = folder_of(ask.workspace)
         profile = self.workspaces.find(ask.profile, workspace)
         self._launcher.adapter(ask.adapter)
@@ -295,6 +308,7 @@ class Deck:
             resume_id=resume_id,
             worktree=tree,
             environ=kept,
+            tags=wanted,
         )
         return await self._begin(agent, session, environ, profile)
 
@@ -492,6 +506,14 @@ class Deck:
         """Say what happens to an agent whose terminal is gone after a crash."""
         return await self._change(self._roster.find(ref), "agent.policy", restore=policy)
 
+    async def tag(self, ref: str, add: Iterable[str] = (), remove: Iterable[str] = ()) -> Agent:
+        """Add tags to an agent and take others away. Raises :class:`Invalid` for what is no tag, or for too many."""
+        supervised = self._roster.find(ref)
+        wanted = tags.changed(supervised.agent.tags, add, remove)
+        if wanted == supervised.agent.tags:
+            return supervised.agent
+        return await self._change(supervised, "agent.tagged", tags=wanted)
+
     async def resize(self, ref: str, cols: int, lines: int) -> Agent:
         """Set a terminal's size in cells; clamped."""
         supervised, live = self._roster.find(ref), self.live(ref)
@@ -504,6 +526,8 @@ class Deck:
     async def _change(self, supervised: Supervised, kind: str, **changes: Any) -> Agent:
         supervised.agent = replace(supervised.agent, **changes)
         await self._roster.record(kind, agent=supervised.agent, **changes)
+        if kind != "agent.resized":
+            await self._roster.write_down([supervised])
         return supervised.agent
 
     # -- upkeep and the end

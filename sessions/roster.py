@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from quarterdeck.clock import Clock
-from quarterdeck.errors import Invalid, NotFound
+from quarterdeck.errors import Broken, Invalid, NotFound
 from quarterdeck.paths import Paths
 from quarterdeck.text import safe
+from sessions import agentfile
 from sessions.events import EventHub
 from sessions.model import Agent, Event, Session
 from sessions.store import Store
 from sessions.supervised import Supervised
+
+log = logging.getLogger(__name__)
 
 
 class Roster:
@@ -27,6 +32,7 @@ class Roster:
         self.agents: dict[str, Supervised] = {}
         self.touched: Callable[[str], None] = lambda _: None
         """Told of each agent whose row changed."""
+        self._files = asyncio.Lock()
 
     def of(self, session: str) -> list[Agent]:
         """The agents of one session (of all when empty), oldest first."""
@@ -81,6 +87,19 @@ class Roster:
         event = await self.store.save(session=session, agent=agent, event=(kind, data), durable=durable)
         self.hub.publish(event)
         return event
+
+    async def write_down(self, agents: Iterable[Supervised]) -> None:
+        """Bring the files of these agents in step with their stored rows; one that cannot be written is logged.
+
+        The row is the truth, and the next change writes the file again.
+        """
+        async with self._files:
+            for one in agents:
+                try:
+                    session = self.sessions[one.agent.session]
+                    await asyncio.to_thread(agentfile.write, one.folder, one.agent, session)
+                except Broken as error:
+                    log.warning("%s", error.message)
 
 
 def alive(agents: Iterable[Supervised]) -> list[Supervised]:

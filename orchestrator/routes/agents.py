@@ -13,7 +13,9 @@ from orchestrator.models import Adoption, AgentChange, AgentView, AgentWish, End
 from quarterdeck.errors import QuarterdeckError
 from sessions.deck import Adopt, NewAgent
 from sessions.model import Agent
+from sessions.outbox.selection import tagged
 from sessions.restore import RestoreReport
+from sessions.tags import changed, tidy
 
 router = APIRouter(prefix="/v1", tags=["agents"])
 
@@ -37,16 +39,17 @@ async def list_agents(
     engine: TheEngine,
     caller: TheCaller,
     session: Annotated[str, Query(description="Only this session's, by id or name.")] = "",
+    tag: Annotated[tuple[str, ...], Query(description="Only those that have all of these tags.", max_length=64)] = (),
 ) -> list[AgentView]:
     """All agents, oldest first. A caller inside an agent sees itself."""
-    wanted = engine.deck.session(plain(session)).id if session else ""
-    return [view(engine, agent) for agent in own_only(caller, engine.deck.agents(wanted))]
+    wanted, tags = engine.deck.session(plain(session)).id if session else "", tidy(tag)
+    return [view(engine, agent) for agent in own_only(caller, engine.deck.agents(wanted)) if tagged(agent, tags)]
 
 
 @router.post("/agents", status_code=201, dependencies=[Depends(Change("agent.create"))])
 async def create_agent(body: AgentWish, engine: TheEngine) -> AgentView:
     """Start an agent. Nothing is left of one that cannot be started."""
-    wish = NewAgent(**(dict(body) | {"argv": tuple(body.argv)}))
+    wish = NewAgent(**(dict(body) | {"argv": tuple(body.argv), "tags": tuple(body.tags)}))
     return view(engine, await engine.deck.create(wish))
 
 
@@ -58,11 +61,14 @@ async def show_agent(agent: ReadableAgent, engine: TheEngine) -> AgentView:
 
 @router.patch("/agents/{ref}", dependencies=[Depends(Change("agent.change"))])
 async def change_agent(agent: ReadableAgent, body: AgentChange, engine: TheEngine) -> AgentView:
-    """Rename an agent, or set what happens to it after a crash."""
+    """Rename an agent, set what happens to it after a crash, add tags to it and take others away."""
+    changed(agent.tags, body.add_tags, body.remove_tags)  # what is wrong is refused before anything is done
     if body.name is not None:
         agent = await engine.deck.rename(agent.id, body.name)
     if body.restore is not None:
         agent = await engine.deck.set_restore(agent.id, body.restore)
+    if body.add_tags or body.remove_tags:
+        agent = await engine.deck.tag(agent.id, body.add_tags, body.remove_tags)
     return view(engine, agent)
 
 

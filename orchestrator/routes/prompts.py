@@ -9,12 +9,13 @@ from pydantic import Field
 
 from orchestrator.access import Change, PersonOnly, ReadableAgent, TheCaller, TheEngine, plain
 from orchestrator.engine import Engine, refusal
-from orchestrator.models import Answer, Body, Name
+from orchestrator.models import Answer, Body, Name, Tags
 from orchestrator.roles import Caller, Role
 from quarterdeck.errors import Invalid, Unreachable
 from sessions.model import Prompt, PromptState, Status
 from sessions.outbox.outbox import Until
 from sessions.outbox.selection import select
+from sessions.tags import tidy
 
 router = APIRouter(prefix="/v1", tags=["prompts"])
 
@@ -46,7 +47,7 @@ class PromptChange(Body):
 
 
 class BroadcastWish(Body):
-    """One prompt for many agents: those named, else all that fit `session`, `status` and `profile`."""
+    """One prompt for many agents: those named, else all that fit `session`, `status`, `profile` and `tags`."""
 
     text: PromptText
     now: bool = False
@@ -54,6 +55,7 @@ class BroadcastWish(Body):
     session: Name = Field(default="", description="An id or a name.")
     status: Status | None = None
     profile: Name = ""
+    tags: Tags = Field(default=[], description="Those that have all of these tags.")
     all: bool = Field(default=False, description="All agents; needed where nothing else chooses.")
 
 
@@ -192,14 +194,16 @@ async def cancel_prompt(prompt: PromptRef, engine: TheEngine, caller: TheCaller)
 async def broadcast(body: BroadcastWish, engine: TheEngine, caller: TheCaller) -> BroadcastView:
     """One prompt to many agents, each with its own receipt. Who asks something or has ended is passed over."""
     deck = engine.deck
-    if not (body.agents or body.session or body.status or body.profile or body.all):
-        raise Invalid("nobody is chosen", hint="name agents, or choose by session, status or profile, or all of them")
+    if not (body.agents or body.session or body.status or body.profile or body.tags or body.all):
+        hint = "name agents, or choose by session, status, profile or tag, or all of them"
+        raise Invalid("nobody is chosen", hint=hint)
     chosen, passed = select(
         deck.agents(),
         named=[deck.agent(ref) for ref in body.agents],
         session=deck.session(body.session).id if body.session else "",
         status=body.status,
         profile=body.profile,
+        tags=tidy(body.tags),
         kind=lambda agent: deck.status.profile(agent).kind,
     )
     done = await deck.outbox.broadcast(chosen, body.text, now=body.now, role=caller.role.value, passed=passed)

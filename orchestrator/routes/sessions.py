@@ -9,6 +9,7 @@ from orchestrator.engine import Engine
 from orchestrator.models import NewSession, SessionChange, SessionView
 from orchestrator.roles import Role
 from sessions.model import Session
+from sessions.tags import check_goal
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
 
@@ -38,10 +39,13 @@ async def show_session(ref: Ref, engine: TheEngine) -> SessionView:
 
 @router.patch("/{ref}", dependencies=[Depends(Change("session.change"))])
 async def change_session(ref: Ref, body: SessionChange, engine: TheEngine) -> SessionView:
-    """Rename a session, or remember its layout."""
+    """Rename a session, say what it is for, or remember its layout."""
     session = engine.deck.session(plain(ref))
+    check_goal(body.goal or "")  # what is wrong is refused before anything is done
     if body.name is not None:
         session = await engine.deck.rename_session(session.id, body.name)
+    if body.goal is not None:
+        session = await engine.deck.set_goal(session.id, body.goal)
     if body.layout is not None:
         session = await engine.deck.set_layout(session.id, body.layout)
     return _view(engine, session)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from sessions.model import Agent, Status
 from sessions.outbox.outbox import Passed
@@ -15,13 +15,14 @@ def select(
     session: str = "",
     status: Status | None = None,
     profile: str = "",
+    tags: Collection[str] = (),
     kind: Callable[[Agent], str],
 ) -> tuple[list[Agent], list[Passed]]:
     """The agents a broadcast goes to, and those it passes over although they were meant.
 
-    ``named`` are those a person chose, else all of ``agents`` are meant; ``session`` (an id), ``status`` and
-    ``profile`` narrow them down. A shell is passed over unless it was named, or its profile was: a prompt would be a
-    command there.
+    ``named`` are those a person chose, else all of ``agents`` are meant; ``session`` (an id), ``status``, ``profile``
+    and ``tags`` (an agent has all of them) narrow them down. A shell is passed over unless a person meant just it, by
+    its name, profile or tag: a prompt would be a command there.
     """
     meant = dict.fromkeys(agent.id for agent in named)
     chosen: list[Agent] = []
@@ -31,8 +32,15 @@ def select(
             continue
         if (status and agent.status is not status) or (profile and agent.profile != profile):
             continue
-        if not meant and not profile and kind(agent) != "agent":
-            passed.append(Passed(agent, "it is no coding agent; name it, or its profile, to send to it"))
+        if not tagged(agent, tags):
+            continue
+        if not (meant or profile or tags) and kind(agent) != "agent":
+            passed.append(Passed(agent, "it is no coding agent; name it, its profile or a tag of it to send to it"))
         else:
             chosen.append(agent)
     return chosen, passed
+
+
+def tagged(agent: Agent, tags: Collection[str]) -> bool:
+    """Whether the agent has all of these tags."""
+    return set(tags) <= set(agent.tags)

@@ -108,5 +108,11 @@ def test_broadcast(deck, start):
     assert [one["name"] for one in told["receipts"]] == ["one"]
     assert "nobody is chosen" in deck.run("broadcast", "x", code=2).stderr
     assert "sent to nobody" in deck.run("broadcast", "x", "two", code=4).stderr
+    assert "sent to nobody" in deck.run("broadcast", "x", "--tag", "api", code=4).stderr
+    deck.run("tag", "one", "two", "--add", "api")
+    assert deck.out("broadcast", "to the api", "--tag", "api", "--wait").splitlines() == [
+        "one: accepted (by hook)",
+        "two: passed over: it asks for a permission",
+    ]
     assert two.taken == []
     assert one.taken[0] == "all hands"

@@ -164,6 +164,22 @@ def test_resize_and_rename(shell):
     assert shell.run("rename", "sh", "other", code=4).stderr.startswith("error: ")
 
 
+def test_tags(shell):
+    assert shell.out("tag", "sh") == "sh: no tags\n"
+    made = shell.json("new", "--name", "two", "--tag", "web", "--tag", "api", "--", *SHELL)
+    assert made["tags"] == ["api", "web"]
+    assert shell.out("tag", "sh", "two", "--add", "v1", "--remove", "web") == "sh: v1\ntwo: api v1\n"
+    assert re.search(r"^AGENT.* TAGS ", shell.out("ls").strip())
+    assert [agent["name"] for agent in shell.json("ls", "--tag", "v1", "--tag", "api")] == ["two"]
+    assert "no agent has the tag nothing" in shell.run("ls", "--tag", "nothing").stderr
+    done = shell.run("tag", "sh", "--add", "Not A Tag", code=2)
+    assert "cannot be a tag" in done.stderr
+    assert "a-z 0-9" in done.stderr
+    shell.run("rm", "two", "--force")
+    assert [agent["name"] for agent in shell.json("ls", "--all", "--tag", "api")] == ["two"]
+    assert [agent["name"] for agent in shell.json("ls", "--all", "--tag", "v1")] == ["sh", "two"]
+
+
 def test_kill_leaves_the_agent_and_its_screen(shell):
     shell.run("send", "sh", "trap 'echo got''it' USR1; echo re''ady")
     shell.sees("sh", "ready")
@@ -241,6 +257,12 @@ def test_sessions(shell):
     shell.run("rm", "third/sh", "--force")
     assert shell.out("session", "rm", "third") == "session third is removed\n"
     assert shell.run("session", "new", "work", code=4)
+    assert "has no goal" in shell.run("session", "goal", "work").stderr
+    assert shell.out("session", "goal", "work", "a shop that stays up") == "a shop that stays up\n"
+    assert shell.out("session", "goal", "work") == "a shop that stays up\n"
+    assert re.search("GOAL.*\n.*a shop that stays up", shell.out("session", "ls"))
+    assert shell.json("session", "goal", "work", "")["goal"] == ""
+    assert shell.run("session", "goal", "work", "x" * 201, code=2)
 
 
 def test_what_cannot_be_started_leaves_nothing(shared):

@@ -77,6 +77,47 @@ def test_an_agent_from_start_to_trash_and_back(shared, session, until):
     assert agent["id"] not in {one["id"] for one in ask(shared, "GET", "/v1/trash")}
 
 
+def test_agents_are_tagged_and_found_by_their_tags(shared, session):
+    name = session["name"]
+    one = shared.new("cat", session=name, tags=["web", "api", "api"])
+    two = shared.new("cat", session=name)
+    assert (one["tags"], two["tags"]) == (["api", "web"], [])
+    path = f"/v1/agents/{two['id']}"
+    assert ask(shared, "PATCH", path, {"add_tags": ["api", "needs-review"]})["tags"] == ["api", "needs-review"]
+    changed = ask(shared, "PATCH", path, {"add_tags": ["docs"], "remove_tags": ["needs-review"]})
+    assert changed["tags"] == ["api", "docs"]
+
+    def tagged(*tags):
+        query = "".join(f"&tag={tag}" for tag in tags)
+        return [agent["id"] for agent in ask(shared, "GET", f"/v1/agents?session={name}{query}")]
+
+    assert tagged() == tagged("api") == [one["id"], two["id"]]
+    assert tagged("api", "docs") == [two["id"]]
+    assert tagged("nothing") == []
+    for wrong in ("No", "a%20b", ""):
+        with pytest.raises(Invalid, match="cannot be a tag"):
+            tagged(wrong)
+    with pytest.raises(Invalid, match="cannot be a tag") as raised:
+        ask(shared, "PATCH", path, {"name": "other", "add_tags": ["No Tag"]})
+    assert "a-z 0-9" in raised.value.hint
+    assert ask(shared, "GET", path)["name"] == two["name"], "nothing of a wrong change is done"
+    with pytest.raises(Invalid, match="at most 16"):
+        ask(shared, "PATCH", path, {"add_tags": [f"t{n}" for n in range(20)]})
+    assert ("person", "agent.change", two["id"]) in [row[:3] for row in _audit(shared)]
+
+
+def test_a_session_says_what_it_is_for(shared, session):
+    path = f"/v1/sessions/{session['id']}"
+    assert session["goal"] == ""
+    assert ask(shared, "PATCH", path, {"goal": "  ship the\nnew cart "})["goal"] == "ship the new cart"
+    assert ask(shared, "PATCH", path, {"layout": "x"})["goal"] == "ship the new cart"
+    for wrong in ("x" * 201, "a\x1b[2Jb"):
+        with pytest.raises(Invalid, match="one line"):
+            ask(shared, "PATCH", path, {"goal": wrong, "name": "another"})
+    assert ask(shared, "GET", path)["name"] == session["name"]
+    assert ask(shared, "PATCH", path, {"goal": ""})["goal"] == ""
+
+
 def test_an_ended_agent_is_started_again(shared, session, until):
     agent = shared.new("sh", "-c", "echo life $$; read x", session=session["name"])
     shared.shows(agent, "life")

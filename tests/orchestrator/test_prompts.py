@@ -119,6 +119,13 @@ def test_a_broadcast_answers_for_each_agent(place, stage):
     done = ask("POST", "/v1/broadcast", {"text": "to you", "agents": [shell["id"], "p0"], "status": "running"})
     assert [one["name"] for one in done["receipts"]] == ["sh"]
     assert "to you" in place.shows(shell, "to you")
+    for one in (free, busy):
+        ask("PATCH", f"/v1/agents/{one.id}", {"add_tags": ["api"]})
+    done = ask("POST", "/v1/broadcast", {"text": "api only", "tags": ["api"]})
+    assert [one["agent"] for one in done["receipts"]] == [free.id]
+    assert [(one["name"], one["reason"]) for one in done["skipped"]] == [("p1", "it asks for a permission")]
+    with pytest.raises(Invalid, match="cannot be a tag"):
+        ask("POST", "/v1/broadcast", {"text": "x", "tags": ["A B"]})
     assert busy.taken == []
 
 

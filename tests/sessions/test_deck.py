@@ -119,6 +119,33 @@ async def test_an_agent_that_is_not_in_the_database_is_found_by_its_own_file(hom
         await deck.end_all()
 
 
+async def test_tags_and_goals_are_changed_told_and_found_again_without_the_database(home: Path, opened: Opener) -> None:
+    async with opened() as deck:
+        with pytest.raises(Invalid, match="cannot be a tag"):
+            await deck.create(wish(home, "cat", tags=("Not A Tag",)))
+        assert deck.sessions() == []
+        agent = await deck.create(wish(home, "cat", tags=("web", "api", "web")))
+        assert agent.tags == ("api", "web")
+        newest = deck.store.newest
+        assert (await deck.tag(agent.id, ["v1.2"], ["web", "gone"])).tags == ("api", "v1.2")
+        assert (await deck.tag(agent.id, ["api"])).tags == ("api", "v1.2")
+        assert (await deck.set_goal("work", " ship\nit ")).goal == "ship it"
+        told = [(event.kind, event.data) for event in await deck.events(newest) if event.kind != "agent.status"]
+        assert told == [("agent.tagged", {"tags": ["api", "v1.2"]}), ("session.goal", {"goal": "ship it"})]
+        with pytest.raises(Invalid, match="one line"):
+            await deck.set_goal("work", "x" * 300)
+        await deck.rename(agent.id, "other")
+        await asyncio.gather(*(deck.set_layout("work", str(n)) for n in range(5)), deck.rename_session("work", "shop"))
+        assert (deck.session("shop").goal, deck.session("shop").layout) == ("ship it", "4")
+    for name in ("state.db", "state.db-wal", "state.db-shm"):
+        (home / "s" / name).unlink(missing_ok=True)
+    async with opened() as deck:
+        found = deck.agent(agent.id)
+        assert (found.tags, found.name, found.status) == (("api", "v1.2"), "other", Status.RUNNING)
+        assert deck.session("shop").goal == "ship it"
+        await deck.end_all()
+
+
 async def test_a_resume_that_fails_keeps_the_screen_and_says_why(home: Path, opened: Opener) -> None:
     program = home / "program"
     program.write_text("#!/bin/sh\necho first life\n")

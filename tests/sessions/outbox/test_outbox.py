@@ -328,7 +328,7 @@ async def test_a_broadcast_leaves_out_who_asks_and_who_has_ended(stage: Stage, d
     assert {p.agent.id: p.reason.split(" (")[0] for p in done.passed} == {
         asking.id: "it asks for a permission",
         dead.id: "its program has ended",
-        shell.id: "it is no coding agent; name it, or its profile, to send to it",
+        shell.id: "it is no coding agent; name it, its profile or a tag of it to send to it",
     }
     prompt = await free.accepted(done.prompts[0])
     assert prompt.broadcast == done.id
@@ -355,6 +355,12 @@ async def test_who_is_meant(stage: Stage, deck: Deck) -> None:
     assert meant(status=Status.WORKING) == set()
     assert meant(session=agents[0].session) == {one.id, two.id}
     assert meant(session="another") == set()
+    await deck.tag(one.id, ["api", "web"])
+    await deck.tag(shell.id, ["api"])
+    assert meant(tags=["api"]) == {one.id, shell.id}
+    assert meant(tags=["web", "api"]) == {one.id}
+    assert meant(tags=["api"], profile="custom") == {shell.id}
+    assert meant(tags=["docs"]) == set()
     assert Passed(agents[0], "x").reason == "x"
 
 
