@@ -1,0 +1,1 @@
+"""Entries as markdown files that people read, edit and keep in git."""
