@@ -19,6 +19,7 @@ from profiles import Profile
 from profiles.catalogue import DATA
 from quarterdeck.clock import Clock
 from quarterdeck.errors import Invalid, NotFound, NotPermitted, QuarterdeckError, Refused
+from quarterdeck.ids import new_id
 from quarterdeck.paths import Paths, private_folder
 from quarterdeck.text import safe
 from sessions import agentfile, environment, tags, worktree
@@ -28,7 +29,7 @@ from sessions.checkpoint import Checkpointer
 from sessions.events import Subscription
 from sessions.hearing import Hearing
 from sessions.launch import Launcher, Limits
-from sessions.model import Agent, Event, Restore, Session, Status, new_id
+from sessions.model import Agent, Event, Restore, Session, Status
 from sessions.names import check_name, free_name
 from sessions.outbox.outbox import Outbox
 from sessions.outbox.sight import glimpse

@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass, field
 from enum import StrEnum
-
-_ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
-
-
-def new_id() -> str:
-    """Ten characters that cannot be confused with one another; about 49 bits, never reused."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(10))
 
 
 class Status(StrEnum):

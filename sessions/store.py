@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
 
 from quarterdeck.clock import Clock
+from quarterdeck.database import Connection, Database
 from quarterdeck.errors import Broken, Gone, Invalid, NotFound, Refused
 from quarterdeck.paths import Paths
-from sessions.database import MIGRATIONS, Connection, Database
+from sessions.database import MIGRATIONS, place
 from sessions.model import Agent, Doing, Event, Restore, Session, Status, Worktree
 from terminals.snapshot import Snapshot
 
@@ -110,7 +111,7 @@ class Store:
         Raises :class:`Broken` where it is damaged (the newest good backup is named), from a newer version, or cannot
         be written. Leaving the context finishes what is queued.
         """
-        database = await Database.open(paths, clock, migrations_folder=migrations)
+        database = await Database.open(place(paths, migrations), clock)
         try:
             self = cls(database, clock)
             await database.read(self._bounds)

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from benchmarks.counts import Count
 from benchmarks.rig import rig
 from quarterdeck.clock import SystemClock
+from quarterdeck.ids import new_id
 from quarterdeck.paths import Paths
-from sessions.model import Agent, Session, new_id
+from sessions.model import Agent, Session
 from sessions.store import Store
 from terminals.snapshot import Snapshot
 

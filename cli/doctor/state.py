@@ -163,12 +163,13 @@ def _lock(paths: Paths) -> Finding:
 
 
 def _database(paths: Paths) -> Finding:
-    from sessions.database import APPLICATION_ID, migrations, quick_check
+    from quarterdeck.database import migrations, quick_check
+    from sessions.database import APPLICATION_ID, MIGRATIONS
 
     path = paths.database
     if not path.exists() or not path.stat().st_size:
         return Finding("database", "ok", "nothing is stored yet")
-    known = len(migrations())
+    known = len(migrations(MIGRATIONS))
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=2)) as database:
             wrong = quick_check(database)
@@ -195,9 +196,10 @@ def _mend_database(paths: Paths) -> str:
 
 
 def _backups(paths: Paths) -> Finding:
-    from sessions.database import backup_time_ns, backups
+    from quarterdeck.database import backup_time_ns, backups
+    from sessions.database import place
 
-    found = backups(paths)
+    found = backups(place(paths))
     if not found:
         return Finding("backups", "note", "none yet; one is made each day")
     return Finding("backups", "ok", f"{len(found)}, the newest {age(backup_time_ns(found[0]), time.time_ns())} old")

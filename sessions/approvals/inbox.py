@@ -17,6 +17,7 @@ from typing import Any
 from profiles.hooks.answers import VIA
 from quarterdeck.errors import QuarterdeckError, Refused
 from quarterdeck.evidence import Evidence, Sign, Source
+from quarterdeck.ids import new_id
 from quarterdeck.text import safe
 from sessions.approvals import likeness, rules
 from sessions.approvals.answer import Answerer
@@ -25,7 +26,7 @@ from sessions.approvals.case import Case
 from sessions.approvals.life import UNEXPLAINED, Answer, Over, answered, check_open, is_open, over, taken_back
 from sessions.approvals.ports import Book, Policy, Submit
 from sessions.approvals.records import Records
-from sessions.model import Approval, ApprovalState, Status, new_id
+from sessions.model import Approval, ApprovalState, Status
 from sessions.roster import Roster
 from sessions.supervised import Supervised
 from sessions.tasks import survived

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, NamedTuple
 
-from sessions.database import Connection
+from quarterdeck.database import Connection
 from sessions.model import Approval, ApprovalState, Event
 from sessions.store import Note, Store
 

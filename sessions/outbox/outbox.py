@@ -17,7 +17,8 @@ from profiles.profile import Profile
 from quarterdeck.clock import Clock
 from quarterdeck.errors import Refused
 from quarterdeck.evidence import Evidence, Sign, Source
-from sessions.model import Agent, Prompt, PromptState, Status, new_id
+from quarterdeck.ids import new_id
+from sessions.model import Agent, Prompt, PromptState, Status
 from sessions.outbox.courier import Courier, Sight
 from sessions.outbox.delivery import TURN_GRACE, asking, confirms
 from sessions.outbox.store import KEPT_NS, Prompts

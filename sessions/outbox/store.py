@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from quarterdeck.database import Connection
 from quarterdeck.errors import Invalid, NotFound
 from quarterdeck.text import safe
-from sessions.database import Connection
 from sessions.model import Event, Prompt, PromptState
 from sessions.store import Note, Store
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from quarterdeck.database import Connection
 from quarterdeck.evidence import Evidence, Sign, Source
-from sessions.database import Connection
 from sessions.model import Agent, Event, Status
 from sessions.status.knowledge import Transition
 from sessions.store import Note, Store, save_agent

@@ -9,8 +9,9 @@ from contextlib import closing
 import pytest
 
 from quarterdeck.clock import SystemClock
+from quarterdeck.database import Database
 from quarterdeck.paths import boot_id
-from sessions.database import Database
+from sessions.database import place
 
 HOLD_LOCK = """
 import sys, time
@@ -26,7 +27,7 @@ sys.stdin.read()
 
 async def make_database(paths):
     paths.prepare()
-    database = await Database.open(paths, SystemClock())
+    database = await Database.open(place(paths), SystemClock())
     try:
         await database.back_up()
     finally:

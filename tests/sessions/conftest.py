@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from quarterdeck.clock import ManualClock
+from quarterdeck.ids import new_id
 from quarterdeck.paths import Paths
-from sessions.model import Agent, Session, new_id
+from sessions.model import Agent, Session
 
 
 @pytest.fixture

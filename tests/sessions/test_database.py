@@ -14,18 +14,10 @@ from pathlib import Path
 import pytest
 
 from quarterdeck.clock import ManualClock
+from quarterdeck.database import Database, backups, migrations, newest_good_backup
 from quarterdeck.errors import Broken
 from quarterdeck.paths import Paths
-from sessions.database import (
-    APPLICATION_ID,
-    BACKUPS_KEPT,
-    MIGRATIONS,
-    Database,
-    backups,
-    mend,
-    migrations,
-    newest_good_backup,
-)
+from sessions.database import APPLICATION_ID, MIGRATIONS, mend, place
 from sessions.model import Agent, Restore, Session, Status, Worktree
 from sessions.store import Change, Store
 from terminals.snapshot import Snapshot
@@ -48,7 +40,7 @@ async def test_a_blank_folder_gets_the_newest_schema(paths: Paths, clock: Manual
             assert stat.S_IMODE((paths.home / f"state.db{suffix}").stat().st_mode) == 0o600
         assert stat.S_IMODE((paths.home / "ballast").stat().st_mode) == 0o600
     with closing(sqlite3.connect(paths.database)) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (len(migrations()),)
+        assert db.execute("PRAGMA user_version").fetchone() == (len(migrations(MIGRATIONS)),)
         assert db.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
         assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         tables = db.execute(
@@ -56,11 +48,11 @@ async def test_a_blank_folder_gets_the_newest_schema(paths: Paths, clock: Manual
         ).fetchall()
         strict = db.execute("SELECT name, strict FROM pragma_table_list WHERE schema = 'main'").fetchall()
         assert all(dict(strict)[name] for (name,) in tables)
-    assert backups(paths) == []
+    assert backups(place(paths)) == []
 
 
 async def test_the_connection_is_set_up_as_promised(paths: Paths, clock: ManualClock) -> None:
-    database = await Database.open(paths, clock)
+    database = await Database.open(place(paths), clock)
     try:
         ask = lambda name: lambda db: db.execute(f"PRAGMA {name}").fetchone()[0]  # noqa: E731
         assert await database.read(ask("journal_mode")) == "wal"
@@ -78,7 +70,7 @@ async def test_the_connection_is_set_up_as_promised(paths: Paths, clock: ManualC
 
 
 def test_migrations_hold_no_transactions_of_their_own() -> None:
-    for step in migrations():
+    for step in migrations(MIGRATIONS):
         words = step.sql.upper().split()
         assert not {"BEGIN", "COMMIT", "COMMIT;", "ROLLBACK", "PRAGMA"} & set(words), step.name
 
@@ -119,7 +111,7 @@ def grown(tmp_path: Path) -> Path:
     """The migrations and one more."""
     folder = tmp_path / "migrations"
     shutil.copytree(MIGRATIONS, folder)
-    number = len(migrations()) + 1
+    number = len(migrations(MIGRATIONS)) + 1
     (folder / f"{number:04}_colours.sql").write_text(
         "CREATE TABLE colours (agent TEXT NOT NULL REFERENCES agents (id), name TEXT NOT NULL) STRICT;\n"
         "INSERT INTO colours SELECT id, 'red' FROM agents;\n"
@@ -136,12 +128,12 @@ async def test_a_migration_is_preceded_by_a_backup_of_what_was(
         assert len(await store.agents()) == 1
     with closing(sqlite3.connect(paths.database)) as db:
         assert db.execute("SELECT name FROM colours").fetchall() == [("red",)]
-    (backup,) = backups(paths)
+    (backup,) = backups(place(paths))
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
-    assert backup.name.endswith(f"-v{len(migrations())}.db")
+    assert backup.name.endswith(f"-v{len(migrations(MIGRATIONS))}.db")
     with closing(sqlite3.connect(backup)) as db:
         assert db.execute("SELECT count(*) FROM agents").fetchone() == (1,)
-        assert db.execute("PRAGMA user_version").fetchone() == (len(migrations()),)
+        assert db.execute("PRAGMA user_version").fetchone() == (len(migrations(MIGRATIONS)),)
     assert {path.name for path in paths.backups.iterdir()} == {backup.name}
 
 
@@ -212,13 +204,13 @@ async def test_a_backup_a_day_and_seven_are_kept(paths: Paths, clock: ManualCloc
         (paths.backups / "state-20200101T000000Z-v1.part").write_bytes(b"torn by a kill")
         await store.maintain()
         await store.maintain()
-        assert len(backups(paths)) == len(list(paths.backups.iterdir())) == 1
+        assert len(backups(place(paths))) == len(list(paths.backups.iterdir())) == 1
         for _ in range(10):
             clock.advance(24 * 3600)
             await store.append("tick")
             await store.maintain()
-        kept = backups(paths)
-    assert len(kept) == BACKUPS_KEPT
+        kept = backups(place(paths))
+    assert len(kept) == place(paths).backups_kept
     with closing(sqlite3.connect(kept[0])) as db:
         assert db.execute("SELECT count(*) FROM events").fetchone() == (11,)
     with closing(sqlite3.connect(kept[-1])) as db:
@@ -299,7 +291,7 @@ async def test_damage_without_a_backup_begins_anew(paths: Paths, clock: ManualCl
 async def test_damage_that_is_met_later_is_told_the_same_way(
     paths: Paths, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sessions.database.CHECK_AT_OPEN", 0)  # as with a very large file
+    monkeypatch.setattr("quarterdeck.database.CHECK_AT_OPEN", 0)  # as with a very large file
     async with Store.open(paths, clock) as store:
         await store.save_all([Change(kind="tick", data={"pad": "x" * 500}) for _ in range(2000)])
         good = await store.back_up()
@@ -312,7 +304,7 @@ async def test_damage_that_is_met_later_is_told_the_same_way(
         assert caught.value.fields["backup"] == str(good)
         with pytest.raises(Broken, match="is damaged"):
             await store.events(0, limit=5000)
-    assert newest_good_backup(paths) == good
+    assert newest_good_backup(place(paths)) == good
 
 
 async def test_a_log_cut_anywhere_opens_with_whole_transactions(

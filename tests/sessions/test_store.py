@@ -10,8 +10,9 @@ import pytest
 
 from quarterdeck.clock import ManualClock
 from quarterdeck.errors import Broken, Gone, Invalid, NotFound, Refused, Unreachable
+from quarterdeck.ids import new_id
 from quarterdeck.paths import Paths
-from sessions.model import Agent, Restore, Session, Status, Worktree, new_id
+from sessions.model import Agent, Restore, Session, Status, Worktree
 from sessions.store import Change, Store
 from terminals.snapshot import Snapshot
 
@@ -296,7 +297,7 @@ async def test_a_closed_store_says_so(paths: Paths, clock: ManualClock) -> None:
 async def test_a_lock_of_another_program_is_named(
     paths: Paths, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sessions.database.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("quarterdeck.database.BUSY_SECONDS", 0.05)
     async with Store.open(paths, clock) as store:
         with closing(sqlite3.connect(paths.database, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
