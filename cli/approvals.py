@@ -56,39 +56,46 @@ def inbox(scope: Scope, everything: bool, watch: bool) -> None:
         scope.out.note("nobody asks for anything")
 
 
+_expect_option = click.option(
+    "--expect", default="", metavar="DIGEST", help="Only while it asks for just what `inbox --json` gave this digest."
+)
+
+
 @click.command()
 @click.argument("request", metavar="ID|AGENT", shell_complete=complete_agents)
 @click.option("--always", is_flag=True, help="From now on, where the agent offers that.")
+@_expect_option
 @click.option("--wait", type=click.FloatRange(0, 60), default=WAIT, show_default=True,
               help="Seconds to wait until it shows that the answer was taken.")  # fmt: skip
 @json_option
 @click.pass_obj
-def approve(scope: Scope, request: str, always: bool, wait: float) -> None:
+def approve(scope: Scope, request: str, always: bool, expect: str, wait: float) -> None:
     """Allow what an agent asks, once.
 
     AGENT instead of ID: only while it has exactly one request. Prints exactly what was allowed.
     """
-    _answer(scope, request, "always" if always else "allow", "", wait)
+    _answer(scope, request, "always" if always else "allow", "", expect, wait)
 
 
 @click.command()
 @click.argument("request", metavar="ID|AGENT", shell_complete=complete_agents)
 @click.option("--reason", default="", metavar="TEXT", help="Why, for the agent to read.")
+@_expect_option
 @click.option("--wait", type=click.FloatRange(0, 60), default=WAIT, show_default=True,
               help="Seconds to wait until it shows that the answer was taken.")  # fmt: skip
 @json_option
 @click.pass_obj
-def deny(scope: Scope, request: str, reason: str, wait: float) -> None:
+def deny(scope: Scope, request: str, reason: str, expect: str, wait: float) -> None:
     """Refuse what an agent asks.
 
     AGENT instead of ID: only while it has exactly one request.
     """
-    _answer(scope, request, "deny", reason, wait)
+    _answer(scope, request, "deny", reason, expect, wait)
 
 
-def _answer(scope: Scope, request: str, answer: str, reason: str, wait: float) -> None:
+def _answer(scope: Scope, request: str, answer: str, reason: str, expect: str, wait: float) -> None:
     asked = _find(scope, request)
-    body = {"answer": answer, "reason": reason, "wait": wait}
+    body = {"answer": answer, "reason": reason, "expect": expect, "wait": wait}
     done = scope.post(f"/v1/approvals/{quote(asked['id'], safe='')}/answer", body)
     name, state = done["agent_name"], done["state"]
     if state in ("allowed", "denied") or (state == "answering" and not wait):

@@ -143,7 +143,7 @@ class Actions:
         async def deny(values: dict[str, str]) -> None:
             if not self._app.asks.answerable(ident, "deny"):
                 raise Refused("that request is gone; nothing was answered")
-            self._app.asks.answer(ident, "deny", values["reason"].strip())
+            self._app.asks.answer(ident, ask.digest, "deny", values["reason"].strip())
             after()
 
         subject, _ = one_line(ask.subject, 120, plain=self._app.plain_glyphs)

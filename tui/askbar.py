@@ -129,9 +129,11 @@ class Answering:
     def __init__(self, app: QuarterdeckApp) -> None:
         self._app = app
         self._shown = ""
+        self._digest = ""
+        """What it asked when it was shown."""
         self._since = 0
-        self._aimed = ""
-        """The request the leader key was pressed at; "" if it came too short before."""
+        self._aimed = ("", "")
+        """The request the leader key was pressed at, and its digest then; empty if that came too short before."""
         self._offered: frozenset[str] = frozenset()
         """The keys that stood in the bar when the leader was pressed."""
         self._lingers: asyncio.TimerHandle | None = None
@@ -183,8 +185,10 @@ class Answering:
         self._show("")
 
     def _show(self, ident: str) -> None:
-        if ident != self._shown:
-            self._shown, self._since = ident, self._app.clock.monotonic_ns()
+        ask = self._app.asks.find(ident)
+        digest = ask.digest if ask is not None else ""
+        if (ident, digest) != (self._shown, self._digest):
+            self._shown, self._digest, self._since = ident, digest, self._app.clock.monotonic_ns()
 
     def _move_on(self) -> None:
         self._lingers = None
@@ -194,13 +198,18 @@ class Answering:
     @property
     def read(self) -> bool:
         """Whether what is shown has been there long enough to be read."""
-        return self._app.clock.monotonic_ns() - self._since >= SETTLES_NS
+        ask = self.ask
+        return (
+            ask is not None
+            and ask.digest == self._digest
+            and self._app.clock.monotonic_ns() - self._since >= SETTLES_NS
+        )
 
     # keys
 
     def aim(self) -> None:
         """The leader was pressed: its next key means what is shown now."""
-        self._aimed = self._shown if self.read else ""
+        self._aimed = (self._shown, self._digest) if self.read else ("", "")
         self._offered = frozenset("enter" if hint.label == LOOK else hint.key for hint in self.hints())
 
     def takes(self, word: str) -> bool:
@@ -213,23 +222,23 @@ class Answering:
         if ask is None:
             return []
         found = [
-            Hint(key, ANSWERS[answer], self._clicker(ask.id, answer))
+            Hint(key, ANSWERS[answer], self._clicker(ask, answer))
             for key, answer in KEYS.items()
             if self._app.asks.answerable(ask.id, answer)
         ]
         return [*found, Hint(self._app.glyphs.enter, LOOK, self.look)]
 
-    def _clicker(self, ident: str, answer: str) -> Callable[[], None]:
-        return lambda: self.give(ident if self.read else "", answer)
+    def _clicker(self, ask: Ask, answer: str) -> Callable[[], None]:
+        return lambda: self.give(ask.id if self.read else "", ask.digest, answer)
 
     def key(self, word: str) -> None:
         """A key after the leader that :meth:`takes` said is the bar's."""
         if word == "enter":
             self.look()
         else:
-            self.give(self._aimed, KEYS[word])
+            self.give(*self._aimed, KEYS[word])
 
-    def give(self, ident: str, answer: str) -> None:
+    def give(self, ident: str, digest: str, answer: str) -> None:
         """Answer; a denial may carry a reason."""
         if not ident:
             self._app.words.say("that came just now: look first; nothing was answered", seconds=6)
@@ -238,7 +247,7 @@ class Answering:
         elif answer == "deny":
             self._app.actions.ask_why_not(ident)
         else:
-            self._app.asks.answer(ident, answer)
+            self._app.asks.answer(ident, digest, answer)
 
     def look(self) -> None:
         """All of what is shown, in the inbox."""

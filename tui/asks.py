@@ -48,6 +48,8 @@ class Ask:
     source: str = ""
     shown: str = ""
     """Its dialog as it stood on the agent's screen. Hostile."""
+    digest: str = ""
+    """Another one as soon as something else is asked; goes with an answer, which is refused then."""
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Ask:
@@ -73,6 +75,7 @@ class Ask:
             safe(str(data.get("answered_by") or ""), 60),
             safe(str(data.get("source") or ""), 20),
             shown,
+            str(data.get("digest") or ""),
         )
 
     @property
@@ -225,21 +228,23 @@ class Asks:
 
     # a person answers
 
-    def answer(self, ident: str, answer: str, reason: str = "") -> None:
-        """Answer exactly this request, once; what becomes of it is shown. Nothing happens where that cannot be."""
+    def answer(self, ident: str, digest: str, answer: str, reason: str = "") -> None:
+        """Answer exactly this request, as it was shown with ``digest``, once; what becomes of it is shown.
+
+        Nothing happens where that cannot be.
+        """
         if not self.answerable(ident, answer):
             return
         self._sent[ident] = answer
         self._here.add(ident)
         self._refused.pop(ident, None)
         self._changed()
-        self._app.run_worker(self._carry(ident, answer, reason), exit_on_error=True)
+        body = {"answer": answer, "reason": reason, "expect": digest}
+        self._app.run_worker(self._carry(ident, body), exit_on_error=True)
 
-    async def _carry(self, ident: str, answer: str, reason: str) -> None:
+    async def _carry(self, ident: str, body: dict[str, str]) -> None:
         try:
-            said = await self._app.link.request(
-                "POST", f"/v1/approvals/{quote(ident)}/answer", {"answer": answer, "reason": reason}
-            )
+            said = await self._app.link.request("POST", f"/v1/approvals/{quote(ident)}/answer", body)
         except QuarterdeckError as error:
             self._sent.pop(ident, None)
             self._refused[ident] = safe(error.message, 200) + (f"  {safe(error.hint, 120)}" if error.hint else "")

@@ -241,8 +241,10 @@ class Inbox(ModalScreen[None], inherit_bindings=False):
         super().__init__()
         self.asks: list[Ask] = []
         self._chosen = chosen
-        self._shown = ("", 0)
-        """Which request the keys would answer, and since when it is shown without the person's having chosen it."""
+        self._shown = ("", "")
+        """Which request the keys would answer, and the digest of what it asks."""
+        self._since = 0
+        """Since when that is shown without the person's having chosen it."""
         self._seen: dict[str, None] = {}
         self._stop: Callable[[], None] = lambda: None
         self.requests = Requests()
@@ -307,9 +309,9 @@ class Inbox(ModalScreen[None], inherit_bindings=False):
         found = [ask for ident in self._seen if (ask := known.find(ident)) is not None]
         self.asks = sorted(found, key=lambda ask: (ask.asked_ns, ask.id))
         ask = self.ask
-        if ask is not None and ask.id != self._shown[0]:
+        if ask is not None and (ask.id, ask.digest) != self._shown:
             self._chosen = ask.id
-            self._shown = (ask.id, self.deck.clock.monotonic_ns())
+            self._shown, self._since = (ask.id, ask.digest), self.deck.clock.monotonic_ns()
             self.request.first = 0
         self._arrange()
         self.requests.keep_in_sight()
@@ -324,15 +326,15 @@ class Inbox(ModalScreen[None], inherit_bindings=False):
         if ask is not None:
             for key, answer in KEYS.items():
                 if self.deck.asks.answerable(ask.id, answer):
-                    hints.append(Hint(key, ANSWERS[answer], self._giver(ask.id, answer)))
+                    hints.append(Hint(key, ANSWERS[answer], self._giver(ask, answer)))
             hints.append(Hint(self.deck.glyphs.enter, "go to its panel", self.jump))
             hints.append(Hint(self.deck.glyphs.arrows, "choose", lambda: self.choose(self.at + 1)))
             if len(self.request.rows) > self.request.outer_size.height > 0:
                 hints.append(Hint("pgup pgdn", "scroll", lambda: self.request.scroll_lines(10)))
         self.keys.put([*hints, Hint("esc", "back", self.leave)])
 
-    def _giver(self, ident: str, answer: str) -> Callable[[], None]:
-        return lambda: self.give(ident, answer)
+    def _giver(self, ask: Ask, answer: str) -> Callable[[], None]:
+        return lambda: self.give(ask, answer)
 
     # a person acts
 
@@ -341,22 +343,22 @@ class Inbox(ModalScreen[None], inherit_bindings=False):
         if self.asks:
             ask = self.asks[max(0, min(number, len(self.asks) - 1))]
             self._chosen = ask.id
-            self._shown = (ask.id, 0)
+            self._shown, self._since = (ask.id, ask.digest), 0
             self.request.first = 0
             self.sync()
 
-    def give(self, ident: str, answer: str) -> None:
-        """Answer the request ``ident`` if that is the one that is shown, and go on to the next one."""
+    def give(self, ask: Ask, answer: str) -> None:
+        """Answer ``ask`` if that is what is shown, and go on to the next one."""
         deck = self.deck
-        if ident != self._shown[0] or not deck.asks.answerable(ident, answer):
+        if (ask.id, ask.digest) != self._shown or not deck.asks.answerable(ask.id, answer):
             return
-        if deck.clock.monotonic_ns() - self._shown[1] < SETTLES_NS:
+        if deck.clock.monotonic_ns() - self._since < SETTLES_NS:
             self.keys.put(self.keys.hints, note="that came just now: look first")
             return
         if answer == "deny":
-            deck.actions.ask_why_not(ident, self.go_on)
+            deck.actions.ask_why_not(ask.id, self.go_on)
         else:
-            deck.asks.answer(ident, answer)
+            deck.asks.answer(ask.id, ask.digest, answer)
             self.go_on()
 
     def go_on(self) -> None:
@@ -386,7 +388,7 @@ class Inbox(ModalScreen[None], inherit_bindings=False):
         ask = self.ask
         match event.key:
             case "y" | "a" | "n" if ask is not None:
-                self.give(ask.id, KEYS[event.key])
+                self.give(ask, KEYS[event.key])
             case "enter":
                 self.jump()
             case "escape" | "q" | "i":

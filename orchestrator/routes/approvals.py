@@ -13,7 +13,7 @@ from orchestrator.models import Answer, Body, Text
 from orchestrator.roles import Caller, Role
 from quarterdeck.errors import QuarterdeckError
 from quarterdeck.text import safe
-from sessions.approvals.asked import what
+from sessions.approvals.asked import digest, what
 from sessions.model import Approval, ApprovalState
 
 router = APIRouter(prefix="/v1", tags=["approvals"])
@@ -30,6 +30,7 @@ class ApprovalView(Answer):
     kind: str = Field(description="permission, question, trust, login")
     state: ApprovalState
     what: str = Field(description="What is asked, in one line that is safe to show.")
+    digest: str = Field(description="Another one as soon as something else is asked: what `expect` of an answer takes.")
     tool: str
     command: str
     path: str
@@ -50,6 +51,7 @@ class ApprovalView(Answer):
         """From the model. Never the address of a reply: whoever has it can answer."""
         values = {name: getattr(approval, name) for name in cls.model_fields if hasattr(approval, name)}
         values |= {"can": list(approval.can), "tool": safe(approval.tool), "what": what(approval)}
+        values["digest"] = digest(approval)
         return cls(**values, agent_name=agent_name)
 
 
@@ -59,6 +61,9 @@ class Decide(Body):
     answer: Literal["allow", "always", "deny"]
     reason: Annotated[Text, Field(max_length=2000)] = Field(
         default="", description="Why it is denied, for the agent to read."
+    )
+    expect: Annotated[Text, Field(max_length=64)] = Field(
+        default="", description="The `digest` of what was shown: where something else is asked by now, it is refused."
     )
     wait: float = Field(
         default=0.0, ge=0, le=60, description="Seconds to wait until it shows that the answer was taken."
@@ -108,14 +113,16 @@ async def answer_approval(approval: TheApproval, body: Decide, engine: TheEngine
     """Answer a request, once.
 
     Answered when the answer was handed to the agent; with `wait` when evidence shows that it was taken, and the state
-    says what came of it. Refused where the request was answered or is gone already, or when the dialog on the screen
-    is not the one that was asked: nothing was typed then.
+    says what came of it. Refused where the request was answered or is gone already, asks for something else than was
+    shown (`expect`), or when the dialog on the screen is not the one that was asked: nothing was typed then.
     """
     if caller.role is not Role.PERSON:
         await engine.permit(caller, "approval.answer", caller.agent, approval=plain(approval), answer=body.answer)
     found = await engine.deck.approvals.find(plain(approval))
     await engine.permit(caller, "approval.answer", found.agent, approval=found.id, answer=body.answer, pid=caller.pid)
-    done = await engine.deck.approvals.answer(found.id, body.answer, reason=body.reason, wait=body.wait)
+    done = await engine.deck.approvals.answer(
+        found.id, body.answer, reason=body.reason, wait=body.wait, expect=body.expect
+    )
     return _view(engine, done)
 
 

@@ -5,6 +5,7 @@ Everything in it was chosen by an agent: it is cut to size here, and made safe w
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -142,6 +143,17 @@ def what(approval: Approval, limit: int = WORD) -> str:
     return safe(
         told or next((line for line in approval.shown.splitlines() if line.strip()), "") or approval.kind, limit
     )
+
+
+def digest(approval: Approval) -> str:
+    """A short text that is another one as soon as something else is asked than a person was shown.
+
+    Of its dialog only where nothing else is known: a dialog moves while it asks for the same.
+    """
+    said = [approval.kind, approval.tool, approval.command, approval.path, approval.diff, approval.text]
+    if not any(said[1:]):
+        said.append(approval.shown)
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
 
 
 def cut(text: str, limit: int) -> str:

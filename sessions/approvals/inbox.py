@@ -23,7 +23,17 @@ from sessions.approvals import likeness, rules
 from sessions.approvals.answer import Answerer
 from sessions.approvals.asked import COMPLETE, ONE_AT_A_TIME, SPEAKERS, Asked, asked
 from sessions.approvals.case import Case
-from sessions.approvals.life import UNEXPLAINED, Answer, Over, answered, check_open, is_open, over, taken_back
+from sessions.approvals.life import (
+    UNEXPLAINED,
+    Answer,
+    Over,
+    answered,
+    check_open,
+    check_shown,
+    is_open,
+    over,
+    taken_back,
+)
 from sessions.approvals.ports import Book, Policy, Submit
 from sessions.approvals.records import Records
 from sessions.model import Approval, ApprovalState, Status
@@ -98,18 +108,28 @@ class Approvals:
     # -- a person, or a rule, answers
 
     async def answer(
-        self, ref: str, behaviour: str, *, reason: str = "", by: str = "person", wait: float = 0.0
+        self,
+        ref: str,
+        behaviour: str,
+        *,
+        reason: str = "",
+        by: str = "person",
+        wait: float = 0.0,
+        expect: str = "",
     ) -> Approval:
         """Answer a request once: returns when the answer was given, with ``wait`` when it closed or that time passed.
 
-        Raises :class:`Refused` where it was answered or is gone already, takes no such answer, or when the dialog on
-        the screen is not the one that was asked; then nothing was typed.
+        With ``expect``, the :func:`sessions.approvals.asked.digest` of what was shown, it is answered only while it
+        asks just that. Raises :class:`Refused` where it asks for something else, was answered or is gone already, takes
+        no such answer, or when the dialog on the screen is not the one that was asked; then nothing was typed.
         """
         approval = await self.find(ref)
         case = self._cases.get(approval.id)
         if case is None:
             check_open(approval, self.roster.clock.wall_ns())
             raise Refused("this request is gone", hint="quarterdeck inbox", approval=approval.id)
+        check_open(case.approval, self.roster.clock.wall_ns())
+        check_shown(case.approval, expect)
         handed = self._begin(case, Answer(behaviour=behaviour, reason=reason, by=by))
         await asyncio.shield(handed)
         if wait > 0:

@@ -16,7 +16,7 @@ from enum import Enum
 
 from quarterdeck.errors import Invalid, Refused
 from quarterdeck.text import safe
-from sessions.approvals.asked import ANSWERS
+from sessions.approvals.asked import ANSWERS, digest, what
 from sessions.model import Approval, ApprovalState
 
 REASON = 2_000
@@ -72,6 +72,19 @@ def answered(approval: Approval, answer: Answer, now_ns: int) -> Approval:
         answered_by=answer.by,
         answered_ns=now_ns,
         write_id=0,
+    )
+
+
+def check_shown(approval: Approval, expect: str) -> None:
+    """Raises :class:`Refused` where ``expect``, the digest of what was shown, is not that of what is asked now."""
+    if not expect or expect == digest(approval):
+        return
+    raise Refused(
+        f"it asks for something else than was shown: {what(approval)}; nothing was answered",
+        hint="look at it again: quarterdeck inbox",
+        approval=approval.id,
+        digest=digest(approval),
+        what=what(approval),
     )
 
 

@@ -89,6 +89,22 @@ def test_always_json_and_what_is_ambiguous(deck, asking, until):
     assert error["error"] == "not_found"
 
 
+def test_what_was_shown_is_what_is_answered(deck, asking, until):
+    asker = asking("api")
+    asker.ask("ls one")
+    waiting(deck, until)
+    (shown,) = deck.json("inbox")
+    asker.ask("ls one", "hook", "status", tool="Run")
+    (one,) = until(lambda: [a for a in deck.json("inbox") if a["tool"] == "Run"], what="its hook tells more")
+    assert one["digest"] != shown["digest"]
+    for verb in ("approve", "deny"):
+        refused = json.loads(deck.run(verb, one["id"], "--expect", shown["digest"], "--json", code=4).stderr)
+        assert "something else than was shown: Run: ls one" in refused["message"]
+        assert refused["fields"]["digest"] == one["digest"]
+    assert asker.typed() == []
+    assert deck.json("approve", one["id"], "--expect", one["digest"])["state"] == "allowed"
+
+
 def test_another_dialog_is_not_answered(deck, asking, until):
     asker = asking("api")
     asker.ask("ls one")

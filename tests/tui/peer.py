@@ -10,7 +10,7 @@ import re
 from collections import deque
 from typing import Any
 
-from quarterdeck.errors import NotFound, QuarterdeckError
+from quarterdeck.errors import NotFound, QuarterdeckError, Refused
 from quarterdeck.keys import KeyPress
 from terminals.screen import Screen
 from tui.port import LinkState, frames
@@ -90,7 +90,7 @@ class Peer:
         self.approvals[ident] = {
             "id": ident, "agent": agent, "kind": "permission", "state": "open", "tool": "", "command": "", "path": "",
             "diff": "", "text": "", "key": "", "can": ["allow", "deny"], "source": "hook", "asked_ns": 0, "answer": "",
-            "reason": "", "answered_by": "", "answered_ns": 0, "offset": -1,
+            "reason": "", "answered_by": "", "answered_ns": 0, "offset": -1, "digest": f"{ident}-shown",
         } | over  # fmt: skip
         self.happen("approval.opened", agent, id=ident)
 
@@ -207,6 +207,8 @@ class Peer:
         if ident not in self.approvals:
             raise NotFound(f"no approval {ident}")
         if body is not None:
+            if body["expect"] != self.approvals[ident]["digest"]:
+                raise Refused("it asks for something else than was shown", approval=ident)
             done = "denied" if body["answer"] == "deny" else "allowed"
             self.approvals[ident] |= {"answer": body["answer"], "reason": body["reason"], "answered_by": "person"}
             self.decide(ident, done if self.answers else "answering")

@@ -168,7 +168,9 @@ async def test_plain_keys_stay_the_agents_and_leader_keys_answer(on_peer, scenes
         assert peer.typed == {"api-auth": b"yan"}
         assert answers(peer) == []
         await type_keys(scenes, pilot, LEADER, "a")
-        assert answers(peer) == [("/v1/approvals/ask1/answer", {"answer": "always", "reason": ""})]
+        assert answers(peer) == [
+            ("/v1/approvals/ask1/answer", {"answer": "always", "reason": "", "expect": "ask1-shown"})
+        ]
         assert "always allowed" in lines_of(app.deck_screen.asks)
 
 
@@ -193,6 +195,40 @@ async def test_the_key_means_what_was_shown_when_the_leader_was_pressed(on_peer,
         assert answers(peer) == []
         assert peer.agents["api-auth"]["status"] == "blocked"
         assert "gone" in app.deck_screen.keys.note
+
+
+async def test_what_asks_for_something_else_by_now_is_to_be_read_first(on_peer, scenes):
+    peer = scenes.asking()
+    async with on_peer(peer) as (app, pilot):
+        app.clock.advance(1)
+        await type_keys(scenes, pilot, LEADER)
+        peer.ask("ask1", "api-auth", tool="Bash", command="rm -rf /", can=["allow", "deny"], digest="other", asked_ns=1)
+        await scenes.settle(pilot)
+        await type_keys(scenes, pilot, "y")
+        assert [body["expect"] for _, body in answers(peer)] == ["ask1-shown"]
+        assert "something else" in app.deck_screen.keys.note
+        assert peer.approvals["ask1"]["state"] == "open"
+        await type_keys(scenes, pilot, LEADER, "y")
+        assert len(answers(peer)) == 1
+        app.clock.advance(1)
+        await type_keys(scenes, pilot, LEADER, "y")
+        assert answers(peer)[1][1]["expect"] == "other"
+        assert peer.approvals["ask1"]["state"] == "allowed"
+
+
+async def test_in_the_inbox_what_asks_for_something_else_is_to_be_read_first(on_peer, scenes):
+    peer = scenes.asking()
+    async with on_peer(peer, (120, 36)) as (app, pilot):
+        await type_keys(scenes, pilot, LEADER, "i", "down", "down")
+        assert app.screen.ask.id == "ask1"
+        peer.ask("ask1", "api-auth", tool="Bash", command="rm -rf /", digest="other", asked_ns=scenes.NOW)
+        await scenes.settle(pilot)
+        await type_keys(scenes, pilot, "y")
+        assert answers(peer) == []
+        assert "look first" in app.screen.keys.note
+        app.clock.advance(1)
+        await type_keys(scenes, pilot, "y")
+        assert [body["expect"] for _, body in answers(peer)] == ["other"]
 
 
 async def test_an_answer_is_sent_once_however_often_it_is_given(on_peer, scenes):
@@ -271,7 +307,9 @@ async def test_the_inbox_decides_with_plain_keys(on_peer, scenes, size):
         await type_keys(scenes, pilot, "y", "down", "a")
         assert answers(peer) == []
         await type_keys(scenes, pilot, "n", *"no", "enter")
-        assert answers(peer) == [("/v1/approvals/ask2/answer", {"answer": "deny", "reason": "no"})]
+        assert answers(peer) == [
+            ("/v1/approvals/ask2/answer", {"answer": "deny", "reason": "no", "expect": "ask2-shown"})
+        ]
         assert app.screen is inbox
         assert inbox.ask.agent == "api-auth"
         await type_keys(scenes, pilot, "y")
@@ -391,7 +429,7 @@ async def test_the_queue_is_changed_with_keys(on_peer, scenes):
     async with on_peer(peer, (120, 36)) as (app, pilot):
         await type_keys(scenes, pilot, LEADER, "e", "tab", "d")
         composer = app.screen
-        assert [one.id for one in composer.queue.prompts[:2]] == ["p5", "p4"]
+        assert [one.id for one in composer.queue.entries[:2]] == ["p5", "p4"]
         await type_keys(scenes, pilot, "up", "x")
         assert peer.prompts["p5"]["state"] == "cancelled"
         await type_keys(scenes, pilot, "up", "up", "enter", "!", "enter")

@@ -12,6 +12,7 @@ import pytest
 
 from quarterdeck.errors import Invalid, NotFound, Refused
 from quarterdeck.evidence import Evidence, Sign, Source
+from sessions.approvals.asked import digest
 from sessions.deck import Deck
 from sessions.model import Approval, ApprovalState, Status
 from tests.sessions.approvals.conftest import Stage, eventually, opened
@@ -98,6 +99,23 @@ async def test_it_is_answered_once(deck: Deck, stage: Stage) -> None:
     with pytest.raises(Refused, match="allowed once already by person"):
         await deck.approvals.answer(approval.id, "deny")
     assert asker.typed() == [("1", TOUCH)]
+
+
+async def test_what_became_something_else_is_not_answered_unseen(deck: Deck, stage: Stage) -> None:
+    asker, more = await stage.start(deck), f"{TOUCH}; rm -rf /"
+    asker.ask(TOUCH, "status", "undrawn")
+    shown = await opened(deck)
+    asker.ask(more, "hook")
+    approval = await opened(deck, lambda a: a.command and seen(a))
+    assert (approval.id, approval.command) == (shown.id, more)
+    with pytest.raises(Refused, match=r"something else than was shown: Bash: touch a\.txt; rm -rf /") as refused:
+        await deck.approvals.answer(approval.id, "allow", expect=digest(shown))
+    assert refused.value.fields["digest"] == digest(approval) != digest(shown)
+    assert [a.state for a in deck.approvals.open()] == [ApprovalState.OPEN]
+    assert asker.typed() == []
+    done = await deck.approvals.answer(approval.id, "allow", expect=digest(approval), wait=30)
+    assert done.state is ApprovalState.ALLOWED
+    assert asker.typed() == [("1", more)]
 
 
 async def test_answered_in_the_panel(deck: Deck, stage: Stage) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from quarterdeck.evidence import Evidence, Sign, Source
-from sessions.approvals.asked import COMMAND, DIFF, Asked, asked, what
+from sessions.approvals.asked import COMMAND, DIFF, Asked, asked, digest, what
 from sessions.approvals.likeness import Dialog, Fit, fit, merged, names, same, same_path, squeezed, with_dialog
 from sessions.model import Approval
 
@@ -241,6 +242,7 @@ TOLD = st.builds(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(TOLD, min_size=1, max_size=4),
     st.dictionaries(st.sampled_from(["tool", "command", "path", "text", "lines"]), TEXTS),
@@ -255,3 +257,19 @@ def test_any_words_can_be_joined_and_compared(words: list[Asked], shown: dict[st
     asked_for, drawn = squeezed(approval.command), squeezed(shown.get("command", ""))
     if asked_for and drawn and found is Fit.SAME:
         assert asked_for.startswith(drawn)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"command": "rm b"}, {"tool": "Run"}, {"path": "/b"}, {"diff": "+x"}, {"text": "more"}, {"kind": "question"}],
+)
+def test_the_digest_changes_with_anything_a_person_decides_by(change: dict[str, Any]) -> None:
+    before = Approval(id="q", agent="a", kind="permission", tool="Bash", command="rm a")
+    assert digest(before) != digest(replace(before, **change))
+
+
+def test_the_digest_goes_by_the_dialog_where_nothing_else_is_known() -> None:
+    bare = Approval(id="q", agent="a", kind="permission", shown="Overwrite a?")
+    assert digest(bare) != digest(replace(bare, shown="Overwrite b?"))
+    known = replace(bare, command="rm a")
+    assert digest(known) == digest(replace(known, shown="| rm a", reason="x", can=("deny",), offset=9, rule="bash"))
