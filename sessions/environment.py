@@ -11,10 +11,10 @@ it (true colour, kitty keys, synchronised output) programs ask the terminal for,
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 
 from quarterdeck.errors import Invalid
+from quarterdeck.redaction import secret
 from quarterdeck.text import safe
 
 TERM, COLORTERM = "xterm-256color", "truecolor"
@@ -56,27 +56,6 @@ PASSED_ON = frozenset({"QUARTERDECK_HOME"})
 """Kept although it begins like a marker: commands inside the agent reach the same orchestrator."""
 
 _ASKPASS = frozenset({"GIT_ASKPASS", "SSH_ASKPASS"})
-
-_SECRET_NAME = re.compile(
-    r"KEYS?(_|$)|TOKENS?(_|$)|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL|COOKIE"
-    r"|(^|_)(AUTH|AUTHORIZATION|BEARER|PASS|PAT|CREDS?|DSN|PRIVATE)(_|$)|_PWD$"
-)
-_NOT_SECRET_NAME = re.compile(r"_(SOCK|FILE|PATH|DIR|HOME|TYPE|TTL|ENABLED|DISABLED)$|(^|_)ASKPASS$")
-_SECRET_VALUE = re.compile(
-    r"://[^/\s:@]*:[^/\s@]+@"  # a password in an address
-    r"|^(sk-|pk-|ghp_|gho_|ghs_|ghu_|github_pat_|glpat-|xox[abeprs]-|AKIA|AIza|eyJ[A-Za-z0-9_-]{8,}\.|hf_|npm_|pypi-)"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY"
-)
-
-
-def secret(name: str, value: str) -> bool:
-    """Whether a value must never be stored, by its name or its looks. Not an empty one, nor a number of tokens."""
-    upper = name.upper()
-    if not value or (upper.endswith("TOKENS") and value.isdigit()):
-        return False
-    if _SECRET_NAME.search(upper) and not _NOT_SECRET_NAME.search(upper):
-        return True
-    return _SECRET_VALUE.search(value) is not None
 
 
 def stripped(client: Mapping[str, str]) -> dict[str, str]:
