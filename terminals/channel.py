@@ -24,6 +24,8 @@ ANSWER_WITHIN = 10.0
 ACK_STEP = 256 << 10
 PACED = 64 << 10
 """Bytes of news at once that are no slow trickle: the next ones are asked for at once, whatever the pace."""
+MOMENTS = 0.0625
+"""Seconds between the moments at which paced terminals are asked for news; not all of them at the same one."""
 RETURN_WITHIN = 10.0
 WRITE_LIMIT = 4 << 20
 
@@ -49,7 +51,7 @@ class Channel:
         self._last_id = 0
         self._acknowledged = self._acknowledgement_sent = 0
         self._ack_due = False
-        self._pace = 0.0
+        self._pace = self._pace_told = 0.0
         self._paced: asyncio.TimerHandle | None = None
         self._released = False
         self._replaced = False
@@ -175,6 +177,9 @@ class Channel:
     def pace(self, seconds: float) -> None:
         """Ask for news at most once in so many seconds; 0 at once, also for those that were put off."""
         self._pace = seconds
+        if seconds != self._pace_told and "pace" in self.state.facts.get("takes", ()):
+            self._pace_told = seconds
+            self._send(wire.frame(wire.PACE, wire.U32.pack(int(seconds * 1000))))
         if not seconds and self._paced is not None:
             self._paced.cancel()
             self._ask_for_next()
@@ -271,6 +276,7 @@ class Channel:
     def connected(self, transport: asyncio.Transport) -> None:
         """A connection stands (called by the transport)."""
         self._transport = transport
+        self._pace_told = 0.0
 
     def disconnected(self, transport: asyncio.Transport) -> None:
         """A connection ended (called by the transport)."""
@@ -380,7 +386,7 @@ class Channel:
             self._ack_due = True
             loop = asyncio.get_running_loop()
             if self._pace and offset - self._acknowledgement_sent < PACED:
-                self._paced = loop.call_later(self._pace, self._ask_for_next)
+                self._paced = loop.call_at(_moment(loop.time() + self._pace), self._ask_for_next)
             else:
                 loop.call_soon(self._ask_for_next)
         if self._watcher is not None:
@@ -463,6 +469,11 @@ class _Wire(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         assert self._transport is not None
         self._channel.disconnected(self._transport)
+
+
+def _moment(due: float) -> float:
+    """The last common moment before ``due``: terminals that wait for the same one cost one wake-up together."""
+    return due - due % MOMENTS
 
 
 def exit_of(folder: Path) -> Exit | None:

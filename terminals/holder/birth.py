@@ -113,6 +113,7 @@ def _build(
     facts: dict[str, Any] = {
         "version": wire.VERSION,
         "kind": "native" if program else "writer",
+        "takes": ["pace"] if program else [],
         "agent": request["agent"],
         "nonce": request.get("nonce", ""),
         "pid": os.getpid(),

@@ -10,34 +10,26 @@ import json
 import os
 import signal
 import socket
-import struct
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 from terminals.holder import files, wire
 from terminals.holder.client import Client
 from terminals.holder.events import READ, WRITE, Events
+from terminals.holder.intake import AHEAD, LONGEST_PACE, Intake
 from terminals.holder.ledger import Ledger
 from terminals.holder.program import Program
+from terminals.holder.reception import Reception
 from terminals.holder.replies import Replies
 from terminals.journal.writer import Writer
 
-AHEAD = 8 << 20
-"""Bytes the journal may be ahead of an orchestrator before the terminal is no longer read."""
-STALL = 2.0
-"""Seconds a terminal is not read for an orchestrator's sake; then it counts as gone until it catches up."""
-FIRST_FOLLOWER = 1.0
-"""Seconds a new terminal waits for the orchestrator that asked for it before its output is read."""
-COALESCE = 256 << 10
-"""Bytes read before they are recorded as one append."""
 INPUT_LIMIT = 4 << 20
-HELLO_WITHIN = 5.0
-STRANGERS = 16
-"""Connections without HELLO at one time."""
 SYNC_AFTER = 1.0
+"""Seconds after which what was recorded is handed to the disk."""
+SYNC_EARLY = 0.7
+"""The same when the holder is awake anyway."""
 LINGER_LIMIT = 300.0
 
 _RESIZE_LIMITS = (500, 300)
@@ -64,19 +56,16 @@ class Keeper:
         lease: float | None = None,
         linger: float = 10.0,
     ) -> None:
-        self._folder, self._socket_path, self._listener = folder, socket_path, listener
+        self._folder, self._socket_path = folder, socket_path
         self._source, self._program, self._journal, self._replies = source, program, journal, replies
         self._facts, self._lease, self._linger = facts, lease, linger
         self._ready = Events()
-        self._clients: list[Client] = []
-        self._main: Client | None = None
+        self._reception = Reception(listener, self._ready, self)
+        self._intake = Intake(source, program=program is not None)
         self._ledger = Ledger()
         self._input: deque[memoryview] = deque()
         self._queued = 0
         self._news = False
-        # Whoever asked for the terminal follows in a moment, and knows every answer; the table does not.
-        self._paused_until = time.monotonic() + FIRST_FOLLOWER if program is not None else None
-        self._stalled = False
         self._unattached_since: float | None = time.monotonic()
         self._ending: list[tuple[float, int]] = []
         self._closing = False
@@ -84,7 +73,6 @@ class Keeper:
         self._exit_retry: float | None = None
         self._linger_until: float | None = None
         self._linger_end = 0.0
-        self._source_open = True
         self._retry_record: float | None = None
         self._over = False
 
@@ -96,9 +84,8 @@ class Keeper:
         os.set_blocking(wake, False)
         os.set_blocking(self._wake_write, False)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
-        self._listener.setblocking(False)
         self._ready.watch(wake, READ, lambda _events: self._reap(wake))
-        self._ready.watch(self._listener.fileno(), READ, lambda _events: self._accept())
+        self._reception.open()
         self._watch_source()
         self._guarded(self._reap, wake)
         while not self._over:
@@ -120,17 +107,16 @@ class Keeper:
             self._guarded(handler, events)
         self._on_time()
         self._tell()
-        self._sweep()
+        self._reception.sweep()
 
     def _deadlines(self) -> Iterator[float]:
         if self._journal.dirty_ns:
             yield self._journal.dirty_ns / 1e9 + SYNC_AFTER
         if self._lease_due is not None:
             yield self._lease_due
-        for client in self._clients:
-            if client.hello_by is not None:
-                yield client.hello_by
-        for due in (self._paused_until, self._exit_retry, self._linger_until, self._retry_record):
+        yield from self._reception.deadlines()
+        yield from self._intake.deadlines()
+        for due in (self._exit_retry, self._linger_until, self._retry_record):
             if due is not None:
                 yield due
         if self._ending:
@@ -139,7 +125,7 @@ class Keeper:
     def _on_time(self) -> None:
         now = time.monotonic()
         dirty = self._journal.dirty_ns
-        if dirty and now >= dirty / 1e9 + SYNC_AFTER:
+        if dirty and now >= dirty / 1e9 + SYNC_EARLY:
             self._journal.check()
             self._journal.sync()
         if self._journal.recording:
@@ -150,12 +136,9 @@ class Keeper:
             self._journal.check()
             self._news = True
             self._retry_record = now + 1.0
-        if self._paused_until is not None and now >= self._paused_until:
-            self._stalled = True
-            self._resume()
-        for client in self._clients:
-            if client.hello_by is not None and now >= client.hello_by:
-                client.dead = True
+        if self._intake.on_time(now):
+            self._watch_source()
+        self._reception.on_time(now)
         if self._lease_due is not None and now >= self._lease_due:
             self._close(3.0)
         while self._ending and now >= self._ending[0][0]:
@@ -179,47 +162,42 @@ class Keeper:
     def _watch_source(self) -> None:
         """Listen to the terminal for what is wanted of it now."""
         wanted = 0
-        if self._source_open and self._paused_until is None:
+        if self._intake.wanted:
             wanted |= READ
-        if self._source_open and self._input:
+        if self._intake.open and self._input:
             wanted |= WRITE
         self._ready.watch(self._source, wanted, self._on_source)
 
     def _on_source(self, events: int) -> None:
-        if events & READ and self._source_open and self._paused_until is None:
-            self._read()
-        if events & WRITE and self._source_open:
+        if events & READ and self._intake.wanted:
+            self._read(thorough=False)
+        if events & WRITE and self._intake.open:
             self._type()
 
-    def _read(self) -> None:
-        """Record what the terminal printed, as one append of up to 256 KB."""
-        pieces: list[bytes] = []
-        size = 0
-        ended = False
-        piece = 8192 if self._program is not None else 65536
-        while size < COALESCE:
-            try:
-                data = os.read(self._source, piece)
-            except BlockingIOError:
-                break
-            except OSError:
-                ended = True
-                break
-            if not data:
-                ended = True
-                break
-            pieces.append(data)
-            size += len(data)
-        if pieces:
-            self._record(b"".join(pieces))
+    def _read(self, *, thorough: bool = True) -> None:
+        """Record what the terminal printed, as one append; ``thorough`` as :meth:`Intake.take` has it."""
+        data, ended = self._intake.take(thorough=thorough)
+        if data:
+            self._record(data)
         if ended:
             self._end_of_output()
+
+    def _read_now(self) -> None:
+        """Record all that was printed until now, unless the terminal must not be read."""
+        if self._intake.readable:
+            self._read()
+
+    def _rise(self) -> None:
+        """Read a terminal whose output rests, and again as soon as it prints."""
+        if self._intake.rise():
+            self._read(thorough=False)
+            self._watch_source()
 
     def _record(self, data: bytes) -> None:
         begin = self._journal.offset
         recorded = self._journal.append(data)
-        main = self._follower()
-        if not recorded and main is not None and not self._stalled:
+        main = self._reception.follower
+        if not recorded and main is not None and not self._intake.stalled:
             main.send(wire.frame(wire.DATA, wire.U64.pack(begin) + data))
         answer = self._replies.scan(begin, data, answer=main is None)
         if answer:
@@ -227,16 +205,13 @@ class Keeper:
         self._news = True
         if self._linger_until is not None and not self._closing:
             self._linger_until = min(time.monotonic() + self._linger, self._linger_end)
-        # A pane's output would only pile up in tmux's memory.
-        slow = self._program is not None and main is not None and self._journal.offset - main.acknowledged > AHEAD
-        if slow and not self._stalled:
-            self._paused_until = time.monotonic() + STALL
+        if main is not None and self._intake.behind(self._journal.offset - main.acknowledged):
             self._watch_source()
 
     def _end_of_output(self) -> None:
         if self._program is not None and self._exit is None and self._program.hold_open():
             return  # everybody closed the terminal, but the program lives and may open it again
-        self._source_open = False
+        self._intake.close()
         self._drop_input()
         self._watch_source()
         if self._program is None or self._exit is not None:
@@ -274,7 +249,9 @@ class Keeper:
         self._queued = 0
 
     def _resume(self) -> None:
-        self._paused_until = None
+        """Read it from now on, whatever held that up."""
+        self._intake.resume()
+        self._intake.rise()
         self._watch_source()
 
     # the program
@@ -301,6 +278,7 @@ class Keeper:
             self._linger_until = min(self._linger_until or self._linger_end, time.monotonic() + 0.3)
 
     def _exited(self, code: int) -> None:
+        self._rise()
         self._exit = {
             "code": code,
             "offset": self._journal.offset,
@@ -308,37 +286,35 @@ class Keeper:
             "wall_ns": time.time_ns(),
             "boot": self._facts["boot"],
         }
-        if self._main is not None:
-            self._main.send(wire.json_frame(wire.EXITED, self._exit))
+        if self._reception.main is not None:
+            self._reception.main.send(wire.json_frame(wire.EXITED, self._exit))
         now = time.monotonic()
         self._linger_end = now + LINGER_LIMIT
         self._linger_until = now + self._linger
         assert self._program is not None
         self._program.let_close()
-        if not self._source_open:
+        if not self._intake.open:
             self._finish()
 
     def _close(self, grace: float) -> None:
         """Hang up now, TERM after half the grace, KILL after it, and end in any case soon after that."""
         now = time.monotonic()
         if self._program is None:
-            self._paused_until = None
+            self._intake.resume()
             self._read()
             self._finish()
             return
         self._closing = True
         self._ending = [(now + grace / 2, signal.SIGTERM), (now + grace, signal.SIGKILL), (now + grace + 2.0, 0)]
-        self._paused_until = None
-        self._watch_source()
+        self._resume()
         self._program.end(signal.SIGHUP)
 
     def _finish(self) -> None:
         """The last byte is in: close the journal, write exit.json, say so, and end."""
         if self._over:
             return
-        self._source_open = False
+        self._intake.close()
         self._drop_input()
-        self._paused_until = None
         self._watch_source()
         self._linger_until = None
         self._ending = []
@@ -354,102 +330,37 @@ class Keeper:
                 return
         self._over = True
         files.remove(self._socket_path)
-        if self._main is not None:
-            self._main.send(wire.json_frame(wire.ENDED, record))
-            self._main.drain(1.0)
-        for client in self._clients:
-            client.close()
+        if self._reception.main is not None:
+            self._reception.main.send(wire.json_frame(wire.ENDED, record))
+        self._reception.close()
 
     # clients
 
-    def _accept(self) -> None:
-        """Take all who wait; a full queue would turn away the next orchestrator."""
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self._meet(connection)
-
-    def _meet(self, connection: socket.socket) -> None:
-        if sum(client.hello_by is not None for client in self._clients) >= STRANGERS:
-            connection.close()
-            return
-        client = Client(connection, time.monotonic() + HELLO_WITHIN)
-        self._clients.append(client)
-        client.handler = partial(self._on_client, client)
-        self._ready.watch(client.fd, READ, client.handler)
-
-    def _on_client(self, client: Client, events: int) -> None:
-        if events & WRITE:
-            client.flush()
-        if events & READ and client.wants_read:
-            self._hear(client)
-
-    def _hear(self, client: Client) -> None:
-        try:
-            for kind, payload in client.frames():
-                self._handle(client, kind, payload)
-                if client.dead:
-                    return
-        except (wire.Malformed, ValueError, KeyError, TypeError, struct.error):
-            client.dead = True
-
-    def _sweep(self) -> None:
-        """Forget dead connections; listen to the others for what they can take."""
-        for client in list(self._clients):
-            if client.dead:
-                self._drop(client)
-                continue
-            wanted = (READ if client.wants_read else 0) | (WRITE if client.unsent else 0)
-            self._ready.watch(client.fd, wanted, client.handler)
-
-    def _drop(self, client: Client) -> None:
-        self._clients.remove(client)
-        self._ready.forget(client.fd)
-        client.close()
-        if client is self._main:
-            self._main = None
-            if client.attached:
-                self._unattached_since = time.monotonic()
-                self._journal.attach(False)
-            self._stalled = False
-            self._resume()
-
-    def _follower(self) -> Client | None:
-        return self._main if self._main is not None and self._main.attached else None
+    def left(self, client: Client) -> None:
+        """See :class:`terminals.holder.reception.Host`."""
+        if client.attached:
+            self._unattached_since = time.monotonic()
+            self._journal.attach(False)
+        self._intake.stalled, self._intake.pace = False, 0.0
+        self._resume()
 
     def _tell(self) -> None:
-        """Tell how far the journal reaches, unless the last time was not answered yet."""
-        main = self._follower()
-        if main is not None and self._news and not main.told:
+        """Tell how far the journal reaches, unless the last time was not answered yet: then output may rest."""
+        main = self._reception.follower
+        if main is None:
+            return
+        if self._news and not main.told:
             self._news = False
             main.told = True
             main.send(wire.frame(wire.OFFSET, wire.U64.pack(self._journal.offset)))
+        if main.told and self._intake.pace and self._intake.rest():
+            self._watch_source()
 
-    def _handle(self, client: Client, kind: int, payload: bytes) -> None:
-        if client.hello_by is not None:
-            if kind != wire.HELLO:
-                raise wire.Malformed("no HELLO")
-            self._greet(client, wire.parse_json(payload))
-            return
-        if client is not self._main or kind not in self._HANDLERS:
+    def asked(self, client: Client, kind: int, payload: bytes) -> None:
+        """See :class:`terminals.holder.reception.Host`."""
+        if kind not in self._HANDLERS:
             raise wire.Malformed(f"type {kind}")
         self._HANDLERS[kind](self, client, payload)
-
-    def _greet(self, client: Client, hello: dict[str, Any]) -> None:
-        if not isinstance(hello["version"], int) or hello["version"] < 1:
-            raise wire.Malformed("version")
-        client.hello_by = None
-        if (old := self._main) is not None:
-            for _ in range(1024):  # what it sent before it lost its place still counts
-                if old.dead or not old.readable():
-                    break
-                self._hear(old)
-            old.send(wire.json_frame(wire.BYE, {"reason": "replaced"}))
-            self._drop(old)
-        self._main = client
-        client.send(wire.json_frame(wire.STATE, self.state()))
 
     def state(self) -> dict[str, Any]:
         """What STATE carries: holder.json's facts and how things stand now."""
@@ -468,24 +379,30 @@ class Keeper:
     def _on_attach(self, client: Client, payload: bytes) -> None:
         (offset,) = wire.U64.unpack(payload)
         self._journal.check()
-        if self._source_open and self._paused_until is None:
-            self._read()  # what is there now was printed while nobody followed: the table answers it
+        self._read_now()  # what is there now was printed while nobody followed: the table answers it
         client.attached, client.told, client.acknowledged = True, False, offset
-        self._stalled = self._news = False
+        self._intake.stalled = self._news = False
+        self._intake.pace = 0.0
         self._unattached_since = None
         self._journal.attach(True)
         client.send(wire.json_frame(wire.STATE, self.state()))
-        if self._paused_until is not None:
-            self._resume()
+        self._resume()
 
     def _on_ack(self, client: Client, payload: bytes) -> None:
         (offset,) = wire.U64.unpack(payload)
         client.told = False
         client.acknowledged = max(client.acknowledged, min(offset, self._journal.offset))
         if self._journal.offset - client.acknowledged <= AHEAD:
-            self._stalled = False
-            if self._paused_until is not None:
+            self._intake.stalled = False
+            if self._intake.paused:
                 self._resume()
+        self._rise()
+
+    def _on_pace(self, _client: Client, payload: bytes) -> None:
+        (milliseconds,) = wire.U32.unpack(payload)
+        self._intake.pace = min(milliseconds / 1000, LONGEST_PACE)
+        if not milliseconds:
+            self._rise()
 
     def _on_keep(self, _client: Client, payload: bytes) -> None:
         (offset,) = wire.U64.unpack(payload)
@@ -500,15 +417,15 @@ class Keeper:
         client.send(wire.frame(wire.WROTE, wire.WROTE_BODY.pack(write_id, status, offset)))
 
     def _write(self, data: bytes, if_offset: int) -> int:
-        if self._program is None or self._exit is not None or not self._source_open:
+        if self._program is None or self._exit is not None or not self._intake.open:
             return wire.CLOSED
         if if_offset != wire.ANY:
-            if self._paused_until is not None:
+            if self._intake.paused:
                 return wire.REFUSED  # more was printed than is recorded
             self._read()
             if self._journal.offset != if_offset:
                 return wire.REFUSED
-        if not self._source_open:
+        if not self._intake.open:
             return wire.CLOSED
         return wire.WRITTEN if self._queue(data) else wire.FULL
 
@@ -522,12 +439,11 @@ class Keeper:
         cols, lines = (max(1, min(value, most)) for value, most in zip((cols, lines), _RESIZE_LIMITS, strict=True))
         answer: dict[str, Any] = {"cols": cols, "lines": lines}
         if (cols, lines) != (self._journal.cols, self._journal.lines):
-            if self._source_open and self._paused_until is None:
-                self._read()  # what was printed before belongs to the old size
+            self._read_now()  # what was printed before belongs to the old size
             if not self._journal.resize(cols, lines):
                 client.send(wire.frame(wire.RESIZED, wire.RESIZED_BODY.pack(self._journal.offset, cols, lines)))
             self._news = True
-            if self._program is not None and self._source_open:
+            if self._program is not None and self._intake.open:
                 try:
                     self._program.resize(cols, lines)
                 except OSError as error:
@@ -555,6 +471,7 @@ class Keeper:
 
     def _on_describe(self, client: Client, payload: bytes) -> None:
         (request,) = wire.U32.unpack(payload)
+        self._read_now()  # its offset is taken for all that was printed
         program = self._program
         answer = {
             **self.state(),
@@ -562,10 +479,11 @@ class Keeper:
             "processes": program.left() if program is not None else [],
             "input_queued": self._queued,
             "acknowledged": client.acknowledged,
-            "reading": self._source_open and self._paused_until is None,
-            "stalled": self._stalled,
+            "reading": self._intake.readable,
+            "stalled": self._intake.stalled,
+            "pace": self._intake.pace,
             "journal_bytes": self._journal.total,
-            "strangers": sum(other.hello_by is not None for other in self._clients),
+            "strangers": self._reception.strangers,
         }
         client.send(wire.frame(wire.DONE, wire.U32.pack(request) + json.dumps(answer).encode()))
 
@@ -583,4 +501,5 @@ class Keeper:
         wire.CLOSE: _on_close,
         wire.DESCRIBE: _on_describe,
         wire.BYE: _on_bye,
+        wire.PACE: _on_pace,
     }

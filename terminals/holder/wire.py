@@ -1,7 +1,8 @@
 """What is said on a holder's socket and on its parent's: length-prefixed frames.
 
 A frame is ``u32`` length of what follows, ``u8`` type, payload; integers are little endian. Payloads named JSON are
-one JSON object to which later versions may only add. The connection begins with ``HELLO``; everything else before it,
+one JSON object to which later versions may only add. ``takes`` in a STATE names what came after the first version and
+that holder understands: "pace". The connection begins with ``HELLO``; everything else before it,
 a frame longer than ``MAX_FRAME`` or one that does not parse ends the connection, and nothing but the connection.
 
 =========== ========== =====================================================================================
@@ -17,6 +18,7 @@ RESIZE      to holder  u32 request, u16 columns, u16 lines; answered by DONE
 SIGNAL      to holder  u32 request, u8 signal number; answered by DONE
 CLOSE       to holder  u32 grace in milliseconds; answered by EXITED and ENDED
 DESCRIBE    to holder  u32 request; answered by DONE
+PACE        to holder  u32 milliseconds output may rest in the terminal between an OFFSET and its ACK; 0: not at all
 BYE         both       JSON ``reason``; the connection ends, the program goes on
 STATE       to client  JSON, see ``Keeper.state``
 OFFSET      to client  u64 offset the journal reaches; the next one is sent only after an ACK
@@ -43,7 +45,7 @@ VERSION = 1
 MAX_FRAME = 5 << 20
 ANY = (1 << 64) - 1
 
-HELLO, ATTACH, ACK, KEEP, WRITE, REPLY, RESIZE, SIGNAL, CLOSE, DESCRIBE, BYE = range(1, 12)
+HELLO, ATTACH, ACK, KEEP, WRITE, REPLY, RESIZE, SIGNAL, CLOSE, DESCRIBE, BYE, PACE = range(1, 13)
 STATE, OFFSET, DATA, RESIZED, WROTE, DONE, EXITED, ENDED = range(32, 40)
 SPAWN, ADOPT, RESULT = range(64, 67)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -181,7 +182,8 @@ class Place:
             child = fact["child"]
             if child:
                 for pid in members(child[0]):
-                    os.kill(pid, signal.SIGKILL)
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
             who = identity(fact["pid"])
             if who is not None and who.started == fact["started"]:
                 if not child:
