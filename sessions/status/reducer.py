@@ -306,7 +306,7 @@ def _confirmed_at(known: Knowledge, leader: Word) -> int:
 
 def _ready(known: Knowledge, leader: Word, now: int) -> Knowledge:
     if known.turn:
-        known = ended(known, now)
+        known = ended(known, leader, now)
     if known.limited is not None:
         until = facts.until(known.limited.evidence)
         said = facts.message(known.limited.evidence) or "usage limit reached"

@@ -21,12 +21,12 @@ def began(known: Knowledge, leader: Word) -> Knowledge:
     return replace(known, turn=True, turn_ns=max(leader.since_ns, known.ended_ns), ended="")
 
 
-def ended(known: Knowledge, now: int) -> Knowledge:
+def ended(known: Knowledge, leader: Word, now: int) -> Knowledge:
     """The turn is over: by itself where a source says so, or where an agent's sources cannot tell.
 
     A stop that came within :data:`SAME` of a source's *done* is a stop: some agents tell their hooks *done* then, too.
-    Where nobody tells, a person who typed there just before stopped it, and saw it anyway; and what looked like a turn
-    was none where it left its conversation for another one.
+    Where nobody tells, a person who typed there just before the leader found it idle stopped it, and saw it anyway; and
+    what looked like a turn was none where it left its conversation for another one.
     """
     words = [word for word in known.words.values() if word.told_ns >= known.turn_ns]
     told = max((word.told_ns for word in words if word.evidence.sign in _BY_ITSELF), default=0)
@@ -36,7 +36,7 @@ def ended(known: Knowledge, now: int) -> Knowledge:
     elif told:
         how = "told"
     else:
-        there = known.typed_ns >= max(known.worked_ns, now - SAME)
+        there = known.typed_ns >= max(known.worked_ns, min(leader.since_ns, now) - SAME)
         left = known.left_ns >= known.turn_ns - SAME
         how = "stopped" if there or left or known.kind != "agent" else "guessed"
     unread = known.doing.unread + (how != "stopped")

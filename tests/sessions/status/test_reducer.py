@@ -168,6 +168,7 @@ def test_an_exact_source_that_misses_a_turn_is_stale_until_it_speaks(story) -> N
         (("hook done", "transcript interrupted"), 0, Status.IDLE),
         (("screen idle",), 1, Status.DONE),
         (("person typed", "screen idle"), 0, Status.IDLE),
+        (("person typed", "hint idle"), 0, Status.IDLE),  # which is believed two seconds later
         (("hook limited",), 0, Status.LIMITED),
     ],
 )

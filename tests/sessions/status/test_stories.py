@@ -149,6 +149,54 @@ GEMINI = (
     Happens(45, "refused", ("+.0 person typed", "+.2 hint idle", "+.3 screen idle"), I),
     Happens(50, "killed", ("+.0 process exited",), X),
 )
+GEMINI_STOPPED = (
+    Happens(1, "up", ("+.1 hook started", "+.2 hint idle", "+.3 screen idle"), I),
+    Happens(10, "prompt", ("+.0 hook prompt", "+.1 transcript prompt", "+.1 hint working", "+.3 screen working"), W),
+    Happens(12, ASK, ("+.1 hook asked", "+.2 hint blocked", "+.3 screen blocked"), B),
+    # from the inbox: nobody is in its terminal
+    Happens(15, "denied", ("+.1 transcript answered", "+.1 transcript refused", "+.2 hint idle", "+.3 screen idle"), I),
+    Happens(20, "prompt", ("+.0 hook prompt", "+.1 transcript prompt", "+.1 hint working", "+.3 screen working"), W),
+    Happens(23, "interrupt", ("+.0 hook done", "+.0 transcript interrupted", "+.2 hint idle", "+.3 screen idle"), I),
+)
+QWEN = (
+    Happens(1, "up", ("+.1 hook started", "+.3 screen idle"), I),
+    Happens(10, "prompt", ("+.0 hook prompt", "+.1 transcript prompt", "+.1 hint working", "+.3 screen working"), W),
+    Happens(12, ASK, ("+.1 hook asked", "+.2 hint blocked", "+.3 screen blocked"), B),
+    Happens(15, "allowed", ("+.0 person typed", "+.2 hint working", "+.3 screen working", "+.5 hook working"), W),
+    Happens(20, "end", ("+.0 transcript done", "+.1 hook done", "+.2 hint clear", "+.3 screen idle"), D),
+    Happens(22, "seen", ("+.0 person seen",), I),
+    Happens(30, "prompt", ("+.0 hook prompt", "+.1 transcript prompt", "+.1 hint working", "+.3 screen working"), W),
+    Happens(32, ASK, ("+.1 hook asked", "+.2 hint blocked", "+.3 screen blocked"), B),
+    Happens(35, "denied", ("+.1 transcript answered", "+.1 transcript refused", "+.2 hook idle", "+.3 screen idle"), I),
+    Happens(40, "prompt", ("+.0 hook prompt", "+.1 transcript prompt", "+.1 hint working", "+.3 screen working"), W),
+    Happens(
+        43, "interrupt", ("+.0 person typed", "+.1 transcript interrupted", "+.2 hint clear", "+.3 screen idle"), I
+    ),
+    Happens(50, "prompt", ("+.0 hook prompt", "+.1 transcript prompt", "+.1 hint working", "+.3 screen working"), W),
+    # of Esc before the first word of an answer only its screen tells
+    Happens(53, "interrupt", ("+.0 person typed", "+.2 hint clear", "+.3 screen idle"), I),
+    Happens(60, "quit", ("+.0 process exited",), X),
+)
+COPILOT = (
+    Happens(1, "up", ("+.3 screen idle",), I),
+    Happens(10, "prompt", ("+.0 hook prompt", "+.1 transcript prompt", "+.3 screen working"), W),
+    Happens(12, ASK, ("+.1 hook blocked", "+.3 screen blocked"), B),
+    Happens(15, "allowed", ("+.1 transcript answered", "+.3 screen working", "+.5 hook working"), W),
+    Happens(20, "end", ("+.0 transcript done", "+.1 hook done", "+.3 screen idle"), D),
+    Happens(22, "seen", ("+.0 person seen",), I),
+    Happens(30, "prompt", ("+.0 hook prompt", "+.1 transcript prompt", "+.3 screen working"), W),
+    Happens(32, ASK, ("+.1 hook blocked", "+.3 screen blocked"), B),
+    Happens(35, "denied", ("+.1 transcript answered", "+.1 transcript refused", "+.3 screen idle"), I),
+    Happens(40, "prompt", ("+.0 hook prompt", "+.1 transcript prompt", "+.3 screen working"), W),
+    # a dialog that came and went before its screen was looked at
+    Happens(42, ASK, ("+.1 hook blocked",), B),
+    Happens(42.2, "refused", ("+.0 person typed", "+.1 transcript refused", "+.3 screen idle"), I),
+    Happens(50, "prompt", ("+.0 hook prompt", "+.1 transcript prompt", "+.3 screen working"), W),
+    Happens(53, "interrupt", ("+.0 person typed", "+.1 transcript interrupted", "+.3 screen idle"), I),
+    Happens(60, "prompt", ("+.0 hook prompt", "+.1 transcript prompt", "+.3 screen working"), W),
+    Happens(63, "error", ("+.1 transcript error", "+.3 screen idle"), D),
+    Happens(70, "quit", ("+.0 process exited",), X),
+)
 AIDER = (
     Happens(5, "up", ("+.3 screen idle",), I),
     Happens(10, "prompt", ("+.3 screen working",), W),
@@ -184,6 +232,9 @@ DAYS = {
     "codex": ("agent", ("program",), CODEX),
     "opencode": ("agent", ("stream",), OPENCODE),
     "gemini": ("agent", (), GEMINI),
+    "gemini stopped": ("agent", (), GEMINI_STOPPED),
+    "qwen": ("agent", (), QWEN),
+    "copilot": ("agent", (), COPILOT),
     "aider": ("agent", (), AIDER),
     "shell": ("shell", (), SHELL),
     "custom": ("program", ("program",), CUSTOM),
@@ -225,6 +276,9 @@ def test_a_day(story: Callable, name: str) -> None:
         ("codex", "screen"),
         ("opencode", "screen"),
         ("opencode", "stream"),
+        ("gemini stopped", "hint"),
+        ("qwen", "hint"),
+        ("qwen", "hook"),
         ("gemini", "screen"),
         ("gemini", "hint"),
         ("gemini", "hook"),
