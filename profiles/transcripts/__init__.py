@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from profiles.transcripts import claude, codex, gemini
+from profiles.transcripts import claude, codex, copilot, gemini, qwen
 from profiles.transcripts.reader import Fold, Reader
 from quarterdeck.clock import Clock
 
@@ -21,7 +21,9 @@ class Format(NamedTuple):
 FORMATS: dict[str, Format] = {
     "claude": Format(claude.Fold, claude.find),
     "codex": Format(codex.Fold, codex.find),
+    "copilot": Format(copilot.Fold, copilot.find),
     "gemini": Format(gemini.Fold, gemini.find),
+    "qwen": Format(qwen.Fold, qwen.find),
 }
 """By the name a profile gives in ``[sources] transcript``."""
 

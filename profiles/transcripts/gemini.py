@@ -1,8 +1,9 @@
 """Gemini CLI's ``tmp/PROJECT/chats/session-TIME-ID.jsonl``, as 0.61 writes it.
 
-One entry a line, the first about the session. An entry with an id that was seen before replaces it. After an interrupt
-the program writes its history again, as other entries whose tokens are not told; they say nothing new. It does not
-write that a turn ended.
+One entry a line, the first about the session. An entry with an id that was seen before replaces it. It does not write
+that a turn ended. After a stop the program writes its history again, as other entries with new ids and times, the
+prompts among them: from the words of its own that it begins with to the list of all messages that ends it, nothing is
+new.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from quarterdeck.evidence import Sign
 
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _REMEMBERED = 4_096
+_CONTEXT = "<session_context>"
+_REWRITES = 2 * 10**9
+"""Nanoseconds that writing the history again takes at most."""
 
 
 class Fold:
@@ -34,6 +38,8 @@ class Fold:
         self._answered: OrderedDict[str, None] = OrderedDict()
         self._said: OrderedDict[str, None] = OrderedDict()
         self._rejected = ""
+        self._again = 0
+        """When it began to write its history again; 0 while it does not."""
 
     def conversation(self) -> str:
         """The id that ``--resume`` takes."""
@@ -68,6 +74,8 @@ class Fold:
         """See :class:`profiles.transcripts.reader.Fold`."""
         self.count(entry)
         when = moment(entry.get("timestamp"))
+        if self._is_again(entry, when):
+            return
         match entry.get("type"):
             case "user":
                 yield from self._user(entry, when)
@@ -83,12 +91,16 @@ class Fold:
                 else:
                     yield Piece(Sign.ERROR, when, message=said)
 
+    def _is_again(self, entry: Mapping[str, Any], when: int) -> bool:
+        """Whether the entry is of a history that is written again. One that was cut off ends with what is later."""
+        if entry.get("type") == "user" and any(part.startswith(_CONTEXT) for part in _parts(entry)):
+            self._again = when or 1
+        elif "messages" in table(entry.get("$set")) or (when and when > self._again + _REWRITES):
+            self._again = 0
+        return self._again > 0
+
     def _user(self, entry: Mapping[str, Any], when: int) -> Iterable[Piece]:
-        content = entry.get("content")
-        blocks = content if isinstance(content, list) else [{"text": content}]
-        parts = [text(block.get("text")) for block in blocks if isinstance(block, dict)]
-        said = "\n".join(part for part in parts if part).strip()
-        if said and not any(part.startswith("<session_context>") for part in parts):
+        if said := "\n".join(part for part in _parts(entry) if part).strip():
             self._rejected = ""
             yield Piece(Sign.PROMPT, when, prompt=said[:PROMPT_LIMIT])
 
@@ -102,6 +114,12 @@ class Fold:
             if table(call).get("status") == "cancelled" and _first(self._answered, name):
                 self._rejected = name
                 yield Piece(Sign.ANSWERED, moment(call.get("timestamp")) or when, key=name, allowed=False)
+
+
+def _parts(entry: Mapping[str, Any]) -> list[str]:
+    content = entry.get("content")
+    blocks = content if isinstance(content, list) else [{"text": content}]
+    return [text(block.get("text")) for block in blocks if isinstance(block, dict)]
 
 
 def _first(known: OrderedDict[str, None], key: str) -> bool:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from profiles import transcripts
+from profiles.transcripts.reader import moment
 from quarterdeck.clock import ManualClock
 from quarterdeck.evidence import Evidence, Sign, Source
 
@@ -266,8 +267,244 @@ def test_a_conversation_with_gemini(tmp_path: Path) -> None:
     assert only(told, Sign.USAGE).data == {"input": 40, "cached": 0, "output": 40, "model": "gemini-3.8-flash"}
 
 
+def test_what_gemini_writes_again_after_a_stop_is_nothing_new(tmp_path: Path) -> None:
+    path = recorded("gemini", "stopped", tmp_path)
+    told = [line for line in brief(everything(reader("gemini", path))) if not line.startswith("message")]
+    assert told == [
+        "conversation",
+        "prompt hello",
+        "prompt slow 12 0.1",
+        "prompt run: touch a.txt",
+        "prompt run: touch b.txt",
+        "answered False",  # from the inbox
+        "refused",
+        "prompt run: touch c.txt",
+        "answered False",  # Esc at the dialog
+        "refused",
+        "prompt slow 200 0.1",
+        "interrupted",
+        "prompt badreq",
+        'error [API Error: {"type":"err',
+        "prompt ratelimit",
+        "usage",
+    ]
+    lines = path.read_text().splitlines(keepends=True)
+    cut = next(at for at, line in enumerate(lines) if '"<session_context>' in line and '"$set"' not in line) + 2
+    prompt = {"id": "x", "timestamp": "2026-11-21T16:00:00Z", "type": "user", "content": [{"text": "after a crash"}]}
+    path.write_text("".join(lines[:cut]) + json.dumps(prompt) + "\n")
+    assert brief(everything(reader("gemini", path)))[-2:] == ["prompt after a crash", "usage"]
+
+
+COPILOT_ID = "965416d1-094b-4925-a32f-2761e2effe01"
+
+
+def test_a_conversation_with_copilot(tmp_path: Path) -> None:
+    (tmp_path / COPILOT_ID).mkdir()
+    told = everything(reader("copilot", recorded("copilot", "turns", tmp_path / COPILOT_ID, "events.jsonl")))
+    assert [line for line in brief(told) if not line.startswith(("message", "working"))] == [
+        "conversation",
+        "prompt hello",
+        "done FAKE-ANSWER: hello",
+        "prompt run: touch a.txt",
+        "answered True",
+        "done FAKE-FINAL: tool said: <s",
+        "prompt run: touch b.txt",
+        "answered False",  # from the inbox
+        "refused",
+        "prompt run: touch c.txt",
+        "answered False",  # Esc at the dialog
+        "refused",
+        "prompt slow 200 0.1",
+        "done word001 word002 word003 w",
+        "prompt wait 60",
+        "interrupted",
+        "prompt badreq",
+        "error 400 scripted 400",
+        "prompt runs: sleep 5 ;; sleep ",
+        "answered True",
+        "refused",  # told before the end of its request
+        "prompt ratelimit",
+        "error Failed to get response f",
+        "usage",
+    ]
+    assert told[0].data["id"] == COPILOT_ID
+    refused = [piece.data["key"] for piece in told if piece.sign is Sign.REFUSED]
+    assert len(set(refused)) == 3
+    assert all(key.startswith("call_") for key in refused)
+    assert only(told, Sign.USAGE).data == {"input": 80, "cached": 0, "output": 80, "model": "fake-model"}
+
+
+def test_copilot_and_qwen_count_what_they_read_from_a_cache_apart(tmp_path: Path) -> None:
+    told = everything(reader("copilot", recorded("copilot", "cached", tmp_path)))
+    assert only(told, Sign.USAGE).data == {"input": 60, "cached": 40, "output": 10, "model": "fake-model"}
+    told = everything(reader("qwen", recorded("qwen", "cached", tmp_path)))
+    # once more for a side question of its own
+    assert only(told, Sign.USAGE).data == {"input": 120, "cached": 80, "output": 20, "model": "fake-model"}
+
+
+def of_copilot(path: Path, *events: tuple[str, dict[str, Any]], **more: Any) -> list[str]:
+    lines = [{"type": kind, "data": data, "timestamp": "2026-11-21T12:00:00Z", **more} for kind, data in events]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return brief(everything(reader("copilot", path)))
+
+
+def test_what_no_person_typed_to_copilot_is_no_prompt_and_its_helpers_end_no_turn(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    hidden = ("user.message", {"content": "a skill", "source": "skill-pdf"})
+    pilot = ("user.message", {"content": "go on", "isAutopilotContinuation": True})
+    typed = ("user.message", {"content": "mine", "delivery": "steering"})
+    assert of_copilot(path, hidden, pilot, typed) == ["prompt mine"]
+    turn = [("assistant.turn_start", {}), ("assistant.message", {"content": "found"}), ("assistant.turn_end", {})]
+    answer = ("session.usage_record", {"usage": {"inputTokens": 5, "outputTokens": 1, "model": "small"}})
+    assert of_copilot(path, *turn, ("abort", {}), answer, agentId="a1") == ["usage"]
+
+
+def test_a_refusal_copilot_goes_on_after_and_what_its_rules_decide(tmp_path: Path) -> None:
+    def decided(**result: Any) -> list[str]:
+        asked = {"requestId": "r", "permissionRequest": {"kind": "shell", "toolCallId": "c"}}
+        return of_copilot(
+            tmp_path / "events.jsonl",
+            ("permission.requested", asked),
+            ("permission.completed", {"requestId": "r", "toolCallId": "c", **result}),
+            ("abort", {"reason": "user_initiated"}),
+        )
+
+    assert decided(result={"kind": "denied-interactively-by-user"}) == ["answered False", "refused"]
+    assert decided(result={"kind": "denied-by-rules"}) == ["interrupted"]
+    assert decided(result={"kind": "approved"}, decisionSource="host_policy") == ["interrupted"]
+    assert decided(result={"kind": "approved-for-session"}, decisionSource="human_response") == [
+        "answered True",
+        "interrupted",
+    ]
+
+
 @pytest.mark.parametrize(
-    ("name", "talk"), [("claude", "turns"), ("claude", "queued"), ("codex", "turns"), ("gemini", "turns")]
+    ("kind", "code", "said", "until"),
+    [
+        ("quota", "", "no requests left", "2026-11-28T12:00:00Z"),
+        ("rate_limit", "user_weekly_rate_limited", "wait", "2026-11-28T12:00:00Z"),
+        ("rate_limit", "", "You've hit your session rate limit. Try again in 2 hours.", "2026-11-21T14:00:00Z"),
+        ("rate_limit", "rate_limited", "429", ""),
+        ("query", "", "400", ""),
+    ],
+)
+def test_usage_limits_of_copilot(tmp_path: Path, kind: str, code: str, said: str, until: str) -> None:
+    error = {"errorType": kind, "errorCode": code, "message": said}
+    quotas = {
+        "chat": {"hasQuota": True, "resetDate": "2027-01-01T00:00:00Z"},
+        "premium": {"hasQuota": False, "resetDate": "2026-11-28T12:00:00Z"},
+    }
+    path = tmp_path / "events.jsonl"
+    of_copilot(path, ("session.usage_record", {"usage": {"quotaSnapshots": quotas}}), ("session.error", error))
+    told = [piece for piece in everything(reader("copilot", path)) if piece.sign is not Sign.USAGE]
+    if not until:
+        assert [piece.sign for piece in told] == [Sign.ERROR]
+        return
+    limited = only(told, Sign.LIMITED)
+    assert limited.data["until_ns"] == moment(until)
+    assert limited.data["message"] == said
+
+
+def test_a_conversation_with_qwen(tmp_path: Path) -> None:
+    name = "964308fb-5ba4-473b-8c06-ab1fa7d6e396"
+    told = everything(reader("qwen", recorded("qwen", "turns", tmp_path, f"{name}.jsonl")))
+    assert [line for line in brief(told) if not line.startswith("message")] == [
+        "conversation",
+        "prompt hello",
+        "done FAKE-ANSWER: hello",
+        "prompt run: touch a.txt",
+        "working",
+        "done FAKE-FINAL: tool said: Co",
+        "prompt run: touch b.txt",
+        "working",
+        "answered False",  # from the inbox
+        "refused",
+        "prompt run: touch c.txt",
+        "working",
+        "answered False",  # Esc at the dialog
+        "refused",
+        "prompt slow 200 0.1",
+        "interrupted",  # Esc while it streamed
+        "prompt wait 60",  # Esc before its first word
+        "prompt badreq",
+        "prompt runs: sleep 5 ;; sleep ",
+        "prompt ratelimit",
+        "usage",
+    ]
+    assert told[0].data["id"] == name
+    assert only(told, Sign.USAGE).data == {"input": 60, "cached": 0, "output": 60, "model": "fake-model"}
+
+
+def of_qwen(path: Path, *records: dict[str, Any]) -> list[str]:
+    lines = [{"timestamp": "2026-11-21T12:00:00Z", **record} for record in records]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return brief(everything(reader("qwen", path)))
+
+
+def telemetry(name: str, **more: Any) -> dict[str, Any]:
+    event = {"event.name": f"qwen-code.{name}", **more}
+    return {"type": "system", "subtype": "ui_telemetry", "systemPayload": {"uiEvent": event}}
+
+
+def test_what_qwen_leaves_half_said_was_stopped_by_a_person_or_by_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "chat.jsonl"
+    prompt = {"type": "user", "provenance": "real_user", "message": {"parts": [{"text": "hi"}]}}
+    answer = {"type": "assistant", "message": {"parts": [{"text": "hm", "thought": True}, {"text": "ho"}]}}
+    told = telemetry("api_response", input_token_count=3, output_token_count=2)
+    assert of_qwen(path, prompt, told, answer, prompt, answer) == [
+        "prompt hi", "done ho", "prompt hi", "message ho", "interrupted", "usage",
+    ]  # fmt: skip
+    failed = telemetry("api_error", error_message="connection lost", status_code=500)
+    assert of_qwen(path, prompt, told, answer, prompt, failed, answer)[-3:] == ["prompt hi", "done ho", "usage"]
+    # a version that writes no telemetry says nothing of where an answer ended
+    assert of_qwen(path, prompt, answer) == ["prompt hi", "done ho"]
+    running = {
+        "type": "tool_result",
+        "toolCallResult": {"callId": "c", "status": "cancelled", "executionStatus": "error"},
+    }
+    assert of_qwen(path, prompt, running) == ["prompt hi", "interrupted"]
+
+
+def test_commands_of_qwen_itself_and_what_its_own_goals_ask(tmp_path: Path) -> None:
+    def command(sent: bool) -> list[str]:
+        said = {"phase": "invocation", "rawCommand": "/about", "sentToModel": sent}
+        records = [
+            {"type": "system", "subtype": "slash_command", "systemPayload": p} for p in (said, {"phase": "result"})
+        ]
+        return of_qwen(tmp_path / "chat.jsonl", *records)
+
+    assert command(sent=False) == ["prompt /about", "idle"]
+    assert command(sent=True) == ["prompt /about"]
+    goal = {"type": "user", "provenance": "goal_runtime", "message": {"parts": [{"text": "go on"}]}}
+    steered = {
+        "type": "user",
+        "subtype": "mid_turn_user_message",
+        "message": {"parts": [{"text": "<wrapped>stop</wrapped>"}]},
+        "systemPayload": {"displayText": "stop"},
+    }
+    assert of_qwen(tmp_path / "chat.jsonl", goal, steered) == ["prompt stop"]
+
+
+def test_a_usage_limit_of_qwen_is_told_by_the_attempt_it_ends(tmp_path: Path) -> None:
+    path = tmp_path / "chat.jsonl"
+    said = "429 You exceeded your current quota. Try again in 3 hours 5 minutes."
+    records = telemetry("api_error", error_message="429 slow down"), telemetry("api_error", error_message=said)
+    assert of_qwen(path, *records) == [f"limited {said}"[:30]]
+    (limited,) = everything(reader("qwen", path))
+    assert limited.data["until_ns"] == moment("2026-11-21T15:05:00Z")
+
+
+@pytest.mark.parametrize(
+    ("name", "talk"),
+    [
+        ("claude", "turns"),
+        ("claude", "queued"),
+        ("codex", "turns"),
+        ("copilot", "turns"),
+        ("gemini", "turns"),
+        ("gemini", "stopped"),
+        ("qwen", "turns"),
+    ],
 )
 def test_read_while_it_is_written_it_says_the_same(tmp_path: Path, name: str, talk: str) -> None:
     whole = (HERE / name / f"{talk}.jsonl").read_bytes()
@@ -377,6 +614,23 @@ def test_where_transcripts_lie(tmp_path: Path) -> None:
     assert transcripts.find("gemini", environ, "/x", "e280d8f6-b608-425d-ab7f-a5a581d579a5") == chat
     assert transcripts.find("gemini", environ, "/x", "e280d8f6-0000-425d-ab7f-a5a581d579a5") is None
 
+    assert transcripts.find("copilot", environ, "/x", COPILOT_ID) == tmp_path.joinpath(
+        f".copilot/session-state/{COPILOT_ID}/events.jsonl"
+    )
+    assert transcripts.find("copilot", {"COPILOT_HOME": "/c"}, "/x", COPILOT_ID) == Path(
+        f"/c/session-state/{COPILOT_ID}/events.jsonl"
+    )
+    assert transcripts.find("copilot", environ, "/x", "..") is None
+    assert transcripts.find("copilot", {}, "/x", COPILOT_ID) is None
+
+    qwen = transcripts.find("qwen", environ, "/home/ann/my shop.d", COPILOT_ID)
+    assert qwen == tmp_path / f".qwen/projects/-home-ann-my-shop-d/chats/{COPILOT_ID}.jsonl"
+    for name in ("QWEN_HOME", "QWEN_RUNTIME_DIR"):
+        moved = transcripts.find("qwen", {**environ, name: "/q"}, "/x", COPILOT_ID)
+        assert moved == Path(f"/q/projects/-x/chats/{COPILOT_ID}.jsonl")
+    assert transcripts.find("qwen", {"QWEN_HOME": "~/q"}, "/x", COPILOT_ID) is None
+    assert transcripts.find("qwen", environ, "/x", "a/../../b") is None
+
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
@@ -392,7 +646,7 @@ def mutated(entry: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
         other = json.loads(json.dumps(entry))
         for key, value in zip(keys, values, strict=False):
             other[key] = value
-        for name in ("message", "payload", "quotaLimits"):
+        for name in ("message", "payload", "quotaLimits", "data", "systemPayload", "toolCallResult"):
             if isinstance(other.get(name), dict) and other[name] and inner is not None:
                 other[name][sorted(other[name])[len(values) % len(other[name])]] = inner
         return other
@@ -403,11 +657,11 @@ def mutated(entry: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
 
 ENTRIES = {
     name: [json.loads(line) for file in sorted((HERE / name).glob("*.jsonl")) for line in file.read_text().splitlines()]
-    for name in ("claude", "codex", "gemini")
+    for name in transcripts.FORMATS
 }
 
 
-@pytest.mark.parametrize("name", ["claude", "codex", "gemini"])
+@pytest.mark.parametrize("name", transcripts.FORMATS)
 @settings(max_examples=250, deadline=None)
 @given(data=st.data())
 def test_no_entry_breaks_a_reader(tmp_path_factory: pytest.TempPathFactory, name: str, data: st.DataObject) -> None:

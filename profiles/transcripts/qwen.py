@@ -1,0 +1,142 @@
+"""Qwen Code's ``projects/FOLDER/chats/ID.jsonl``, as 0.24 writes it.
+
+One record a line. What the model said is written when it has said it, and before that a telemetry record of the whole
+answer: an answer without one was cut off by a person. Nothing is written where nothing had been said yet. An error is
+told of each attempt, most of which are repeated, so that none of them ends the turn but a usage limit.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from profiles.transcripts import limits
+from profiles.transcripts.reader import MESSAGE_LIMIT, PROMPT_LIMIT, Piece, moment, number, table, text
+from quarterdeck.evidence import Sign
+
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class Fold:
+    """See :class:`profiles.transcripts.reader.Fold`."""
+
+    def __init__(self, path: Path) -> None:
+        self._id = path.stem if _ID.fullmatch(path.stem) else ""
+        self._model = ""
+        self._totals = [0, 0, 0]
+        self._tells = False
+        """Whether this file has telemetry of answers at all."""
+        self._whole = False
+        """Whether the end of the answer that comes next was told of."""
+        self._sent = False
+        """Whether the last command of its own became a prompt to the model."""
+
+    def conversation(self) -> str:
+        """The id that ``--resume`` takes, by which the file is named."""
+        return self._id
+
+    def usage(self) -> Mapping[str, Any]:
+        """All answers, those to its own side questions too. What was read from the cache is taken out of the input."""
+        if not self._tells:
+            return {}
+        usage: dict[str, Any] = dict(zip(("input", "cached", "output"), self._totals, strict=True))
+        return usage | ({"model": self._model} if self._model else {})
+
+    def count(self, entry: Mapping[str, Any]) -> None:
+        """Telemetry tells the tokens of every answer once."""
+        told = _telemetry(entry)
+        if told.get("event.name") != "qwen-code.api_response":
+            return
+        self._tells = self._whole = True
+        cached, given = number(told.get("cached_content_token_count")), number(told.get("input_token_count"))
+        made = max(number(told.get("output_token_count")), number(told.get("total_token_count")) - given)
+        counts = max(0, given - cached), cached, made
+        self._totals = [total + new for total, new in zip(self._totals, counts, strict=True)]
+        self._model = text(told.get("model"))[:100] or self._model
+
+    def take(self, entry: Mapping[str, Any]) -> Iterable[Piece]:
+        """See :class:`profiles.transcripts.reader.Fold`."""
+        self.count(entry)
+        when = moment(entry.get("timestamp"))
+        match entry.get("type"):
+            case "user" if entry.get("provenance", "real_user") == "real_user":
+                yield from self._user(entry, when)
+            case "assistant":
+                yield from self._answer(entry, when)
+            case "tool_result":
+                yield from self._result(table(entry.get("toolCallResult")), when)
+            case "system":
+                yield from self._system(entry, when)
+
+    def _user(self, entry: Mapping[str, Any], when: int) -> Iterable[Piece]:
+        self._whole = False
+        # what was typed while it worked stands between results of tools, with what was shown beside what was sent
+        shown = text(table(entry.get("systemPayload")).get("displayText"))
+        if said := (shown or _said(entry)).strip():
+            yield Piece(Sign.PROMPT, when, prompt=said[:PROMPT_LIMIT])
+
+    def _answer(self, entry: Mapping[str, Any], when: int) -> Iterable[Piece]:
+        whole, self._whole = self._whole or not self._tells or bool(entry.get("usageMetadata")), False
+        said = _said(entry).strip()[:MESSAGE_LIMIT]
+        calls = any("functionCall" in part for part in _parts(entry))
+        if not whole:
+            if said:
+                yield Piece(Sign.MESSAGE, when, message=said)
+            yield Piece(Sign.INTERRUPTED, when)
+        elif calls:
+            if said:
+                yield Piece(Sign.MESSAGE, when, message=said)
+            yield Piece(Sign.WORKING, when)
+        elif said:
+            yield Piece(Sign.DONE, when, message=said)
+
+    def _result(self, result: Mapping[str, Any], when: int) -> Iterable[Piece]:
+        self._whole = False
+        if result.get("status") != "cancelled":
+            return
+        key = text(result.get("callId"))[:200]
+        if result.get("executionStatus") == "not_started":
+            yield Piece(Sign.ANSWERED, when, key=key, allowed=False)
+            yield Piece(Sign.REFUSED, when, key=key)
+        else:
+            yield Piece(Sign.INTERRUPTED, when)
+
+    def _system(self, entry: Mapping[str, Any], when: int) -> Iterable[Piece]:
+        told, payload = _telemetry(entry), table(entry.get("systemPayload"))
+        if told.get("event.name") == "qwen-code.api_error":
+            self._whole = True  # what was said until then was not cut off by a person
+            if limits.reached(said := text(told.get("error_message"))[:MESSAGE_LIMIT]):
+                yield Piece(Sign.LIMITED, when, until_ns=limits.ends(said, when), message=said)
+        if entry.get("subtype") != "slash_command":
+            return
+        if payload.get("phase") == "invocation":
+            self._sent = bool(payload.get("sentToModel"))
+            yield Piece(Sign.PROMPT, when, prompt=text(payload.get("rawCommand"))[:PROMPT_LIMIT])
+        elif not self._sent:
+            yield Piece(Sign.IDLE, when)
+
+
+def _telemetry(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    told = table(entry.get("systemPayload")).get("uiEvent") if entry.get("subtype") == "ui_telemetry" else None
+    return table(told)
+
+
+def _parts(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    parts = table(entry.get("message")).get("parts")
+    return [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+
+
+def _said(entry: Mapping[str, Any]) -> str:
+    return "\n".join(said for part in _parts(entry) if not part.get("thought") and (said := text(part.get("text"))))
+
+
+def find(environ: Mapping[str, str], cwd: str, conversation: str) -> Path | None:
+    """Where the transcript of this conversation lies, whether or not it was begun; None where that is not known."""
+    home = environ.get("HOME")
+    base = environ.get("QWEN_RUNTIME_DIR") or environ.get("QWEN_HOME") or (home and os.path.join(home, ".qwen"))
+    if not base or not base.startswith("/") or not _ID.fullmatch(conversation):
+        return None
+    return Path(base, "projects", re.sub(r"[^A-Za-z0-9]", "-", os.path.realpath(cwd)), "chats", f"{conversation}.jsonl")
