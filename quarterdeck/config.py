@@ -156,6 +156,17 @@ class Config(BaseSettings):
     """What an agent is told then."""
     notify: Notify = Notify()
     """How you are called when an agent needs you."""
+    checkpoints: bool = True
+    """Whether each session is also written down as markdown, in ``.quarterdeck/sessions`` of its workspace."""
+    summaries: bool = False
+    """Whether a checkpoint may be sent to Anthropic, with ``ANTHROPIC_API_KEY``, for a short summary of it."""
+    summary_model: Annotated[Line, Field(min_length=1, max_length=100)] = "claude-haiku-5-5"
+    summary_tokens: Annotated[int, Field(ge=1_000, le=1_000_000)] = 20_000
+    """Tokens one summary may use, of input and output together."""
+    summary_tokens_per_day: Annotated[int, Field(ge=0, le=100_000_000)] = 200_000
+    """Tokens all summaries of one day (UTC) may use together."""
+    summary_seconds: Annotated[float, Field(gt=0, le=600, allow_inf_nan=False)] = 30.0
+    """How long one summary is waited for."""
 
     @classmethod
     def settings_customise_sources(
@@ -187,6 +198,9 @@ WORKSPACE_MAY: Mapping[str, Literal["always", "tighten", "trusted"]] = {
     "worktree_include": "trusted",
 }
 """What a workspace's file may set: always, only towards stricter, or once it is trusted. The rest never."""
+
+USER_FILE_ONLY = frozenset({"summaries"})
+"""What only the user's own file may set, no variable: what is a person's consent is written down by that person."""
 
 _STRICTNESS = ("auto", "ask", "never")
 
@@ -323,6 +337,8 @@ def _check_environment(environ: Mapping[str, str]) -> None:
         if not name.startswith(PREFIX) or not value:
             continue
         key = name.removeprefix(PREFIX).lower()
+        if key in USER_FILE_ONLY:
+            raise Invalid(f"{name} in the environment: {key} is set in your own config file only", key=name)
         if key in _types:
             _check({key: value}, f"the environment variable {name}")
         elif key not in _OTHER_VARIABLES and (hint := nearest(key, _types)):

@@ -29,11 +29,11 @@ from sessions.checkpoint import Checkpointer
 from sessions.events import Subscription
 from sessions.hearing import Hearing
 from sessions.launch import Launcher, Limits
+from sessions.markdown.begin import open_markdown
 from sessions.model import Agent, Event, Restore, Session, Status
 from sessions.names import check_name, free_name
 from sessions.outbox.outbox import Outbox
 from sessions.outbox.sight import glimpse
-from sessions.pages import Pages
 from sessions.policy import Policies
 from sessions.policy.accepted import open_policies
 from sessions.recovery import Recovery
@@ -113,9 +113,9 @@ class Deck:
         self.status.listen(self.attention)
         self._recovery = Recovery(roster, launcher, workspaces, self.status, self._hearing)
         self._hearing.after_loss = self._recovery.after_loss
-        self._pages = Pages(roster)
         roster.touched = lambda agent_id: self.checkpoints.touch(agent_id)
         self.checkpoints = Checkpointer(roster.store, roster.agents.get, self._with_checkpoint)
+        self.markdown = open_markdown(roster, self.outbox, self.approvals, workspaces.settings)
 
     @classmethod
     @asynccontextmanager
@@ -151,10 +151,12 @@ class Deck:
                         keepers += [tasks.create_task(deck.approvals.run()), tasks.create_task(deck.attention.run())]
                         deck._later(deck._recovery.resume_waiting())
                         keepers += [tasks.create_task(deck.checkpoints.run()), tasks.create_task(deck._maintain())]
+                        keepers.append(tasks.create_task(deck.markdown.run()))
                         yield deck
                     finally:
                         for keeper in keepers:
                             keeper.cancel()
+                        await deck.markdown.aclose()
                         await deck.outbox.aclose()
                         await deck._close()
             finally:
@@ -551,8 +553,6 @@ class Deck:
         for supervised in self._roster.agents.values():
             supervised.heard()
         await self.status.flush()
-        if pages := self._pages.due():
-            await asyncio.to_thread(self._pages.write, pages)
 
     async def _close(self) -> None:
         """A last checkpoint with history; the programs run on."""

@@ -28,6 +28,7 @@ PREFIX = "quarterdeck/"
 """Begins the branches that are named for a person; with nothing on them they go with their worktree."""
 GIT_SECONDS = 120.0
 SETUP_SECONDS = 900.0
+CHANGES_LISTED = 1000
 _OPTIONS = (
     *("-c", "core.quotePath=false", "-c", "core.fsmonitor=false", "-c", "submodule.recurse=false"),
     *("-c", "advice.detachedHead=false"),
@@ -48,6 +49,20 @@ class Settings:
 
     include: tuple[str, ...] = ()
     setup: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changes:
+    """What has happened in a folder of a repository. Names are git's, hostile."""
+
+    branch: str
+    """"" where no branch is checked out."""
+    files: tuple[tuple[str, str], ...]
+    """Uncommitted ones: git's two letters (``.M``, ``A.``, ``??``) and the path from the root; at most a thousand."""
+    more: int = 0
+    """How many further files have changed."""
+    commits: int = 0
+    """Commits since ``base``, where one was given."""
 
 
 async def create(
@@ -117,6 +132,50 @@ async def unsaved(tree: Worktree) -> list[str]:
     if (git_folder / "modules").is_dir():
         found.append("submodules that were set up in it")
     return found
+
+
+async def changes(folder: Path, base: str = "") -> Changes | None:
+    """What has changed in the repository around ``folder``, and how many commits came after ``base``.
+
+    None where there is no repository, or git cannot tell. A folder in which nothing is tracked counts as one file.
+    """
+    listed = await _ask(folder, "status", "--porcelain=v2", "--branch", "-z", "--no-renames")
+    if listed is None:
+        return None
+    branch, files = "", list[tuple[str, str]]()
+    for entry in listed.split("\0"):
+        kind, _, rest = entry.partition(" ")
+        if entry.startswith("# branch.head "):
+            branch = entry.removeprefix("# branch.head ")
+        elif kind == "?":
+            files.append(("??", rest))
+        elif kind in ("1", "u"):
+            files.append((rest[:2], rest.split(" ", 7 if kind == "1" else 9)[-1]))
+    count = await _ask(folder, "rev-list", "--count", f"{base}..HEAD", "--") if base else None
+    return Changes(
+        branch="" if branch == "(detached)" else branch,
+        files=tuple(files[:CHANGES_LISTED]),
+        more=max(0, len(files) - CHANGES_LISTED),
+        commits=int(count) if count and count.isdigit() else 0,
+    )
+
+
+async def of_branch(cwd: Path, branch: str) -> Worktree | None:
+    """The worktree of the repository around ``cwd`` on which ``branch`` is checked out; None where it is on none.
+
+    Worktrees whose folder is gone are forgotten first: their branch is free. Raises :class:`Refused` outside of git.
+    """
+    await _ask(cwd, "worktree", "prune")
+    listed = await _git(cwd, "worktree", "list", "--porcelain", "-z")
+    repository, base = "", ""
+    for entry in listed.split("\0\0"):
+        lines = entry.split("\0")
+        path = next((line.removeprefix("worktree ") for line in lines if line.startswith("worktree ")), "")
+        repository = repository or path
+        base = next((line.removeprefix("HEAD ") for line in lines if line.startswith("HEAD ")), "")
+        if path and f"branch refs/heads/{branch}" in lines:
+            return Worktree(path=path, branch=branch, repository=repository, base=base)
+    return None
 
 
 async def remove(tree: Worktree, *, force: bool = False) -> None:

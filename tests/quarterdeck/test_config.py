@@ -169,9 +169,23 @@ def test_policy_is_tightened_never_loosened(
 
 
 def test_every_setting_says_what_a_workspace_may() -> None:
-    never = {"leader", "worktree_setup", "tmux_socket", "typing_pause", "notify", "resume_prompt"}
+    never = {"leader", "worktree_setup", "tmux_socket", "typing_pause", "notify", "resume_prompt", "checkpoints"}
+    never |= {"summaries", "summary_model", "summary_tokens", "summary_tokens_per_day", "summary_seconds"}
     assert set(config.WORKSPACE_MAY) | never == set(Config.model_fields)
     assert not set(config.WORKSPACE_MAY) & never
+
+
+def test_consent_is_written_into_the_users_own_file_and_nowhere_else(
+    user: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (workspace / "config.toml").write_text("summaries = true")
+    assert load(user, workspace, trusted=True).config.summaries is False
+    monkeypatch.setenv("QUARTERDECK_SUMMARIES", "true")
+    with pytest.raises(Invalid, match="your own config file only"):
+        load(user)
+    monkeypatch.delenv("QUARTERDECK_SUMMARIES")
+    (user / "config.toml").write_text("summaries = true")
+    assert load(user, workspace).config.summaries is True
 
 
 def test_where_the_users_files_lie() -> None:

@@ -178,16 +178,6 @@ async def test_what_runs_is_not_started_twice(home: Path, opened: Opener) -> Non
         await deck.end_all()
 
 
-async def test_the_page_in_the_workspace_tells_the_status_and_stays_out_of_git(home: Path, opened: Opener) -> None:
-    async with opened() as deck:
-        agent = await deck.create(wish(home, "sh", "-c", "exit 4", name="short"))
-        await happens(lambda: deck.agent(agent.id).status is Status.EXITED)
-    folder = home / "work" / ".quarterdeck"
-    page = (folder / "sessions" / "work" / "checkpoint.md").read_text()
-    assert "| short | custom | exited: exit status 4 |" in page
-    assert "/*" in (folder / ".gitignore").read_text()
-
-
 async def test_a_session_is_removed_only_when_it_is_empty(home: Path, opened: Opener) -> None:
     async with opened() as deck:
         agent = await deck.create(wish(home, "cat", session="mine"))
