@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from memory.entry import Content, Entry
+from memory.entry import Content, Entry, Links
 from memory.versions import Dot, Vector
 
 
@@ -56,6 +56,8 @@ class Filter:
     until_ns: int = 0
     key: str = ""
     """Exactly this key."""
+    links: Links = field(default_factory=Links)
+    """All of them."""
     pinned: bool | None = None
     conflict: bool | None = None
     missing: bool | None = None

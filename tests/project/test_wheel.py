@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-OURS = ("quarterdeck", "terminals", "profiles", "sessions", "orchestrator", "cli", "tui", "themes")
+OURS = ("quarterdeck", "terminals", "profiles", "sessions", "memory", "orchestrator", "cli", "tui", "themes")
 NEEDED = ("profiles/data/claude.toml", "themes/dark.toml", "tui/app.tcss", "quarterdeck/py.typed")
 
 
@@ -31,7 +31,8 @@ def test_it_holds_our_folders_and_nothing_else(wheel: Path) -> None:
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == set(OURS)
     for name in NEEDED:
         assert name in names
-    assert any(name.startswith("sessions/migrations/") and name.endswith(".sql") for name in names)
+    for folder in ("sessions/migrations/", "memory/sqlite/migrations/"):
+        assert any(name.startswith(folder) and name.endswith(".sql") for name in names), folder
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""One bank in one SQLite file."""
