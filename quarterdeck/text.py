@@ -48,6 +48,11 @@ def cut_left(text: str, limit: int) -> str:
     return ELLIPSIS + text[len(text) - limit + 1 :] if limit > 0 else ""
 
 
+def cut_right(text: str, limit: int) -> str:
+    """A sentence shortened at its end to ``limit`` characters."""
+    return text if len(text) <= limit else text[: max(0, limit - 1)] + ELLIPSIS[: max(0, limit)]
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """A hint that names the known word a mistyped one probably meant: ``did you mean theme?``, or ""."""
     import difflib  # slow to load, and needed for mistakes only

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from quarterdeck.errors import NotFound, QuarterdeckError, Refused
-from quarterdeck.text import cut_left, safe
+from quarterdeck.text import cut_left, cut_middle, cut_right, safe
 from themes import available, load
 from tui.bars import Hint
 from tui.commands import COMMANDS
-from tui.dialogs import Dialog, Field, NewAgentDialog, rename_dialog, text_input
+from tui.dialogs import TAGS_LIKE, Dialog, Field, NewAgentDialog, line_dialog, text_input, words
 from tui.exact import one_line
 from tui.fleet import AgentInfo
 from tui.inbox import Inbox
@@ -270,7 +270,24 @@ class Actions:
                 self._app.fleet.put_agent(await self._ask("PATCH", f"/v1/agents/{agent.id}", {"name": name}))
                 self._app.sync()
 
-            self._app.push_screen(rename_dialog("agent", agent.name, rename))
+            self._app.push_screen(line_dialog(f"rename agent {agent.name}", "name", agent.name, rename, "rename"))
+
+    def do_tags(self) -> None:
+        """Other tags for the focused agent."""
+        agent = self._focused()
+        if agent is not None:
+
+            async def tag(text: str) -> None:
+                wanted = words(text)
+                change = {
+                    "add_tags": [one for one in wanted if one not in agent.tags],
+                    "remove_tags": [one for one in agent.tags if one not in wanted],
+                }
+                self._app.fleet.put_agent(await self._ask("PATCH", f"/v1/agents/{agent.id}", change))
+                self._app.sync()
+
+            before = " ".join(agent.tags)
+            self._app.push_screen(line_dialog(f"tags of {agent.name}", "tags", before, tag, "keep", TAGS_LIKE))
 
     def do_again(self) -> None:
         """Start the focused agent again in its place."""
@@ -305,7 +322,19 @@ class Actions:
             async def rename(name: str) -> None:
                 await self._ask("PATCH", f"/v1/sessions/{session.id}", {"name": name})
 
-            self._app.push_screen(rename_dialog("session", session.name, rename))
+            title = f"rename session {session.name}"
+            self._app.push_screen(line_dialog(title, "name", session.name, rename, "rename"))
+
+    def do_goal(self) -> None:
+        """What the open session is for."""
+        session = self._app.session
+        if session is not None:
+
+            async def say(goal: str) -> None:
+                await self._ask("PATCH", f"/v1/sessions/{session.id}", {"goal": goal})
+
+            title, like = f"goal of session {session.name}", "what it is for, in one line"
+            self._app.push_screen(line_dialog(title, "goal", session.goal, say, "keep", like))
 
     def do_sessions(self) -> None:
         """Choose a session."""
@@ -313,11 +342,10 @@ class Actions:
         for session in self._app.fleet.sessions.values():
             agents = self._app.fleet.of_session(session.id)
             running = sum(agent.alive for agent in agents)
-            about = (
-                f"{len(agents)} agents, {running} running  {cut_left(self._app.home_relative(session.workspace), 40)}"
-            )
+            what = session.goal or cut_left(self._app.home_relative(session.workspace), 40)
+            about, cut = f"{len(agents)} agents, {running} running  {what}", cut_right if session.goal else cut_middle
             here = "here" if session.id == self._app.session_id else ""
-            items.append(Item("", "text", session.name, about, here, self._opener(session.id)))
+            items.append(Item("", "text", session.name, about, here, self._opener(session.id), cut))
         self._app.push_screen(Finder(items, "a session's name", "open"))
 
     def _opener(self, session: str) -> Callable[[], None]:
@@ -331,7 +359,7 @@ class Actions:
         for agent in self._app.fleet.agents.values():
             state = look(agent.status)
             session = self._app.fleet.sessions.get(agent.session)
-            about = f"{agent.word(self._app.now())}  {session.name if session else ''}"
+            about = "  ".join([agent.word(self._app.now()), session.name if session else "", *agent.tags])
             items.append(
                 Item(state.sign(self._app.plain_glyphs), state.color, agent.name, about, "", self._goer(agent.id))
             )

@@ -26,7 +26,7 @@ from tui.actions import Actions
 from tui.askbar import Answering
 from tui.asks import Asks
 from tui.attention import Attention
-from tui.dialogs import Dialog
+from tui.dialogs import Moves
 from tui.dress import textual_theme
 from tui.driver import Key, Terminal, usable
 from tui.fleet import Fleet, SessionInfo
@@ -468,7 +468,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
             if isinstance(event, events.Paste):
                 self.keyboard.paste(event.text)
                 return
-        elif isinstance(event, events.Key) and isinstance(self.screen, Dialog) and self.screen.moved(event.key):
+        elif isinstance(event, events.Key) and isinstance(self.screen, Moves) and self.screen.moved(event.key):
             return
         if isinstance(event, events.Resize):
             self.deck_screen.settled = False

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from rich.cells import cell_len
 from textual import events
 
-from quarterdeck.text import cut_left, cut_middle
+from quarterdeck.text import cut_left, cut_middle, cut_right
 from tui.canvas import Canvas
 from tui.line import Line, Span, cells, compose
 from tui.states import look
@@ -31,11 +31,10 @@ class Top(Canvas):
         if session is not None:
             paged = f"  {deck.page_words()}" if len(deck.shown) < len(deck.members) else ""
             left.append((f"  {cut_middle(session.name, 30)}", self.style("text", "surface", bold=True)))
-            room = width - cells(left) - cells(right) - len(paged) - 4
-            if room >= 12:
-                left.append(
-                    (f"  {cut_left(deck.home_relative(session.workspace), room)}", self.style("muted", "surface"))
-                )
+            for text, cut in ((session.goal, cut_right), (deck.home_relative(session.workspace), cut_left)):
+                room = width - cells(left) - cells(right) - len(paged) - 4
+                if text and room >= 12:
+                    left.append((f"  {cut(text, room)}", self.style("muted", "surface")))
             left.append((paged, self.style("muted", "surface")))
         return compose(width, left, right, self.palette, self.style(bg="surface"))
 

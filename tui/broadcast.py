@@ -1,4 +1,4 @@
-"""One prompt to many agents: who gets it is chosen by session, state, profile or one by one; each gives a receipt."""
+"""One prompt to many agents, chosen by session, state, profile, tag or one by one; each gives a receipt."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from quarterdeck.errors import QuarterdeckError
-from quarterdeck.text import cut_middle, safe
+from quarterdeck.text import cut_middle, cut_right, safe
 from tui.bars import Hint, KeyBar
-from tui.canvas import Canvas
-from tui.dialogs import Choice, Field
+from tui.chooser import Chooser
+from tui.dialogs import Choice, Field, Moves
 from tui.editor import Editor
 from tui.fleet import AgentInfo
 from tui.follower import Follows
@@ -27,7 +27,7 @@ from tui.states import LOOKS, look
 if TYPE_CHECKING:
     from tui.app import QuarterdeckApp
 
-ANY = "any"
+ANY = ""
 
 
 class Receipt:
@@ -56,33 +56,18 @@ def skipped(agent: AgentInfo, now_ns: int) -> str:
     return f"{agent.full_word(now_ns)}: skipped" if agent.status == "blocked" else ""
 
 
-class Targets(Canvas, can_focus=True):
+class Targets(Chooser[AgentInfo]):
     """All agents with a mark for each that gets it; after sending, what became of each."""
 
     def __init__(self) -> None:
         super().__init__(id="targets")
-        self.agents: list[AgentInfo] = []
         self.marked: set[str] = set()
         self.receipts: dict[str, Receipt] | None = None
-        self.at = 0
-        self.first = 0
-
-    def put(self, agents: Sequence[AgentInfo]) -> None:
-        """Show these."""
-        self.agents = list(agents)
-        self.choose(self.at)
-
-    def choose(self, number: int) -> None:
-        """Mark the line the keys mean."""
-        self.at = max(0, min(number, len(self.agents) - 1))
-        height = max(1, self.outer_size.height - 1)
-        self.first = min(max(0, len(self.agents) - height), max(self.at - height + 1, min(self.first, self.at)))
-        self.touch()
 
     def turn(self, number: int) -> None:
         """Take an agent in, or out."""
-        if self.receipts is None and 0 <= number < len(self.agents):
-            agent = self.agents[number]
+        if self.receipts is None and 0 <= number < len(self.entries):
+            agent = self.entries[number]
             if agent.id in self.marked:
                 self.marked.discard(agent.id)
             elif not skipped(agent, self.deck.now()):
@@ -90,17 +75,14 @@ class Targets(Canvas, can_focus=True):
             self.choose(number)
             cast("Broadcast", self.screen).recount()
 
-    def paint(self, y: int, width: int) -> Line:
-        """One agent a line, below a blank one."""
-        number = self.first + y - 1
-        if y == 0:
-            return self.blank(width, "surface")
-        if number >= len(self.agents):
-            text = "  no agents here" if not self.agents and y == 1 else ""
-            return compose(width, [(text, self.style("muted", "surface"))], (), self.palette, self.style(bg="surface"))
-        agent = self.agents[number]
-        here = self.has_focus and number == self.at
-        bg = "raised" if here else "surface"
+    clicked = turn
+
+    def words(self, y: int) -> str:
+        """Where none fits."""
+        return "  no agents here" if y == 1 else ""
+
+    def entry(self, agent: AgentInfo, here: bool, bg: str, width: int) -> Line:
+        """One agent: whether it gets it, who it is, how it is or what it made of it."""
         session = self.deck.fleet.sessions.get(agent.session)
         state = look(agent.status)
         right = self._outcome(agent, bg)
@@ -116,6 +98,9 @@ class Targets(Canvas, can_focus=True):
         about = f"{cut_middle(session.name if session else '', 14):<14}  {cut_middle(agent.kind, 12)}"
         if cells(left) + len(about) + cells(right) <= width:
             left.append((about, self.style("muted", bg)))
+            room = width - cells(left) - cells(right) - (gap := 31 - len(about)) - 2
+            if agent.tags and room >= 8:
+                left.append((" " * gap + cut_right(" ".join(agent.tags), room), self.style("muted", bg)))
         return compose(width, left, right, self.palette, self.style(bg=bg))
 
     def _outcome(self, agent: AgentInfo, bg: str) -> list[Span]:
@@ -136,42 +121,22 @@ class Targets(Canvas, can_focus=True):
             (f"{safe(about, 40) and '  ' + safe(about, 40)} ", self.style("muted", bg)),
         ]
 
-    def on_focus(self) -> None:
-        """Show the line the keys mean."""
-        self.touch()
-        cast("Broadcast", self.screen).recount()
 
-    def on_blur(self) -> None:
-        """Hide it."""
-        self.touch()
-
-    def on_mouse_down(self, event: events.MouseDown) -> None:
-        """Take in or out what is clicked."""
-        event.stop()
-        self.focus()
-        self.turn(self.first + event.y - 1)
-
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        """One further up."""
-        event.stop()
-        self.choose(self.at - 1)
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        """One further down."""
-        event.stop()
-        self.choose(self.at + 1)
-
-
-def matching(agents: Sequence[AgentInfo], session: str, state: str, profile: str) -> list[AgentInfo]:
+def matching(
+    agents: Sequence[AgentInfo], *, session: str = ANY, state: str = ANY, profile: str = ANY, tag: str = ANY
+) -> list[AgentInfo]:
     """The agents that fit what was chosen; :data:`ANY` fits all."""
     return [
         agent
         for agent in agents
-        if session in (ANY, agent.session) and state in (ANY, agent.status) and profile in (ANY, agent.profile)
+        if session in (ANY, agent.session)
+        and state in (ANY, agent.status)
+        and profile in (ANY, agent.profile)
+        and tag in (ANY, *agent.tags)
     ]
 
 
-class Broadcast(ModalScreen[None], Follows, inherit_bindings=False):
+class Broadcast(ModalScreen[None], Follows, Moves, inherit_bindings=False):
     """Choose, write, send; then watch the receipts come in."""
 
     AUTO_FOCUS = "#editor"
@@ -185,7 +150,7 @@ class Broadcast(ModalScreen[None], Follows, inherit_bindings=False):
         self.editor = Editor(draft, self.send, placeholder="what should they all do?")
         self.heading = Static("broadcast", id="title", markup=False)
         self.keys = KeyBar(id="keys")
-        self._filters: tuple[Choice, Choice, Choice] | None = None
+        self._filters: dict[str, Choice] = {}
 
     @property
     def deck(self) -> QuarterdeckApp:
@@ -197,19 +162,22 @@ class Broadcast(ModalScreen[None], Follows, inherit_bindings=False):
         fleet = self.deck.fleet
         agents = list(fleet.agents.values())
         states = [name for name in LOOKS if any(agent.status == name and agent.alive for agent in agents)]
-        profiles = sorted({agent.profile for agent in agents})
-        sessions = [(one.id, one.name) for one in fleet.sessions.values()]
-        self._filters = (
-            Choice([(ANY, "any session"), *sessions], bare=True, id="session"),
-            Choice([(ANY, "any state"), *((name, look(name).word) for name in states)], bare=True, id="state"),
-            Choice([(ANY, "any profile"), *((name, name) for name in profiles)], bare=True, id="profile"),
-        )
-        here = self.deck.session_id
-        self._filters[0].at = next((n for n, (ident, _) in enumerate(self._filters[0].values) if ident == here), 0)
+        values = {
+            "session": [(one.id, one.name) for one in fleet.sessions.values()],
+            "state": [(name, look(name).word) for name in states],
+            "profile": [(name, name) for name in sorted({agent.profile for agent in agents})],
+            "tag": [(name, name) for name in sorted({tag for agent in agents for tag in agent.tags})],
+        }
+        if not values["tag"]:
+            del values["tag"]
+        self._filters = {
+            name: Choice([(ANY, f"any {name}"), *found], bare=True, id=name) for name, found in values.items()
+        }
+        self._filters["session"].choose(self.deck.session_id)
         with Vertical(id="sheet"):
             yield self.heading
-            for label, choice in zip(("session", "state", "profile"), self._filters, strict=True):
-                yield Field(label, choice)
+            for name, choice in self._filters.items():
+                yield Field(name, choice)
             yield self.targets
             yield self.editor
             yield self.keys
@@ -220,14 +188,14 @@ class Broadcast(ModalScreen[None], Follows, inherit_bindings=False):
 
     def changed(self) -> None:
         """Another choice: every agent that fits gets it, but those that are blocked."""
-        session, state, profile = self._filters or ()  # type: ignore[misc]
-        found = matching(list(self.deck.fleet.agents.values()), session.value, state.value, profile.value)
-        found = [agent for agent in found if agent.alive]
+        wanted = {name: choice.value for name, choice in self._filters.items()}
+        found = [agent for agent in matching(list(self.deck.fleet.agents.values()), **wanted) if agent.alive]
         # what runs without telling its state is no coding agent: a prompt would be a command there
-        named = state.value != ANY or profile.value != ANY
+        named = any(value != ANY for name, value in wanted.items() if name != "session")
         meant = [agent for agent in found if named or agent.status != "running"]
         self.targets.marked = {agent.id for agent in meant if not skipped(agent, self.deck.now())}
-        self.targets.put(found)
+        self.targets.entries = found
+        self.targets.choose(self.targets.at)
         self.recount()
 
     def recount(self) -> None:
@@ -271,9 +239,9 @@ class Broadcast(ModalScreen[None], Follows, inherit_bindings=False):
     def listed(self) -> None:
         """Who begins to ask before it was sent does not get it."""
         now = self.deck.now()
-        self.targets.agents = [self.deck.fleet.agents.get(agent.id, agent) for agent in self.targets.agents]
+        self.targets.entries = [self.deck.fleet.agents.get(agent.id, agent) for agent in self.targets.entries]
         if self.targets.receipts is None:
-            self.targets.marked -= {agent.id for agent in self.targets.agents if skipped(agent, now)}
+            self.targets.marked -= {agent.id for agent in self.targets.entries if skipped(agent, now)}
             self.recount()
         self.targets.touch()
 
@@ -295,7 +263,7 @@ class Broadcast(ModalScreen[None], Follows, inherit_bindings=False):
 
     def all(self) -> None:
         """Everyone that can get it, or nobody."""
-        able = {agent.id for agent in self.targets.agents if not skipped(agent, self.deck.now())}
+        able = {agent.id for agent in self.targets.entries if not skipped(agent, self.deck.now())}
         self.targets.marked = set() if able <= self.targets.marked else able
         self.targets.touch()
         self.recount()
@@ -306,7 +274,7 @@ class Broadcast(ModalScreen[None], Follows, inherit_bindings=False):
 
     def send(self, now: bool) -> None:
         """Hand it over, once."""
-        targets = [agent.id for agent in self.targets.agents if agent.id in self.targets.marked]
+        targets = [agent.id for agent in self.targets.entries if agent.id in self.targets.marked]
         if self._busy or self.targets.receipts is not None:
             return
         if not targets:
@@ -325,7 +293,7 @@ class Broadcast(ModalScreen[None], Follows, inherit_bindings=False):
             finally:
                 self._busy = False
             found = self.targets.receipts = {one.agent: one for one in receipts(answer)}
-            self.targets.agents.sort(key=lambda agent: agent.id not in found)
+            self.targets.entries.sort(key=lambda agent: agent.id not in found)
             self._keep("")
             self._note = ""
             self.add_class("-sent")
@@ -345,16 +313,23 @@ class Broadcast(ModalScreen[None], Follows, inherit_bindings=False):
         """Other keys work there."""
         self.recount()
 
+    def moved(self, key: str) -> bool:
+        """From filter to filter, to the agents, to the text."""
+        match key:
+            case "tab":
+                self.focus_next()
+            case "shift+tab":
+                self.focus_previous()
+            case _:
+                return False
+        return True
+
     async def on_key(self, event: events.Key) -> None:
         """What the editor did not take."""
         listing = self.targets.has_focus
         match event.key:
             case "escape":
                 self.leave()
-            case "tab":
-                self.focus_next()
-            case "shift+tab":
-                self.focus_previous()
             case "up" | "k" if listing:
                 self.targets.choose(self.targets.at - 1)
             case "down" | "j" if listing:

@@ -40,6 +40,8 @@ COMMANDS = (
     Command("layout", "g", "layout", "a grid, columns, rows, or one at a time", "session"),
     Command("scroll", "pageup", "look back", "look at what has scrolled away", "agent"),
     Command("theme", "t", "theme", "the next theme"),
+    Command("tags", "", "tags", "change the tags of the focused agent", "agent"),
+    Command("goal", "", "goal", "say what the open session is for", "session"),
     Command("rename_session", "", "rename session", "give the open session another name", "session"),
     Command("report", "", "restore report", "what the last start found and did"),
     Command("reconnect", "", "reconnect", "start the orchestrator again and connect"),

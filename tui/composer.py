@@ -16,6 +16,8 @@ from quarterdeck.text import safe
 from tui.again import Again
 from tui.bars import Hint, KeyBar
 from tui.canvas import Canvas
+from tui.chooser import Chooser
+from tui.dialogs import Moves
 from tui.editor import Editor
 from tui.exact import one_line, runs
 from tui.fleet import AgentInfo
@@ -29,53 +31,31 @@ if TYPE_CHECKING:
     from tui.app import QuarterdeckApp
 
 
-class Queue(Canvas, can_focus=True):
-    """The prompts of an agent, one line each; while it has the focus one is marked."""
+class Queue(Chooser[PromptInfo]):
+    """The prompts of an agent."""
 
-    def __init__(self) -> None:
-        super().__init__(id="queue")
-        self.prompts: list[PromptInfo] | None = None
-        self.chosen = ""
-        self.first = 0
-
-    @property
-    def at(self) -> int:
-        """Which one is marked."""
-        return next((n for n, one in enumerate(self.prompts or ()) if one.id == self.chosen), 0)
-
-    @property
-    def prompt(self) -> PromptInfo | None:
-        """The marked one."""
-        return self.prompts[self.at] if self.prompts else None
+    known = False
+    """Whether they were asked for."""
 
     def put(self, prompts: list[PromptInfo]) -> None:
         """Show these; the marked one stays marked."""
-        self.prompts = prompts
-        self.choose(self.at)
+        before = self.chosen
+        self.entries, self.known = prompts, True
+        self.choose(next((n for n, one in enumerate(prompts) if before and one.id == before.id), 0))
 
-    def choose(self, number: int) -> None:
-        """Mark another one."""
-        prompts = self.prompts or []
-        number = max(0, min(number, len(prompts) - 1))
-        self.chosen = prompts[number].id if prompts else ""
-        height = max(1, self.outer_size.height - 1)
-        self.first = min(max(0, len(prompts) - height), max(number - height + 1, min(self.first, number)))
-        self.touch()
+    def words(self, y: int) -> str:
+        """How many wait."""
+        if y:
+            return ""
+        if not self.known:
+            return " queue  asking for its queue"
+        waiting = sum(one.open for one in self.entries)
+        return f" queue  {f'{waiting} waiting' if self.entries else 'no prompts yet'}"
 
-    def paint(self, y: int, width: int) -> Line:
-        """What stands there; then one prompt a line: its state, its text, what confirmed it."""
-        number = self.first + y - 1
-        prompts = self.prompts
-        if y == 0 or prompts is None or number >= len(prompts):
-            waiting = sum(one.open for one in prompts or ())
-            words = "asking for its queue" if prompts is None else f"{waiting} waiting" if prompts else "no prompts yet"
-            text = f" queue  {words}" if y == 0 else ""
-            return compose(width, [(text, self.style("muted", "surface"))], (), self.palette, self.style(bg="surface"))
-        one = prompts[number]
-        marked = self.has_focus and number == self.at
-        bg = "raised" if marked else "surface"
+    def entry(self, one: PromptInfo, here: bool, bg: str, width: int) -> Line:
+        """One prompt: its state, its text, what confirmed it."""
         left: list[Span] = [
-            (self.glyphs.mark if marked else " ", self.style("accent", bg)),
+            (self.glyphs.mark if here else " ", self.style("accent", bg)),
             (f"{getattr(self.glyphs, one.look.sign)} ", self.style(one.look.color, bg)),
             (f"{one.look.word:<12} ", self.style(one.look.color, bg)),
         ]
@@ -85,30 +65,6 @@ class Queue(Canvas, can_focus=True):
         left += [(part, self.style("warm" if named else "text", bg)) for part, named in runs(text)]
         right: list[Span] = [(f"  {safe(about, room // 2)} ", self.style("muted", bg))] if about else []
         return compose(width, left, right, self.palette, self.style(bg=bg))
-
-    def on_focus(self) -> None:
-        """Show the mark."""
-        self.touch()
-
-    def on_blur(self) -> None:
-        """Hide it."""
-        self.touch()
-
-    def on_mouse_down(self, event: events.MouseDown) -> None:
-        """Mark what is clicked."""
-        event.stop()
-        self.focus()
-        self.choose(self.first + event.y - 1)
-
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        """One further up."""
-        event.stop()
-        self.choose(self.at - 1)
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        """One further down."""
-        event.stop()
-        self.choose(self.at + 1)
 
 
 class Title(Canvas):
@@ -136,7 +92,7 @@ class Title(Canvas):
         return compose(width, left, right, self.palette, self.style(bg=bg))
 
 
-class Composer(ModalScreen[None], Follows, inherit_bindings=False):
+class Composer(ModalScreen[None], Follows, Moves, inherit_bindings=False):
     """``draft`` is what the text begins with; ``keep`` is told what stands there when it closes."""
 
     AUTO_FOCUS = "#editor"
@@ -153,7 +109,7 @@ class Composer(ModalScreen[None], Follows, inherit_bindings=False):
         self._again = Again(self, self._renew)
         self.heading = Title()
         self.editor = Editor(draft, self.send, placeholder="what should it do?")
-        self.queue = Queue()
+        self.queue = Queue(id="queue")
         self.keys = KeyBar(id="keys")
 
     @property
@@ -215,7 +171,7 @@ class Composer(ModalScreen[None], Follows, inherit_bindings=False):
         if not self.is_attached:
             return
         enter = self.deck.glyphs.enter
-        one = self.queue.prompt
+        one = self.queue.chosen
         if self.queue.has_focus:
             hints = []
             if one is not None and one.state == "queued":
@@ -271,26 +227,26 @@ class Composer(ModalScreen[None], Follows, inherit_bindings=False):
 
     def edit(self) -> None:
         """Take the marked prompt's text; a queued one is changed by sending."""
-        one = self.queue.prompt
+        one = self.queue.chosen
         if one is None:
             return
         if not self.editing:
             self._own_draft = self.editor.text
         self.editing = one.id if one.state == "queued" else ""
         self.editor.put(one.text)
-        self.editor.focus()
+        self.set_focus(self.editor)
         self.heading.touch()
 
     def cancel(self) -> None:
         """Take the marked prompt out of the queue."""
-        one = self.queue.prompt
+        one = self.queue.chosen
         if one is not None and one.state == "queued":
             self._change("DELETE", one.id, None, "cancel it")
 
     def move(self, steps: int) -> None:
         """Let the marked prompt go earlier (negative) or later."""
-        one = self.queue.prompt
-        before = moved(self.queue.prompts or [], one.id, steps) if one is not None else None
+        one = self.queue.chosen
+        before = moved(self.queue.entries, one.id, steps) if one is not None else None
         if one is not None and before is not None:
             self._change("PATCH", one.id, {"before": before}, "move it")
 
@@ -317,13 +273,18 @@ class Composer(ModalScreen[None], Follows, inherit_bindings=False):
         """Other keys work there."""
         self._put_keys()
 
+    def moved(self, key: str) -> bool:
+        """Between text and queue."""
+        if key in ("tab", "shift+tab"):
+            self.set_focus(self.editor if self.focused is self.queue else self.queue)
+            return True
+        return False
+
     async def on_key(self, event: events.Key) -> None:
         """What the editor did not take."""
         match event.key:
             case "escape":
                 self.leave()
-            case "tab" | "shift+tab":
-                (self.editor if self.queue.has_focus else self.queue).focus()
             case key if self.queue.has_focus:
                 self._in_queue(key)
             case _:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tui.app import QuarterdeckApp
 
 Do = Callable[[dict[str, str]], Awaitable[object]]
+TAGS_LIKE = "words to choose it by: api needs-review"
 
 
 class Choice(Canvas, can_focus=True):
@@ -113,7 +114,15 @@ def text_input(value: str = "", placeholder: str = "", *, id: str) -> Input:  # 
     return field
 
 
-class Dialog(ModalScreen[bool], inherit_bindings=False):
+class Moves:
+    """A screen with several places for what is typed."""
+
+    def moved(self, key: str) -> bool:
+        """Go to another one at once if the key says so, so that what is typed right behind it lands there."""
+        raise NotImplementedError
+
+
+class Dialog(ModalScreen[bool], Moves, inherit_bindings=False):
     """A titled box with fields and the keys below it. ``do`` is awaited on enter; its error stays in the box."""
 
     AUTO_FOCUS = "Input, Choice"
@@ -197,7 +206,7 @@ class Dialog(ModalScreen[bool], inherit_bindings=False):
                 self.query_one("#keys", KeyBar).put(self._hints())
 
     def moved(self, key: str) -> bool:
-        """Go to another field at once, so that what is typed right behind the key lands there."""
+        """From field to field."""
         if not self._fields or key not in ("tab", "down", "shift+tab", "up"):
             return False
         if key in ("tab", "down"):
@@ -229,17 +238,24 @@ class Dialog(ModalScreen[bool], inherit_bindings=False):
         self.submit()
 
 
-def rename_dialog(kind: str, name: str, do: Callable[[str], Awaitable[object]]) -> Dialog:
-    """Give an agent or a session another name."""
+def line_dialog(
+    title: str, label: str, value: str, do: Callable[[str], Awaitable[object]], verb: str, placeholder: str = ""
+) -> Dialog:
+    """One line to change."""
 
-    async def rename(values: dict[str, str]) -> None:
-        await do(values["name"].strip())
+    async def change(values: dict[str, str]) -> None:
+        await do(values[label].strip())
 
-    return Dialog(f"rename {kind} {name}", "", [Field("name", text_input(name, id="name"))], rename, "rename")
+    return Dialog(title, "", [Field(label, text_input(value, placeholder, id=label))], change, verb)
+
+
+def words(text: str) -> list[str]:
+    """The words of a list as a person types it, with spaces or commas between them."""
+    return text.replace(",", " ").split()
 
 
 class NewAgentDialog(Dialog):
-    """Start an agent: profile, name, session, command, terminal, worktree."""
+    """Start an agent: profile, name, session, tags, command, terminal, worktree."""
 
     def __init__(
         self, profiles: Sequence[tuple[str, str]], session: str, do: Callable[[dict[str, Any]], Awaitable[object]]
@@ -254,6 +270,7 @@ class NewAgentDialog(Dialog):
                 Field("profile", self._profile),
                 Field("name", text_input(placeholder="after the profile", id="name")),
                 Field("session", text_input(session, placeholder="the workspace's", id="session")),
+                Field("tags", text_input(placeholder=TAGS_LIKE, id="tags")),
                 Field("command", text_input(id="command")),
                 Field("terminal", Choice([("native", "a PTY of its own"), ("tmux", "a pane on a private tmux server")],
                                          id="adapter")),
@@ -288,6 +305,7 @@ class NewAgentDialog(Dialog):
             "profile": values["profile"],
             "name": values["name"].strip(),
             "session": values["session"].strip(),
+            "tags": words(values["tags"]),
             "argv": argv,
             "adapter": values["adapter"],
             "worktree": tree,

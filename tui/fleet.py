@@ -18,6 +18,8 @@ class SessionInfo:
     name: str
     workspace: str
     layout: str
+    goal: str = ""
+    """What it is for, in a person's words."""
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> SessionInfo:
@@ -27,6 +29,7 @@ class SessionInfo:
             safe(str(data.get("name", "")), 64),
             safe(str(data.get("workspace", ""))),
             str(data.get("layout", "")),
+            safe(str(data.get("goal", "")), 200),
         )
 
 
@@ -58,6 +61,7 @@ class AgentInfo:
     unread: int = 0
     queue: int = 0
     """Prompts that wait to be typed."""
+    tags: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> AgentInfo:
@@ -90,6 +94,7 @@ class AgentInfo:
             float(cost) if isinstance(cost, int | float) else None,
             int(doing.get("unread") or 0),
             int(data.get("queue") or 0),
+            tuple(safe(str(tag), 32) for tag in data.get("tags") or ()),
         )
 
     def word(self, now_ns: int) -> str:

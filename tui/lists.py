@@ -15,6 +15,7 @@ from textual.widgets import Input
 from quarterdeck.text import cut_middle, safe
 from tui.bars import Hint, KeyBar
 from tui.canvas import Canvas
+from tui.chooser import Chooser
 from tui.commands import ALSO, COMMANDS, matches
 from tui.dialogs import Dialog, text_input
 from tui.line import Line, Span, cells, compose
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Item(NamedTuple):
-    """An entry of a list: a sign in a colour, its name, what it is, the keys that do the same."""
+    """An entry of a list: a sign in a colour, its name, what it is and how that is cut, the keys that do the same."""
 
     sign: str
     color: str
@@ -33,64 +34,41 @@ class Item(NamedTuple):
     about: str
     keys: str
     run: Callable[[], object]
+    cut: Callable[[str, int], str] = cut_middle
 
 
-class Picker(Canvas):
-    """Entries of which one is marked."""
+class Picker(Chooser[Item], can_focus=False):
+    """What a query found; the query keeps the focus."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.items: list[Item] = []
-        self.at = 0
-        self._first = 0
+    HEAD = 0
 
     def put(self, items: list[Item]) -> None:
         """Show these, the first one marked."""
-        self.items, self.at, self._first = items, 0, 0
-        self.touch()
+        self.entries = items
+        self.choose(0)
 
-    def move(self, steps: int) -> None:
-        """Mark another one, stopping at the ends."""
-        self.at = max(0, min(self.at + steps, len(self.items) - 1))
-        height = max(1, self.outer_size.height)
-        self._first = max(self.at - height + 1, min(self._first, self.at))
-        self.touch()
+    def words(self, y: int) -> str:
+        """Where nothing was found."""
+        return "" if self.entries or y else "  nothing is called that"
 
-    def paint(self, y: int, width: int) -> Line:
+    def entry(self, item: Item, here: bool, bg: str, width: int) -> Line:
         """One entry."""
-        number = self._first + y
-        if number >= len(self.items):
-            text = "  nothing is called that" if not self.items and y == 0 else ""
-            return compose(width, [(text, self.style("muted", "surface"))], (), self.palette, self.style(bg="surface"))
-        item = self.items[number]
-        bg = "raised" if number == self.at else "surface"
         right: list[Span] = [(f" {item.keys}  ", self.style("muted", bg))] if item.keys else []
         left: list[Span] = [
             (f"  {item.sign or ' '} ", self.style(item.color, bg)),
-            (f"{cut_middle(item.name, 24):<24}  ", self.style("text", bg, bold=number == self.at)),
+            (f"{cut_middle(item.name, 24):<24}  ", self.style("text", bg, bold=here)),
         ]
         room = width - cells(left) - cells(right)
         if room > 8:
-            about = item.about if cell_len(item.about) <= room else cut_middle(item.about, room)
+            about = item.about if cell_len(item.about) <= room else item.cut(item.about, room)
             left.append((about, self.style("muted", bg)))
         return compose(width, left, right, self.palette, self.style(bg=bg))
 
-    def on_mouse_down(self, event: events.MouseDown) -> None:
-        """Take what is clicked."""
-        event.stop()
-        if self._first + event.y < len(self.items):
-            self.at = self._first + event.y
+    def clicked(self, number: int) -> None:
+        """Take it."""
+        if number < len(self.entries):
+            self.at = number
             cast("Finder", self.screen).take()
-
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        """Mark one further up."""
-        event.stop()
-        self.move(-1)
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        """Mark one further down."""
-        event.stop()
-        self.move(1)
 
 
 class Finder(ModalScreen[None], inherit_bindings=False):
@@ -114,7 +92,7 @@ class Finder(ModalScreen[None], inherit_bindings=False):
             yield KeyBar(
                 [
                     Hint(deck.glyphs.enter, self._label, self.take),
-                    Hint(deck.glyphs.arrows, "choose", lambda: self.picker.move(1)),
+                    Hint(deck.glyphs.arrows, "choose", lambda: self.picker.choose(self.picker.at + 1)),
                     Hint("esc", "back", self.leave),
                 ],
                 bg="background",
@@ -136,10 +114,9 @@ class Finder(ModalScreen[None], inherit_bindings=False):
 
     def take(self) -> None:
         """Do what is marked."""
-        if self.picker.items:
-            run = self.picker.items[self.picker.at].run
+        if item := self.picker.chosen:
             self.dismiss(None)
-            self.app.call_later(run)
+            self.app.call_later(item.run)
 
     def leave(self) -> None:
         """Close."""
@@ -153,13 +130,13 @@ class Finder(ModalScreen[None], inherit_bindings=False):
             case "enter":
                 self.take()
             case "down" | "tab" | "ctrl+n":
-                self.picker.move(1)
+                self.picker.choose(self.picker.at + 1)
             case "up" | "shift+tab" | "ctrl+p":
-                self.picker.move(-1)
+                self.picker.choose(self.picker.at - 1)
             case "pagedown":
-                self.picker.move(10)
+                self.picker.choose(self.picker.at + 10)
             case "pageup":
-                self.picker.move(-10)
+                self.picker.choose(self.picker.at - 10)
             case _:
                 return
         event.stop()

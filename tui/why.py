@@ -46,6 +46,8 @@ def now_rows(agent: AgentInfo, now_ns: int, plain: bool) -> Rows:
             rows.append([(f"  {text}", "text")])
     if spent := "  ".join(part for part in (agent.model, agent.spent) if part):
         rows.append([(f"  {spent}", "muted")])
+    if agent.tags:
+        rows.append([(f"  tags  {' '.join(agent.tags)}", "muted")])
     return rows
 
 

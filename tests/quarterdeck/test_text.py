@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quarterdeck.text import cut_left, cut_middle, nearest, safe
+from quarterdeck.text import cut_left, cut_middle, cut_right, nearest, safe
 
 HOSTILE = [
     ("\x1b[31mred\x1b[0m", "[31mred[0m"),
@@ -66,10 +66,10 @@ def test_any_bytes_as_a_program_sends_them(data: bytes) -> None:
 
 @given(st.text(max_size=40), st.integers(-2, 50))
 def test_cuts_keep_the_ends(text: str, limit: int) -> None:
-    for cut in (cut_middle(text, limit), cut_left(text, limit)):
+    for cut in (cut_middle(text, limit), cut_left(text, limit), cut_right(text, limit)):
         assert len(cut) <= max(0, limit)
     if len(text) <= limit:
-        assert cut_middle(text, limit) == cut_left(text, limit) == text
+        assert cut_middle(text, limit) == cut_left(text, limit) == cut_right(text, limit) == text
 
 
 def test_cuts() -> None:
@@ -77,6 +77,7 @@ def test_cuts() -> None:
     assert cut_middle("abcdef", 2) == "a…"
     assert cut_middle("abcdef", 1) == "…"
     assert cut_left("/home/ann/src/shop", 10) == "…/src/shop"
+    assert cut_right("a shop that stays up", 7) == "a shop…"
 
 
 def test_the_nearest_known_word() -> None:

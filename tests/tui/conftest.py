@@ -17,6 +17,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import textual.app
+import textual.pilot
 
 from orchestrator.client import Client, Link
 from quarterdeck.errors import QuarterdeckError
@@ -47,6 +49,20 @@ def keytable() -> ModuleType:
     return _load("keytable")
 
 
+async def _one_turn(min_sleep: float = 0, max_sleep: float = 0) -> None:
+    """Let what is ready run."""
+    await asyncio.sleep(0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_guessing() -> Iterator[None]:
+    """Textual's pilot spends 40 ms a key to guess from CPU time that the app came to rest; ``settle`` knows it."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (textual.app, textual.pilot):
+            patch.setattr(module, "wait_for_idle", _one_turn)
+        yield
+
+
 @pytest.fixture
 def on_peer(scenes: ModuleType) -> Callable[..., Any]:
     """``async with on_peer(peer, size=(80, 24)) as (app, pilot)``: the client on a scripted orchestrator."""
@@ -66,7 +82,7 @@ async def eventually(pilot: Any, condition: Callable[[], Any], what: str, second
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, f"never happened: {what}"
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.005)
         await pilot.pause()
     return value
 

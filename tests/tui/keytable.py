@@ -157,6 +157,9 @@ to the live screen.
 
 ACTIONS
 
+What has no key is found by its name (`p`): the tags of the focused agent, the goal and the name of the open session,
+the restore report, reconnecting. There an agent is found by its tags as well.
+
 While an agent asks for something, the bar above the footer takes some keys after the leader; what they mean else has
 another key then (`c` for `n`, `u` for `a`). A key answers the request that was shown when the leader was pressed, if
 it had been there for 0.4 s; whatever comes meanwhile is not answered.
@@ -181,7 +184,7 @@ it had been there for 0.4 s; whatever comes meanwhile is not answered.
 | prompt | `alt+enter` `ctrl+j` `shift+enter` | a new line |
 | prompt | `up` `down` at the first and last line | what was sent before |
 | prompt | `tab` | the queue: `enter` edits, `x` cancels, `u` and `d` move |
-| broadcast | `left` `right` | another session, state, profile |
+| broadcast | `left` `right` | another session, state, profile, tag |
 | broadcast | `space` `a` | take an agent in or out; all or none |
 | anywhere | `escape` | back, nothing changed; what was written is kept |
 

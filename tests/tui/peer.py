@@ -22,7 +22,7 @@ def agent(ident: str, session: str, **over: Any) -> dict[str, Any]:
         "id": ident, "name": ident, "session": session, "session_name": session, "profile": "shell",
         "adapter": "native", "argv": ["bash"], "cwd": "/home/ada/src/shop", "cols": 80, "lines": 24,
         "status": "running", "reason": "", "since_ns": 0, "exit_code": None, "pid": 7, "title": "",
-        "doing": {}, "queue": 0,
+        "doing": {}, "queue": 0, "tags": [],
         "restore": "ask", "resume_id": "", "worktree": None, "adopted": False, "created_ns": 0, "removed_ns": 0,
     } | over  # fmt: skip
 
@@ -58,7 +58,15 @@ class Peer:
     def session(self, name: str, workspace: str = "/home/ada/src/shop", layout: str = "") -> None:
         """One more session, its id being its name."""
         self.sessions.append(
-            {"id": name, "name": name, "workspace": workspace, "layout": layout, "created_ns": 0, "agents": 0}
+            {
+                "id": name,
+                "name": name,
+                "workspace": workspace,
+                "layout": layout,
+                "goal": "",
+                "created_ns": 0,
+                "agents": 0,
+            }
         )
 
     def add(self, ident: str, session: str, output: str | bytes = b"", *, fixed: bool = False, **over: Any) -> None:
@@ -245,7 +253,9 @@ class Peer:
                 return made
             return [one for one in self.prompts.values() if one["agent"] == ident]
         if method == "PATCH":
-            self.agents[ident].update(body)
+            tags = set(self.agents[ident]["tags"]) - set(body.get("remove_tags", ())) | set(body.get("add_tags", ()))
+            self.agents[ident] |= {key: value for key, value in body.items() if not key.endswith("_tags")}
+            self.agents[ident]["tags"] = sorted(tags)
         elif method == "DELETE":
             found = self.agents[ident]
             self.remove(ident)

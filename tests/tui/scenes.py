@@ -261,6 +261,19 @@ def told() -> Any:
     return peer  # fmt: skip
 
 
+def grouped() -> Any:
+    """The explained fleet with tags, and sessions that say what they are for."""
+    peer = told()
+    tags = {
+        "api-auth": ["api", "needs-review"], "web": ["api", "v1.2"], "tests": ["slow"], "notes": ["api", "writing"],
+        "drafts": ["writing"],
+    }  # fmt: skip
+    for name, words in tags.items():
+        peer.agents[name]["tags"] = words
+    peer.sessions[0]["goal"] = "carts belong to users, not to browsers"
+    return peer
+
+
 def app_for(peer: Any, **options: Any) -> QuarterdeckApp:
     """The client on a scripted orchestrator, at a fixed time."""
     return QuarterdeckApp(
@@ -412,7 +425,13 @@ SCENES: dict[str, Scene] = {
     "queue": (sent, keys(LEADER, "e", "tab", "down"), {}),
     "broadcast": (asking, keys(LEADER, "b", *"rebase on main"), {}),
     "broadcast-sent": (asking, broadcasting, {}),
+    "broadcast-tag": (grouped, keys(LEADER, "b", "tab", *["shift+tab"] * 3, "right", "shift+tab"), {}),
     "why": (told, keys(LEADER, "w"), {}),
+    "why-tags": (grouped, keys(LEADER, "w"), {}),
+    "tags": (grouped, keys(LEADER, "p", *"tags", "enter"), {}),
+    "goal": (grouped, keys(LEADER, "p", *"goal", "enter"), {}),
+    "goals": (grouped, keys(LEADER, "s"), {}),
+    "palette-tag": (grouped, keys(LEADER, "p", *"writ"), {}),
     "asking-light": (asking, nothing, {"theme": "light"}),
     "inbox-light": (asking, keys(LEADER, "i"), {"theme": "light"}),
     "inbox-ascii": (asking, keys(LEADER, "i"), {"plain_glyphs": True}),

@@ -9,6 +9,7 @@ from quarterdeck.errors import Refused
 from tui.attention import call, sequence, through_tmux, way
 from tui.broadcast import Broadcast
 from tui.composer import Composer
+from tui.dialogs import Field
 from tui.editor import clean
 from tui.exact import folded, one_line, revealed
 from tui.fleet import AgentInfo, Fleet, ordered
@@ -451,6 +452,46 @@ async def test_a_broadcast_goes_to_whom_was_chosen(on_peer, scenes):
         await scenes.settle(pilot)
         assert "accepted" in lines_of(dialog.targets)
         assert "by transcript" in lines_of(dialog.targets)
+
+
+async def test_a_broadcast_goes_to_all_with_a_tag(on_peer, scenes):
+    peer = scenes.grouped()
+    async with on_peer(peer, (120, 36)) as (app, pilot):
+        await type_keys(scenes, pilot, LEADER, "b")
+        dialog = app.screen
+        assert "tag" in [field.inner.id for field in dialog.query(Field)]
+        session, tag = dialog.query_one("#session"), dialog.query_one("#tag")
+        assert [value for value, _ in tag.values] == ["", "api", "needs-review", "slow", "v1.2", "writing"]
+        session.turn(-1)
+        tag.turn(1)
+        assert [agent.id for agent in dialog.targets.entries] == ["api-auth", "web", "notes"]
+        assert dialog.targets.marked == {"web"}, "who asks is passed over, a program is meant by its tag"
+        assert "v1.2" in lines_of(dialog.targets)
+        tag.turn(1)
+        assert [agent.id for agent in dialog.targets.entries] == ["api-auth"]
+        assert dialog.targets.marked == set()
+        tag.turn(-1)
+        await type_keys(scenes, pilot, "g", "o", "enter")
+        assert [body["agents"] for _, path, body in peer.asked if path == "/v1/broadcast"] == [["web"]]
+
+
+async def test_a_fleet_without_tags_is_not_asked_for_one(on_peer, scenes):
+    async with on_peer(scenes.asking()) as (app, pilot):
+        await type_keys(scenes, pilot, LEADER, "b")
+        assert [field.inner.id for field in app.screen.query(Field)] == ["session", "state", "profile"]
+
+
+async def test_keys_right_behind_tab_mean_the_other_place(on_peer, scenes):
+    peer = scenes.sent()
+    async with on_peer(peer, (120, 36)) as (app, pilot):
+        await type_keys(scenes, pilot, LEADER, "e")
+        await pilot.press(*"half", "tab", "down", "x")
+        await scenes.settle(pilot)
+        assert (app.screen.editor.text, peer.prompts["p5"]["state"]) == ("half", "cancelled")
+        await type_keys(scenes, pilot, "escape", LEADER, "b")
+        await pilot.press(*"all", "shift+tab", "space")
+        await scenes.settle(pilot)
+        assert app.screen.editor.text == "all"
 
 
 async def test_who_begins_to_ask_meanwhile_is_taken_out(on_peer, scenes):

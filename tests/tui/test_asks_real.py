@@ -26,8 +26,8 @@ class Asker:
     """One scripted agent, told what to do through a FIFO."""
 
     def __init__(self, deck, name):
-        self.record = deck.home / f"{name}.record"
-        control = deck.home / f"{name}.control"
+        self.record = deck.workspace / f"{name}.record"
+        control = deck.workspace / f"{name}.control"
         os.mkfifo(control)
         self._pipe = os.open(control, os.O_RDWR)
         argv = [sys.executable, "-P", str(ASKER), str(self.record), str(control)]
@@ -47,17 +47,24 @@ class Asker:
         os.close(self._pipe)
 
 
-@pytest.fixture
-def asker(own_deck, monkeypatch):
-    """``asker(name)`` starts one, on an orchestrator that knows its profile."""
-    config = own_deck.home / "config"
+@pytest.fixture(scope="module")
+def shared_deck(shared_deck):
+    """An orchestrator that knows the agents' profile."""
+    config = shared_deck.home / "config"
     (config / "quarterdeck" / "profiles").mkdir(parents=True)
     shutil.copy(SUPPORT / "asker.toml", config / "quarterdeck" / "profiles")
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(config))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(config))
+        yield shared_deck
+
+
+@pytest.fixture
+def asker(deck):
+    """``asker(name)`` starts one."""
     made = []
 
     def start(name):
-        made.append(Asker(own_deck, name))
+        made.append(Asker(deck, name))
         return made[-1]
 
     yield start
@@ -79,10 +86,10 @@ def bar(app):
     return "\n".join(widget.render_line(y).text for y in range(widget.outer_size.height))
 
 
-async def test_a_request_is_allowed_from_the_bar_while_another_panel_has_the_keys(own_deck, asker, until):
-    own_deck.start("shell", "/bin/sh")
+async def test_a_request_is_allowed_from_the_bar_while_another_panel_has_the_keys(deck, asker, until):
+    deck.start("shell", "/bin/sh")
     agent = asker("api")
-    async with client(own_deck) as (app, pilot):
+    async with client(deck) as (app, pilot):
         await until(pilot, lambda: agent.id in app.members and app.fleet.agents[agent.id].status == "idle", "idle")
         app.focus_agent(next(ident for ident in app.members if ident != agent.id))
         focused = app.focused_agent
@@ -101,9 +108,9 @@ async def test_a_request_is_allowed_from_the_bar_while_another_panel_has_the_key
         assert app.fleet.agents[agent.id].status == "working"
 
 
-async def test_requests_of_two_agents_are_decided_in_the_inbox(own_deck, asker, until):
+async def test_requests_of_two_agents_are_decided_in_the_inbox(deck, asker, until):
     one, two = asker("one"), asker("two")
-    async with client(own_deck, (120, 36)) as (app, pilot):
+    async with client(deck, (120, 36)) as (app, pilot):
         await until(pilot, lambda: [a.status for a in app.fleet.agents.values()] == ["idle", "idle"], "both idle")
         one.ask("rm -r build")
         await until(pilot, lambda: len(app.asks.waiting) == 1 and app.asks.waiting[0].can, "the first request")
@@ -129,9 +136,9 @@ async def test_requests_of_two_agents_are_decided_in_the_inbox(own_deck, asker, 
         await until(pilot, lambda: app.screen is app.deck_screen and not app.deck_screen.plan.bar, "all as before")
 
 
-async def test_a_request_answered_in_its_panel_leaves_the_bar_and_takes_no_key(own_deck, asker, until):
+async def test_a_request_answered_in_its_panel_leaves_the_bar_and_takes_no_key(deck, asker, until):
     agent = asker("api")
-    async with client(own_deck) as (app, pilot):
+    async with client(deck) as (app, pilot):
         await until(pilot, lambda: agent.id in app.members and app.fleet.agents[agent.id].status == "idle", "idle")
         agent.ask("touch b.txt")
         await until(pilot, lambda: "y allow once" in bar(app) and app.answering.read, "the bar")
@@ -144,39 +151,41 @@ async def test_a_request_answered_in_its_panel_leaves_the_bar_and_takes_no_key(o
         assert agent.typed() == [("1", "touch b.txt")]
 
 
-async def test_a_prompt_is_queued_changed_and_typed_when_the_agent_is_idle(own_deck, asker, until):
+async def test_a_prompt_is_queued_changed_and_typed_when_the_agent_is_idle(deck, asker, until):
     agent = asker("api")
-    async with client(own_deck, (120, 36)) as (app, pilot):
+    async with client(deck, (120, 36)) as (app, pilot):
         await until(pilot, lambda: agent.id in app.members and app.fleet.agents[agent.id].status == "idle", "idle")
         agent.tell(say="working")
         await until(pilot, lambda: app.fleet.agents[agent.id].status == "working", "working")
         await pilot.press(LEADER, "e")
-        await until(pilot, lambda: isinstance(app.screen, Composer) and app.screen.queue.prompts == [], "the composer")
+        await until(pilot, lambda: isinstance(app.screen, Composer) and app.screen.queue.known, "the composer")
         composer = app.screen
         await pilot.press(*"first", "alt+enter", *"line two", "enter")
-        await until(pilot, lambda: composer.queue.prompts and composer.queue.prompts[0].state == "queued", "queued")
-        assert composer.queue.prompts[0].text == "first\nline two"
+        await until(pilot, lambda: composer.queue.entries and composer.queue.entries[0].state == "queued", "queued")
+        assert composer.queue.entries[0].text == "first\nline two"
         await pilot.press(*"second", "enter")
-        await until(pilot, lambda: len(composer.queue.prompts) == 2, "two queued")
+        await until(pilot, lambda: len(composer.queue.entries) == 2, "two queued")
         await until(pilot, lambda: app.fleet.agents[agent.id].queue == 2, "the queue's length")
         await pilot.press("tab", "down", "u")
-        await until(pilot, lambda: composer.queue.prompts[0].text == "second", "reordered")
+        await until(pilot, lambda: composer.queue.entries[0].text == "second", "reordered")
         await pilot.press("down", "x")
-        await until(pilot, lambda: [p.state for p in composer.queue.prompts] == ["queued", "cancelled"], "cancelled")
-        await pilot.press("up", "enter", *" one", "enter")
-        await until(pilot, lambda: composer.queue.prompts[0].text == "second one", "changed")
+        await until(pilot, lambda: [p.state for p in composer.queue.entries] == ["queued", "cancelled"], "cancelled")
+        await pilot.press("up", "enter")
+        await until(pilot, lambda: composer.editing and composer.editor.has_focus, "its text to be changed")
+        await pilot.press(*" one", "enter")
+        await until(pilot, lambda: composer.queue.entries[0].text == "second one", "changed")
         agent.tell(say="idle")
         await until(pilot, lambda: "second one" in "".join(key for key, _ in agent.typed()), "typed")
-        await until(pilot, lambda: composer.queue.prompts[0].state != "queued", "its state shown")
+        await until(pilot, lambda: composer.queue.entries[0].state != "queued", "its state shown")
         await pilot.press("up")
         assert composer.editor.text == "second one"
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is app.deck_screen, "back")
 
 
-async def test_why_explains_with_the_sources_own_words(own_deck, asker, until):
+async def test_why_explains_with_the_sources_own_words(deck, asker, until):
     agent = asker("api")
-    async with client(own_deck, (120, 36)) as (app, pilot):
+    async with client(deck, (120, 36)) as (app, pilot):
         await until(pilot, lambda: agent.id in app.members and app.fleet.agents[agent.id].status == "idle", "idle")
         await pilot.press(LEADER, "w")
         await until(pilot, lambda: app.screen is not app.deck_screen, "the page")
@@ -193,9 +202,9 @@ async def test_why_explains_with_the_sources_own_words(own_deck, asker, until):
         await until(pilot, lambda: app.screen is app.deck_screen, "back")
 
 
-async def test_a_broadcast_passes_over_who_asks_and_shows_the_receipts(own_deck, asker, until):
+async def test_a_broadcast_passes_over_who_asks_and_shows_the_receipts(deck, asker, until):
     agents = [asker(name) for name in ("one", "two", "three")]
-    async with client(own_deck, (120, 36)) as (app, pilot):
+    async with client(deck, (120, 36)) as (app, pilot):
         await until(pilot, lambda: [a.status for a in app.fleet.agents.values()] == ["idle"] * 3, "all idle")
         agents[2].ask("ls")
         await until(pilot, lambda: app.fleet.agents[agents[2].id].status == "blocked", "one asks")

@@ -9,8 +9,9 @@ SMALL = [
     "disconnected", "restore-report", "empty", "connecting", "light", "ascii", "no-color",
     "asking", "answer-keys", "answered", "deny", "inbox", "inbox-diff", "inbox-empty", "inbox-ascii", "composer",
     "queue", "broadcast", "broadcast-sent", "why", "inbox-light",
+    "broadcast-tag", "why-tags", "tags", "goals",
 ]  # fmt: skip
-MIDDLE = ["asking", "asking-light", "inbox-diff", "composer-light", "why"]
+MIDDLE = ["asking", "asking-light", "inbox-diff", "composer-light", "why", "broadcast-tag"]
 LARGE = ["grid", "light", "asking", "inbox"]
 
 

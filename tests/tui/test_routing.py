@@ -253,15 +253,41 @@ async def test_an_agent_is_started_with_what_was_filled_in(on_peer, scenes):
     peer = scenes.fleet()
     async with on_peer(peer) as (app, pilot):
         await type_keys(scenes, pilot, LEADER, "n")
-        await type_keys(scenes, pilot, "right", "right", "tab", *"mine", "tab", "tab", *"top -d 1", "enter")
+        await type_keys(
+            scenes, pilot, "right", "right", "tab", *"mine", "tab", "tab", *"web, api", "tab", *"top -d 1", "enter"
+        )
         method, path, body = peer.asked[-1] if peer.asked[-1][0] == "POST" else peer.asked[-2]
         assert (method, path) == ("POST", "/v1/agents")
         assert body["profile"] == "custom"
         assert body["argv"] == ["top", "-d", "1"]
+        assert body["tags"] == ["web", "api"]
         assert (body["name"], body["session"], body["adapter"], body["worktree"]) == ("mine", "shop", "native", False)
         assert body["workspace"] == "/home/ada/src/shop"
         assert (body["cols"], body["lines"]) == (62, 21)
         assert app.focused_agent == "mine"
+
+
+async def test_tags_and_goals_are_changed_and_shown(on_peer, scenes):
+    peer = scenes.grouped()
+    async with on_peer(peer, (160, 40)) as (app, pilot):
+        assert "carts belong to users" in app.deck_screen.top.render_line(0).text
+        await type_keys(scenes, pilot, LEADER, "p", *"tags", "enter")
+        assert app.screen.query_one("#tags").value == "api needs-review"
+        app.screen.query_one("#tags").value = "v2, api  slow"
+        await type_keys(scenes, pilot, "enter")
+        assert peer.asked[-1] == (
+            "PATCH", "/v1/agents/api-auth", {"add_tags": ["v2", "slow"], "remove_tags": ["needs-review"]},
+        )  # fmt: skip
+        assert app.fleet.agents["api-auth"].tags == ("api", "slow", "v2")
+        await type_keys(scenes, pilot, LEADER, "p", *"goal", "enter")
+        app.screen.query_one("#goal").value = " ship it "
+        await type_keys(scenes, pilot, "enter")
+        assert ("PATCH", "/v1/sessions/shop", {"goal": "ship it"}) in peer.asked
+        peer.happen("session.goal")
+        await scenes.settle(pilot)
+        assert "shop  ship it  " in app.deck_screen.top.render_line(0).text
+        await type_keys(scenes, pilot, LEADER, "p", *"writing")
+        assert {item.name for item in app.screen.picker.entries} == {"notes", "drafts"}
 
 
 async def test_the_palette_finds_agents_and_actions(on_peer, scenes):
