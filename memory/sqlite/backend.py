@@ -14,11 +14,12 @@ from memory.entry import Entry
 from memory.query import parse
 from memory.sqlite import searching, writing
 from memory.sqlite.ledger import SqliteLedger
+from memory.sqlite.renaming import rename
 from memory.sqlite.rows import ENTRIES, VERSIONS, entry_of, version_of
 from memory.versions import Dot, Vector
 from quarterdeck.clock import Clock
 from quarterdeck.database import BACKUP_EVERY_NS, Connection, Damaged, Database, Place, mend
-from quarterdeck.errors import QuarterdeckError
+from quarterdeck.errors import NotFound, QuarterdeckError
 from quarterdeck.ids import new_id
 from quarterdeck.paths import private_folder
 
@@ -48,7 +49,7 @@ def place(state: Path) -> Place:
 class SqliteBackend(SqliteLedger):
     """See the module and :class:`memory.backend.Backend`. Made by :meth:`open`."""
 
-    def __init__(self, database: Database, clock: Clock, writer: str) -> None:
+    def __init__(self, database: Database, clock: Clock, writer: str, *, tends: bool = True) -> None:
         super().__init__(database)
         self.problems: list[str] = []
         """What a person should know about this bank, one line each."""
@@ -57,6 +58,7 @@ class SqliteBackend(SqliteLedger):
         self._listeners: list[Callable[[str], None]] = []
         self._tending: asyncio.Task[None] | None = None
         self._tended_ns = 0
+        self._tends = tends
 
     @classmethod
     async def open(cls, state: Path, clock: Clock, *, writer: str = "") -> Self:
@@ -94,6 +96,23 @@ class SqliteBackend(SqliteLedger):
             self._tend()
         return self
 
+    @classmethod
+    async def visit(cls, state: Path, clock: Clock) -> Self:
+        """The bank of somebody else, to exchange with: nothing is made, mended or named.
+
+        Raises :class:`NotFound` where there is none, :class:`Broken` for one that is damaged or newer.
+        """
+        spot = place(state)
+        if not spot.path.is_file():
+            raise NotFound(f"there is no bank in {state}")
+        database = await Database.open(spot, clock, looker=True)
+        try:
+            row = await database.read(lambda db: db.execute("SELECT writer FROM bank").fetchone())
+        except BaseException:
+            await database.aclose()
+            raise
+        return cls(database, clock, row[0] if row else "", tends=False)
+
     @property
     def writer(self) -> str:
         """See :class:`Backend`. A copy of the file, or one that a backup took the place of, is another writer."""
@@ -109,38 +128,41 @@ class SqliteBackend(SqliteLedger):
         if not drafts:
             return []
         now = self._clock.wall_ns()
-        stored = await self._database.write(lambda db: writing.put(db, self._writer, drafts, now), ballast=False)
+
+        def work(db: Connection) -> list[Version]:
+            # Another process that exchanges with this bank may have found that it needs a new name.
+            self._writer = db.execute("SELECT writer FROM bank").fetchone()[0]
+            return writing.put(db, self._writer, drafts, now)
+
+        stored = await self._database.write(work, ballast=False)
         self._tell(version.entry for version in stored)
-        if now - self._tended_ns >= BACKUP_EVERY_NS:
+        if self._tends and now - self._tended_ns >= BACKUP_EVERY_NS:
             self._tend()
         return stored
 
     async def receive(self, versions: Sequence[Version]) -> list[str]:
         """See :class:`Backend`."""
-
-        def work(db: Connection) -> tuple[list[str], str]:
-            changed = writing.receive(db, versions)
-            own = self._writer
-            if any(version.dot.writer == own for version in versions if version.entry in changed):
-                own = _renamed(
-                    db, self._database.place.path
-                )  # somebody else writes under our name: a copy of this file
-            return changed, own
-
-        changed, self._writer = await self._database.write(work, ballast=False)
+        changed = await self._database.write(lambda db: writing.receive(db, versions), ballast=False)
         self._tell(changed)
         return changed
+
+    async def renamed(self, after: int) -> str:
+        """Take a new name among writers, also for the own versions numbered above ``after``; the new name."""
+
+        def work(db: Connection) -> list[str]:
+            name = new_id()
+            changed = rename(db, self._writer, name, after)
+            _named(db, self._database.place.path, name)
+            self._writer = name  # on the connection's thread: what is put next is put under it
+            return changed
+
+        self._tell(await self._database.write(work, durable=True, ballast=False))
+        return self._writer
 
     async def entry(self, entry_id: str) -> Entry | None:
         """See :class:`Backend`."""
         row = await self._database.read(lambda db: db.execute(f"{ENTRIES} WHERE e.id = ?", (entry_id,)).fetchone())
         return entry_of(row) if row else None
-
-    async def beginning(self, start: str, limit: int = 10) -> list[str]:
-        """Ids of entries, deleted ones too, that begin so."""
-        sql = "SELECT id FROM entries WHERE id >= ? AND id < ? ORDER BY id LIMIT ?"
-        values = (start, start + "\U0010ffff", limit)
-        return [name for (name,) in await self._database.look(lambda db: db.execute(sql, values).fetchall())]
 
     async def find(self, which: Filter, *, limit: int = 100, after: str = "") -> list[Entry]:
         """See :class:`Backend`."""
@@ -260,16 +282,16 @@ class SqliteBackend(SqliteLedger):
 def _writer(db: Connection, path: Path, wanted: str) -> str:
     """This file's name among writers; a new one where the file is not the one that was named."""
     row = db.execute("SELECT writer, inode FROM bank").fetchone()
-    if row is None or row[1] != os.stat(path).st_ino:
-        return _renamed(db, path, wanted if row is None else "")
-    return str(row[0])
+    if row is not None and row[1] == os.stat(path).st_ino:
+        return str(row[0])
+    name = (wanted if row is None else "") or new_id()
+    _named(db, path, name)
+    return name
 
 
-def _renamed(db: Connection, path: Path, wanted: str = "") -> str:
-    name = wanted or new_id()
+def _named(db: Connection, path: Path, name: str) -> None:
     db.execute(
         "INSERT INTO bank VALUES (1, ?, ?) "
         "ON CONFLICT (id) DO UPDATE SET writer = excluded.writer, inode = excluded.inode",
         (name, os.stat(path).st_ino),
     )
-    return name

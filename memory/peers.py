@@ -1,0 +1,44 @@
+"""Where a bank exchanges: another bank's database, or a folder that carries versions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from memory.replicate import Peer
+from memory.segments import Folder
+from memory.sqlite.backend import SqliteBackend
+from quarterdeck.clock import Clock
+from quarterdeck.errors import Invalid, NotFound
+
+BANK = "bank.db"
+
+
+@asynccontextmanager
+async def peer_at(place: Path, *, writer: str, state: Path, clock: Clock) -> AsyncIterator[Peer]:
+    """The peer at a path: a ``bank.db``, a folder that has one, or any other folder that exists.
+
+    ``writer`` and ``state`` are of the bank that asks: its name and its state folder. Raises :class:`NotFound` where
+    nothing is there (a drive that is not mounted is not written to), :class:`Invalid` for the bank itself,
+    :class:`Broken` for a database that cannot be used. Nothing is mended at a peer.
+    """
+    database = place / BANK if place.is_dir() else place
+    if database.is_file():
+        own = state / BANK
+        if own.exists() and os.path.samefile(database, own):
+            raise Invalid(f"{place} is this bank itself", hint="name another bank, or a folder")
+        if database.name != BANK:
+            raise Invalid(f"{place} is no bank", hint=f"name a folder, or a file called {BANK}")
+        bank = await SqliteBackend.visit(database.parent, clock)
+        try:
+            yield bank
+        finally:
+            await bank.aclose()
+        return
+    if not place.is_dir():
+        raise NotFound(f"there is no folder {place}; nothing was exchanged", hint="create it, or mount its drive")
+    folder = Folder(place, writer)
+    yield folder
+    await folder.compact()
