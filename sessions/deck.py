@@ -30,7 +30,7 @@ from sessions.events import Subscription
 from sessions.hearing import Hearing
 from sessions.launch import Launcher, Limits
 from sessions.markdown.begin import open_markdown
-from sessions.model import Agent, Event, Restore, Session, Status
+from sessions.model import Agent, Event, Restore, Session, Status, Worktree
 from sessions.names import check_name, free_name
 from sessions.outbox.outbox import Outbox
 from sessions.outbox.sight import glimpse
@@ -73,6 +73,8 @@ class NewAgent:
     environ: Mapping[str, str] = field(default_factory=dict)
     restore: Restore | None = None
     tags: tuple[str, ...] = ()
+    tree: Worktree | None = None
+    """A worktree of ours that no agent has any more, to go on in; it is kept when the agent cannot be started."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,6 +190,10 @@ class Deck:
         """
         return self._roster.find(ref).agent
 
+    def check_adapter(self, name: str) -> None:
+        """Raise :class:`Invalid` where there is no adapter of that name."""
+        self._launcher.adapter(name)
+
     def live(self, ref: str) -> LiveTerminal:
         """The agent's live screen. Raises :class:`Refused` in the moment in which it has none."""
         supervised = self._roster.find(ref)
@@ -282,8 +288,8 @@ class Deck:
         agent_id = new_id()
         environ, kept = environment.prepare(ask.environ, profile.environ, agent=agent_id, session=session.name)
         resume_id = profile.new_resume_id(ask.argv)
-        tree = None
-        if ask.worktree or ask.branch:
+        tree = ask.tree
+        if tree is None and (ask.worktree or ask.branch):
             tree = await worktree.create(
                 self.paths.worktrees / agent_id,
                 cwd,
@@ -292,6 +298,7 @@ class Deck:
                 settings=self.workspaces.worktrees(workspace),
                 environ=environ,
             )
+        if tree is not None:
             cwd = await worktree.inside(tree, cwd)
         cols, lines = clamp(ask.cols, ask.lines)
         now = self._roster.clock.wall_ns()
@@ -313,10 +320,15 @@ class Deck:
             environ=kept,
             tags=wanted,
         )
-        return await self._begin(agent, session, environ, profile)
+        return await self._begin(agent, session, environ, profile, found=ask.tree is not None)
 
-    async def _begin(self, agent: Agent, session: Session, environ: Mapping[str, str], profile: Profile) -> Agent:
-        """Record the agent, then start it; the record comes first, so that a crash between the two finds it."""
+    async def _begin(
+        self, agent: Agent, session: Session, environ: Mapping[str, str], profile: Profile, *, found: bool
+    ) -> Agent:
+        """Record the agent, then start it; the record comes first, so that a crash between the two finds it.
+
+        ``found``: its worktree was there before it.
+        """
         supervised = Supervised(agent, self.paths.agent(agent.id), self._hearing)
         self._roster.agents[agent.id] = supervised
         try:
@@ -337,15 +349,15 @@ class Deck:
         except BaseException:
             self._roster.agents.pop(agent.id, None)
             self.status.closed(agent.id)
-            await self._unmake(supervised)
+            await self._unmake(supervised, found=found)
             raise
         await self.status.started(supervised, terminal)
         return supervised.agent
 
-    async def _unmake(self, supervised: Supervised) -> None:
-        """Take back an agent that could not be started."""
+    async def _unmake(self, supervised: Supervised, *, found: bool) -> None:
+        """Take back an agent that could not be started; a worktree that was there before stays."""
         await asyncio.to_thread(shutil.rmtree, supervised.folder, ignore_errors=True)
-        if supervised.agent.worktree:
+        if supervised.agent.worktree and not found:
             await worktree.remove(supervised.agent.worktree, force=True)
         await self._trash.forget(supervised.agent)
 

@@ -26,6 +26,7 @@ INCLUDE_FILE = ".worktreeinclude"
 """In the root of a repository: patterns, as in ``.gitignore``, of untracked files to copy into each new worktree."""
 PREFIX = "quarterdeck/"
 """Begins the branches that are named for a person; with nothing on them they go with their worktree."""
+_OURS = (PREFIX, PREFIX.replace("/", "-"))
 GIT_SECONDS = 120.0
 SETUP_SECONDS = 900.0
 CHANGES_LISTED = 1000
@@ -94,7 +95,9 @@ async def create(
     made = ""
     try:
         branch, made = await _add(path, cwd, branch, name)
-        base = await _git(path, "rev-parse", "HEAD")
+        # A branch with a name of ours goes with its worktree where nothing is on it: all that is on it is its own.
+        again = not made and branch.startswith(_OURS)
+        base = await _fork_point(cwd, branch) if again else await _git(path, "rev-parse", "HEAD")
         if top is not None:
             await _copy_included(top, path, settings.include)
         if settings.setup:
@@ -163,19 +166,26 @@ async def changes(folder: Path, base: str = "") -> Changes | None:
 async def of_branch(cwd: Path, branch: str) -> Worktree | None:
     """The worktree of the repository around ``cwd`` on which ``branch`` is checked out; None where it is on none.
 
-    Worktrees whose folder is gone are forgotten first: their branch is free. Raises :class:`Refused` outside of git.
+    Worktrees whose folder is gone are forgotten first: their branch is free. Raises :class:`Invalid` for a name no
+    branch can have, :class:`Refused` outside of git.
     """
+    await _check_branch(branch)
     await _ask(cwd, "worktree", "prune")
     listed = await _git(cwd, "worktree", "list", "--porcelain", "-z")
-    repository, base = "", ""
+    repository = ""
     for entry in listed.split("\0\0"):
         lines = entry.split("\0")
         path = next((line.removeprefix("worktree ") for line in lines if line.startswith("worktree ")), "")
         repository = repository or path
-        base = next((line.removeprefix("HEAD ") for line in lines if line.startswith("HEAD ")), "")
         if path and f"branch refs/heads/{branch}" in lines:
+            base = await _fork_point(cwd, branch)
             return Worktree(path=path, branch=branch, repository=repository, base=base)
     return None
+
+
+async def has_branch(cwd: Path, branch: str) -> bool:
+    """Whether the repository around ``cwd`` has a branch of that name."""
+    return await _ask(cwd, "show-ref", "--verify", "--quiet", f"refs/heads/{branch}") is not None
 
 
 async def remove(tree: Worktree, *, force: bool = False) -> None:
@@ -231,6 +241,17 @@ async def _check_branch(branch: str) -> None:
             hint="letters, digits and - . _ / as in feat/login",
             branch=safe(branch),
         )
+
+
+async def _fork_point(cwd: Path, branch: str) -> str:
+    """Where a branch that was there before left what ``cwd`` has checked out: what came after it is its own.
+
+    A branch that shares nothing with that is its own from its first commit on.
+    """
+    found = await _ask(cwd, "merge-base", "HEAD", f"refs/heads/{branch}")
+    if found:
+        return found.partition("\n")[0]
+    return (await _git(cwd, "rev-list", "--max-parents=0", f"refs/heads/{branch}")).partition("\n")[0]
 
 
 async def _add(path: Path, cwd: Path, branch: str, name: str) -> tuple[str, str]:
@@ -376,7 +397,7 @@ async def _save_detached(tree: Worktree) -> bool:
 
 
 async def _drop_empty_branch(tree: Worktree) -> None:
-    if not tree.branch.startswith((PREFIX, PREFIX.replace("/", "-"))):
+    if not tree.branch.startswith(_OURS):
         return
     own = await _ask(
         Path(tree.repository),

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 from quarterdeck.errors import Invalid, Refused
 from sessions import worktree
 from sessions.model import Worktree
-from sessions.worktree import Settings, create, inside, remove, unsaved
+from sessions.worktree import Changes, Settings, changes, create, has_branch, inside, of_branch, remove, unsaved
 
 Git = Callable[..., str]
 
@@ -95,6 +97,79 @@ async def test_the_branch_asked_for(repo: Path, where: Path, git: Git) -> None:
     assert not (where.parent / "a2").exists()
     assert "theirs" in branches(git, repo)
     await remove(tree)
+
+
+async def test_a_branch_of_ours_that_is_taken_up_again_keeps_its_commits(repo: Path, where: Path, git: Git) -> None:
+    tree = await create(where, repo, name="x")
+    git(where, "commit", "-q", "--allow-empty", "-m", "work")
+    await remove(tree, force=True)
+    again = await create(where, repo, branch="quarterdeck/x")
+    assert again.base == git(repo, "rev-parse", "main")
+    with pytest.raises(Refused, match="1 commit"):
+        await remove(again)
+    await remove(again, force=True)
+    assert "quarterdeck/x" in branches(git, repo)
+
+
+async def test_which_worktree_a_branch_is_on(repo: Path, where: Path, git: Git) -> None:
+    tree = await create(where, repo, name="x")
+    git(where, "commit", "-q", "--allow-empty", "-m", "work")
+    assert await of_branch(repo / "src", "quarterdeck/x") == tree
+    assert await of_branch(repo, "main") == Worktree(
+        path=str(repo), branch="main", repository=str(repo), base=git(repo, "rev-parse", "main")
+    )
+    assert await of_branch(repo, "nowhere") is None
+    assert await has_branch(repo, "quarterdeck/x")
+    assert not await has_branch(repo, "nowhere")
+    git(repo, "switch", "-q", "--orphan", "lonely")
+    git(repo, "commit", "-q", "--allow-empty", "-m", "other root")
+    found = await of_branch(repo, "quarterdeck/x")
+    assert found is not None
+    assert found.base == git(repo, "rev-list", "--max-parents=0", "quarterdeck/x")
+    shutil.rmtree(where)
+    assert await of_branch(repo, "quarterdeck/x") is None, "its folder is gone, the branch is free"
+    for bad in ("--force", "a b", "-"):
+        with pytest.raises(Invalid):
+            await of_branch(repo, bad)
+    with pytest.raises(Refused, match="not in a git repository"):
+        await of_branch(where.parent, "main")
+
+
+async def test_what_has_changed(repo: Path, where: Path, git: Git) -> None:
+    tree = await create(where, repo, name="x")
+    assert await changes(where, tree.base) == Changes(branch="quarterdeck/x", files=())
+    git(where, "commit", "-q", "--allow-empty", "-m", "work")
+    (where / "a.txt").write_text("changed\n")
+    (where / "new file\n##").write_text("x")
+    (where / "folder").mkdir()
+    (where / "folder/one").write_text("x")
+    git(where, "mv", "src/main.py", "src/other.py")
+    found = await changes(where / "src", tree.base)
+    assert found is not None
+    assert (found.branch, found.commits, found.more) == ("quarterdeck/x", 1, 0)
+    assert set(found.files) == {
+        *((".M", "a.txt"), ("D.", "src/main.py"), ("A.", "src/other.py"), ("??", "folder/"), ("??", "new file\n##")),
+    }
+    git(where, "switch", "-q", "--detach")
+    detached = await changes(where)
+    assert detached is not None
+    assert (detached.branch, detached.commits) == ("", 0)
+    assert await changes(where.parent) is None
+    assert await changes(where / "gone") is None
+
+
+async def test_a_conflict_is_a_change(repo: Path, git: Git) -> None:
+    git(repo, "switch", "-qc", "other")
+    (repo / "a.txt").write_text("theirs\n")
+    git(repo, "commit", "-qam", "theirs")
+    git(repo, "switch", "-q", "main")
+    (repo / "a.txt").write_text("ours\n")
+    git(repo, "commit", "-qam", "ours")
+    with pytest.raises(subprocess.CalledProcessError):
+        git(repo, "merge", "-q", "other")
+    found = await changes(repo)
+    assert found is not None
+    assert found.files == (("UU", "a.txt"),)
 
 
 @pytest.mark.parametrize(
