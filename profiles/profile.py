@@ -120,7 +120,26 @@ class Profile:
         chosen = self.conversation
         named = _has(extra, (*chosen.own, *chosen.unknown))
         start = chosen.start if resume_id and not named else ()
-        return (*_filled(self.argv, environ), *_filled(start, environ, resume_id), *extra)
+        return (*_filled(self._command(extra), environ), *_filled(start, environ, resume_id), *extra)
+
+    def own(self, argv: Sequence[str]) -> int:
+        """How many arguments of a command line are the command itself, with what the profile adds to it."""
+        words = _words(self.argv)
+        return next((count for count in (len(self.argv), words) if tuple(argv[:count]) == self.argv[:count]), 1)
+
+    def _command(self, given: Sequence[str]) -> tuple[str, ...]:
+        """The command with the options added to it, but for those that are given anyway."""
+        words = _words(self.argv)
+        kept: list[str] = []
+        rest = list(self.argv[words:])
+        while rest:
+            part = rest.pop(0)
+            option, equals, _ = part.partition("=")
+            if not option.startswith("-") or not _has(given, (option,)):
+                kept.append(part)
+            elif not equals:
+                del rest[: self.conversation.keep.get(option, 0)]
+        return (*self.argv[:words], *kept)
 
     def resume(
         self, argv: Sequence[str], resume_id: str = "", environ: Mapping[str, str] = os.environ
@@ -164,7 +183,7 @@ class Profile:
             raise Invalid("a prompt cannot hold the character NUL")
         if not resume_id and any(RESUME_ID in part for part in chosen):
             raise Invalid(f"{self.title} needs the id of a conversation")
-        return (*_filled(self.argv, environ), *extra, *_filled(chosen, environ, resume_id, prompt))
+        return (*_filled(self._command(extra), environ), *extra, *_filled(chosen, environ, resume_id, prompt))
 
     def _again(
         self, how: Sequence[str], done: str, argv: Sequence[str], resume_id: str, environ: Mapping[str, str]
@@ -174,9 +193,11 @@ class Profile:
                 f"the conversation of this {self.title} is not known, so it cannot be {done}",
                 hint=f"start a new one: quarterdeck new {self.name}",
             )
-        command = tuple(argv[: len(self.argv)]) or self.argv
-        kept = _kept(argv[len(command) :], self.conversation.keep)
-        return (*command, *_filled(how, environ, resume_id), *kept)
+        begins = self.own(argv)
+        kept = _kept(argv[begins:], self.conversation.keep)
+        command = self._command(kept)
+        words = tuple(argv[: min(begins, _words(self.argv))])
+        return (*words, *_filled(command[len(words) :], environ), *_filled(how, environ, resume_id), *kept)
 
 
 def _filled(argv: Sequence[str], environ: Mapping[str, str], resume_id: str = "", prompt: str = "") -> tuple[str, ...]:
@@ -189,6 +210,11 @@ def shell(environ: Mapping[str, str]) -> str:
     """The person's shell: ``$SHELL`` where it can be run, else ``/bin/sh``."""
     wanted = environ.get("SHELL", "")
     return wanted if os.path.isabs(wanted) and os.access(wanted, os.X_OK) and os.path.isfile(wanted) else "/bin/sh"
+
+
+def _words(argv: Sequence[str]) -> int:
+    """How many arguments stand before the first option."""
+    return next((at for at, part in enumerate(argv) if part.startswith("-")), len(argv))
 
 
 def _options_in(arguments: Sequence[str]) -> Sequence[str]:

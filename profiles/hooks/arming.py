@@ -94,7 +94,7 @@ class _Filler:
     def arguments(self, argv: Sequence[str]) -> tuple[str, ...]:
         """The command line with ours behind the command itself, and with settings of the person's taken into ours."""
         rest = list(argv)
-        begins = len(self._profile.argv) if tuple(argv[: len(self._profile.argv)]) == self._profile.argv else 1
+        begins = self._profile.own(argv)
         base: Mapping[str, Any] = {}
         wanted = self._profile.hooks.argv
         for before, argument in zip(("", *wanted), wanted, strict=False):

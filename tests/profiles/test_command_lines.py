@@ -28,6 +28,30 @@ def test_codex_chooses_its_own_id_and_is_resumed_by_it() -> None:
         CODEX.resume(argv, "")
 
 
+def test_what_the_profile_adds_is_not_given_twice() -> None:
+    argv = CODEX.start(("-m", "gpt", "--no-daemon", "fix"))
+    assert argv == ("codex", "-m", "gpt", "--no-daemon", "fix")
+    assert CODEX.resume(argv, ID) == ("codex", "--no-daemon", "resume", ID, "-m", "gpt")
+    assert CODEX.start(("--", "--no-daemon")) == ("codex", "--no-daemon", "--", "--no-daemon")
+    assert CODEX.headless_argv("x", extra=("--no-daemon",)).count("--no-daemon") == 1
+    before = ("codex", "-m", "gpt")  # started by a profile that did not add it
+    assert CODEX.resume(before, ID) == ("codex", "--no-daemon", "resume", ID, "-m", "gpt")
+
+    kind = made(
+        'argv = ["it", "sub", "--mode", "a", "--level=1", "-q"]\n'
+        '[conversation]\nresume = ["--again"]\nkeep = { "--mode" = 1, "--level" = 1 }\n'
+    )
+    whole = ("it", "sub", "--mode", "a", "--level=1", "-q")
+    assert kind.start() == whole
+    assert kind.start(("--mode=b",)) == ("it", "sub", "--level=1", "-q", "--mode=b")
+    assert kind.start(("--level", "2")) == ("it", "sub", "--mode", "a", "-q", "--level", "2")
+    again = kind.resume(kind.start(("--mode=b", "prompt")))
+    assert again == ("it", "sub", "-q", "--again", "--level=1", "--mode=b")
+    assert kind.resume(again) == again
+    assert kind.resume(whole) == (*whole, "--again")
+    assert [kind.own(argv) for argv in (whole, ("it", "sub", "-x"), ("other", "sub"))] == [6, 2, 1]
+
+
 def test_a_fork_begins_from_a_copy_and_keeps_options() -> None:
     claude = CLAUDE.start(("--model", "opus", "a prompt"), ID)
     assert CLAUDE.fork(claude, ID) == ("claude", "--resume", ID, "--fork-session", "--model", "opus")
