@@ -38,6 +38,8 @@ class Fold:
         self._answered: OrderedDict[str, None] = OrderedDict()
         self._said: OrderedDict[str, None] = OrderedDict()
         self._rejected = ""
+        self._stopped = False
+        """Whether this turn was stopped: what was running is told as cancelled after that."""
         self._again = 0
         """When it began to write its history again; 0 while it does not."""
 
@@ -82,7 +84,7 @@ class Fold:
             case "gemini":
                 yield from self._answer(entry, when)
             case "info" if text(entry.get("content")).startswith("Request cancelled"):
-                refused, self._rejected = self._rejected, ""
+                refused, self._rejected, self._stopped = self._rejected, "", True
                 yield Piece(Sign.REFUSED, when, key=refused) if refused else Piece(Sign.INTERRUPTED, when)
             case "error":
                 said = text(entry.get("content"))[:MESSAGE_LIMIT]
@@ -101,7 +103,7 @@ class Fold:
 
     def _user(self, entry: Mapping[str, Any], when: int) -> Iterable[Piece]:
         if said := "\n".join(part for part in _parts(entry) if part).strip():
-            self._rejected = ""
+            self._rejected, self._stopped = "", False
             yield Piece(Sign.PROMPT, when, prompt=said[:PROMPT_LIMIT])
 
     def _answer(self, entry: Mapping[str, Any], when: int) -> Iterable[Piece]:
@@ -111,7 +113,7 @@ class Fold:
         calls = entry.get("toolCalls")
         for call in calls if isinstance(calls, list) else ():
             name = text(table(call).get("id"))[:200]
-            if table(call).get("status") == "cancelled" and _first(self._answered, name):
+            if table(call).get("status") == "cancelled" and _first(self._answered, name) and not self._stopped:
                 self._rejected = name
                 yield Piece(Sign.ANSWERED, moment(call.get("timestamp")) or when, key=name, allowed=False)
 

@@ -2,7 +2,8 @@
 
 One record a line. What the model said is written when it has said it, and before that a telemetry record of the whole
 answer: an answer without one was cut off by a person. Nothing is written where nothing had been said yet. An error is
-told of each attempt, most of which are repeated, so that none of them ends the turn but a usage limit.
+told of each attempt; those end the turn that it does not repeat. What it asks the model for itself, to remember things,
+is told like the rest, with the name of a helper.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from profiles.transcripts.reader import MESSAGE_LIMIT, PROMPT_LIMIT, Piece, mome
 from quarterdeck.evidence import Sign
 
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_FINAL = (400, 402, 403, 404, 413, 422)
+"""HTTP statuses of requests that are not sent again."""
 
 
 class Fold:
@@ -50,7 +53,8 @@ class Fold:
         told = _telemetry(entry)
         if told.get("event.name") != "qwen-code.api_response":
             return
-        self._tells = self._whole = True
+        self._tells = True
+        self._whole = self._whole or not told.get("subagent_name")
         cached, given = number(told.get("cached_content_token_count")), number(told.get("input_token_count"))
         made = max(number(told.get("output_token_count")), number(told.get("total_token_count")) - given)
         counts = max(0, given - cached), cached, made
@@ -106,10 +110,12 @@ class Fold:
 
     def _system(self, entry: Mapping[str, Any], when: int) -> Iterable[Piece]:
         told, payload = _telemetry(entry), table(entry.get("systemPayload"))
-        if told.get("event.name") == "qwen-code.api_error":
+        if told.get("event.name") == "qwen-code.api_error" and not told.get("subagent_name"):
             self._whole = True  # what was said until then was not cut off by a person
             if limits.reached(said := text(told.get("error_message"))[:MESSAGE_LIMIT]):
                 yield Piece(Sign.LIMITED, when, until_ns=limits.ends(said, when), message=said)
+            elif number(told.get("status_code")) in _FINAL:
+                yield Piece(Sign.ERROR, when, message=said)
         if entry.get("subtype") != "slash_command":
             return
         if payload.get("phase") == "invocation":

@@ -295,6 +295,18 @@ def test_what_gemini_writes_again_after_a_stop_is_nothing_new(tmp_path: Path) ->
     assert brief(everything(reader("gemini", path)))[-2:] == ["prompt after a crash", "usage"]
 
 
+def test_a_call_of_gemini_that_was_running_when_it_was_stopped_was_refused_by_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "chat.jsonl"
+    call = {"id": "c", "name": "run_shell_command", "status": "cancelled"}
+    entries = [
+        {"id": "1", "type": "user", "content": [{"text": "sleep"}]},
+        {"id": "2", "type": "info", "content": "Request cancelled."},
+        {"id": "3", "type": "gemini", "content": "", "toolCalls": [call]},
+    ]
+    path.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    assert brief(everything(reader("gemini", path))) == ["prompt sleep", "interrupted"]
+
+
 COPILOT_ID = "965416d1-094b-4925-a32f-2761e2effe01"
 
 
@@ -427,8 +439,11 @@ def test_a_conversation_with_qwen(tmp_path: Path) -> None:
         "interrupted",  # Esc while it streamed
         "prompt wait 60",  # Esc before its first word
         "prompt badreq",
+        "error 400 scripted 400",
         "prompt runs: sleep 5 ;; sleep ",
+        "error 400 scripted 400",
         "prompt ratelimit",
+        "error 400 scripted 400",
         "usage",
     ]
     assert told[0].data["id"] == name
