@@ -176,6 +176,15 @@ def answers(value: Any) -> Mapping[str, tuple[str, ...]]:
     return MappingProxyType({answer: pressed(by) for answer, by in given.items()})
 
 
+def dialogs(value: Any) -> Mapping[str, str]:
+    """Names of rules by answer."""
+    given = table(value)
+    for answer in given:
+        if answer not in ANSWERS:
+            raise Wrong(f"{safe(answer, 40)!r} is none of " + ", ".join(ANSWERS))
+    return MappingProxyType({answer: name(rule) for answer, rule in given.items()})
+
+
 def table(value: Any) -> dict[str, Any]:
     """A table of its own, read later."""
     if not isinstance(value, dict):

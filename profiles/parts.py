@@ -118,3 +118,5 @@ class ScreenRule:
     """Answers the dialog takes by keys: allow, always, deny."""
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     """Keys for an answer where they differ from the profile's own, by answer."""
+    then: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """By answer, the rule of the dialog that its keys lead to: that rule's keys for the same answer follow there."""

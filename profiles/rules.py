@@ -125,7 +125,7 @@ def evidence(profile: Profile, look: Look, wall_ns: int) -> Evidence | None:
         return None
     data: dict[str, Any] = {}
     if found.state == "blocked":
-        data = {"kind": found.kind, "can": found.can}
+        data = {"kind": found.kind, "can": found.can, "rule": found.name}
         data |= {part: value for part in _PARTS if (value := getattr(found, part))}
     elif found.state == "limited":
         from profiles.transcripts.limits import ends

@@ -7,12 +7,13 @@ leaves out that rule alone: agents change their screens often, and the other rul
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from profiles import checks, parts
 from profiles.checks import ANSWERS, Check, Wrong
 from profiles.profile import KINDS, RESUME_ID, SHELL, Conversation, Keys, Profile
+from profiles.strokes import LIMIT, strokes
 from quarterdeck.errors import Invalid
 from quarterdeck.evidence import Source
 from quarterdeck.text import nearest, safe
@@ -94,6 +95,10 @@ def _rules(source: str, tables: Any, own: Keys) -> tuple[tuple[parts.ScreenRule,
             )
         else:
             rules[rule.name] = rule
+    while unusable := dict(_unusable(source, rules, own)):
+        for name, wrong in unusable.items():
+            problems.append(Problem(source, f"{wrong.message}; this rule is left out", str(wrong.fields["key"])))
+            del rules[name]
     ordered = sorted(rules.values(), key=lambda rule: (rule.state != "ignore", -rule.priority))
     return tuple(ordered), tuple(problems)
 
@@ -108,16 +113,32 @@ def _rule(source: str, prefix: str, table: Mapping[str, Any], own: Keys) -> part
         raise _bad(source, prefix + "all", "a rule needs a pattern in all or any")
     if rule.state == "blocked" and not rule.kind:
         raise _bad(source, prefix + "kind", "a rule that says blocked tells by what: " + ", ".join(parts.KINDS))
-    for key in ("kind", "can", "keys"):
+    for key in ("kind", "can", "keys", "then"):
         if rule.state != "blocked" and read.get(key):
             raise _bad(source, prefix + key, "only where the state is blocked")
     for answer in rule.can:
         if not rule.keys.get(answer) and not getattr(own, answer):
             raise _bad(source, prefix + "can", f"no keys say {answer}, neither of this rule nor in [keys]")
-    for answer in rule.keys:
-        if answer not in rule.can:
-            raise _bad(source, prefix + "keys", f"{answer} is not in can")
+    for key, given in (("keys", rule.keys), ("then", rule.then)):
+        for answer in given:
+            if answer not in rule.can:
+                raise _bad(source, prefix + key, f"{answer} is not in can")
     return rule
+
+
+def _unusable(source: str, rules: Mapping[str, parts.ScreenRule], own: Keys) -> Iterator[tuple[str, Invalid]]:
+    """Rules with answers that lead to another dialog where they cannot go on, and what is wrong with each."""
+    for rule in rules.values():
+        for answer in rule.can:
+            pressed = strokes(tuple(rules.values()), own, rule.name, answer)
+            key = f"screen.{rule.name}." + ("then" if answer in rule.then else "keys")
+            if not pressed:
+                told = f"{answer} leads to {rule.then[answer]!r}, which does not take it, or leads back"
+                yield rule.name, _bad(source, key, told)
+                break
+            if len(pressed) > LIMIT:
+                yield rule.name, _bad(source, key, f"{answer} takes {len(pressed)} keys, more than {LIMIT}")
+                break
 
 
 def _bad(source: str, key: str, told: str) -> Invalid:
@@ -250,6 +271,7 @@ _SCREEN: dict[str, Check] = {
     "priority": checks.whole_number(-1000, 1000),
     "can": checks.some_of(ANSWERS),
     "keys": checks.answers,
+    "then": checks.dialogs,
 }
 _PROFILE: dict[str, Check] = {
     "name": checks.name,

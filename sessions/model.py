@@ -254,4 +254,6 @@ class Approval:
     """The dialog as it was seen on the screen, line by line."""
     write_id: int = 0
     """The id of the write of the answer's first key, further keys have the next ones; 0: no key was typed."""
+    typed: int = 0
+    """Keys of the answer that were typed before that write: a crash came between."""
     closed_ns: int = 0

@@ -1,37 +1,29 @@
 """How an answer gets to the agent, at most once, and how it is known that it did.
 
-An answer goes as a structured reply where the agent waits for one, else by the keys of its dialog. Keys are typed only
-into the dialog that was asked: the screen is read inside this writer's turn at the terminal, compared, and the key is
-written under the condition that nothing was printed since. Each key has write ids reserved in the table before; the
-terminal remembers what became of an id, so a crash at any moment repeats nothing.
+An answer goes as a structured reply where the agent waits for one, else by the keys of its dialog, which
+:mod:`sessions.approvals.typist` types.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, cast
 
-from profiles.profile import Profile
-from quarterdeck import keys
+from profiles.strokes import Stroke
 from quarterdeck.errors import QuarterdeckError, Refused, Unreachable
 from quarterdeck.evidence import Decision, Source
-from quarterdeck.text import safe
-from sessions.approvals.asked import EXACT, what
+from sessions.approvals.asked import EXACT
 from sessions.approvals.case import Case
-from sessions.approvals.dialog import Glance, Nothing, dialog_on
+from sessions.approvals.dialog import Glance, Nothing
 from sessions.approvals.life import NOT_SHOWN, Over, failed, is_open
 from sessions.approvals.likeness import Dialog, Fit, fit, with_dialog
+from sessions.approvals.typist import APPEARS, GAP, Typist, check_waiting
 from sessions.model import ApprovalState, Status
-from terminals.adapter import WRITES_AT_ONCE, WriteStatus
-from terminals.live import LiveTerminal, Turn
 
 if TYPE_CHECKING:
     from sessions.approvals.inbox import Approvals
 
-APPEARS = 3.0
-"""Seconds until the dialog of a request must be on the screen: a hook may tell of it before it is drawn."""
 PATIENCE = 5.0
 """Seconds until an answer that was given must show."""
 HUNG = 30.0
@@ -40,10 +32,6 @@ GONE = 0.15
 """Seconds for which a dialog must be away: a program may clear its screen to draw the dialog again."""
 MOVED_ON = 0.5
 """Seconds after which an agent that an answer reached and that is not blocked has taken it."""
-GAP = 0.05
-"""Seconds between two looks at a screen that moves."""
-QUIET = 0.5
-"""Seconds after a person's own key in which none of ours is typed: it may be the answer."""
 READY = 3.0
 """Seconds within which a refused agent must take prompts for the reason to be sent."""
 
@@ -53,6 +41,11 @@ class Answerer:
 
     def __init__(self, inbox: Approvals) -> None:
         self._inbox = inbox
+        self._typist = Typist(inbox)
+
+    def leads_to(self, case: Case, rule: str) -> bool:
+        """Whether the keys of an answer on its way lead from the dialog that was asked to that of this rule."""
+        return self._typist.leads_to(case, rule)
 
     # -- giving
 
@@ -65,9 +58,7 @@ class Answerer:
             raise
         except QuarterdeckError as error:
             if not case.given:
-                self._inbox.reopen(case, error.message)
-                case.hand(error)
-                await self.recheck(case)
+                await self._stopped(case, error)
                 return
         except BaseException:
             self._inbox.reopen(case, "an internal error")
@@ -81,16 +72,28 @@ class Answerer:
             await self._inbox.records.put_answer(case.approval, case.supervised.agent)
             if await self._hand_over(case):
                 return
-            self._check_waiting(case)
-            await self._press_all(case, stored=True)
+            check_waiting(case)
+            await self._typist.type_all(case, stored=True)
         else:
-            await self._press_all(case, stored=False)
+            await self._typist.type_all(case, stored=False)
+
+    async def _stopped(self, case: Case, error: QuarterdeckError) -> None:
+        """The answer was not given: the request waits again, unless keys that were typed for it ended it."""
+        begun, blocked = case.begun, case.supervised.agent.status is Status.BLOCKED
+        ended = begun and not blocked and not case.heard & EXACT and await self._away(case)
+        case.hand(error)
+        if ended and is_open(case.approval):
+            self._inbox.end(case, failed(case.approval, self._inbox.roster.clock.wall_ns(), error.message))
+            return
+        self._inbox.reopen(case, error.message)
+        if not begun:  # else it asks still, in a dialog that no rule knows
+            await self.recheck(case)
 
     async def _hand_over(self, case: Case) -> bool:
         case.unsure = True
         try:
             if taken := await self._reply(case):
-                self._was_given(case)
+                self._inbox.given(case)
         finally:
             self._inbox.sure(case)
         return taken
@@ -106,98 +109,17 @@ class Answerer:
             return False
         return await sender.reply(approval.reply, decision)
 
-    async def _press_all(self, case: Case, *, stored: bool) -> None:
-        """Type the keys of the answer into its dialog. Raises what kept the first one from being typed."""
-        live = self._live(case)
-        dialog = await self._appears(case, live)
-        pressed = self._keys(case, dialog)
-        first = live.new_write_id()
-        self._inbox.put(case, replace(case.approval, write_id=first))
-        if stored:
-            await self._inbox.save()
-        else:
-            await self._inbox.records.put_answer(case.approval, case.supervised.agent)
-        await self._type(case, live, pressed, 0)
-
-    async def _type(self, case: Case, live: LiveTerminal, pressed: tuple[str, ...], begin: int) -> None:
-        """Type the keys from number ``begin`` on; what goes wrong after the first one shows when it is confirmed."""
-        tries = WRITES_AT_ONCE // len(pressed)
-        for number in range(begin, len(pressed)):
-            try:
-                await self._press(case, live, pressed[number], case.approval.write_id + number * tries, tries)
-            except QuarterdeckError:
-                if number == 0:
-                    raise
-                return
-            if not is_open(case.approval):
-                return
-
-    async def _press(self, case: Case, live: LiveTerminal, key: str, first: int, tries: int) -> None:
-        """Type one key into the dialog that was asked; what was printed meanwhile is looked at again."""
-        said = ""
-        for write_id in range(first, first + tries):
-            await self._not_while_typing(case)
-            async with live.turn() as turn:
-                if turn is None:
-                    said = "full"
-                    continue
-                self._check_waiting(case, given=case.given)
-                look = await live.look(fresh=True)
-                dialog = dialog_on(look, self._profile(case))
-                self._check_same(case, dialog)
-                said = await self._write(case, live, turn, key, write_id, look.offset)
-            if said == "written":
-                return
-            if said == "closed":
-                raise Refused(f"{self._name(case)}: its program has ended; nothing was typed")
-            if said != "refused":
-                await asyncio.sleep(GAP)
-        why = "its program does not read what is typed" if said == "full" else "its screen does not stand still"
-        raise Refused(f"{self._name(case)}: {why}; nothing was typed", hint="answer it in its panel")
-
-    async def _write(
-        self, case: Case, live: LiveTerminal, turn: Turn, key: str, write_id: int, offset: int
-    ) -> WriteStatus:
-        """Write one key; the agent may react to it before this is known to have happened."""
-        case.unsure = True
-        try:
-            try:
-                said = (await turn.press(keys.parse(key), write_id=write_id, if_offset=offset)).status
-            except Unreachable:
-                said = await self._became(live, write_id)
-            if said == "written" and not case.given:
-                self._was_given(case)
-        finally:
-            self._inbox.sure(case)
-        return said
-
-    async def _became(self, live: LiveTerminal, write_id: int) -> WriteStatus:
-        """What became of a write that was not answered; where nobody knows it counts as made: it is never repeated."""
-        try:
-            return (await live.became(write_id)).status
-        except Unreachable:
-            return "written"
-
-    async def _not_while_typing(self, case: Case) -> None:
-        while (ago := self._inbox.typed_ago(case.approval.agent)) < QUIET:  # noqa: ASYNC110  only time tells
-            await asyncio.sleep(QUIET - ago)
-
-    def _was_given(self, case: Case) -> None:
-        """The answer reached the agent."""
-        case.given = True
-        self._inbox.vouch(case)
-
     # -- looking
 
     async def observe(self, case: Case) -> None:
         """Find the dialog of a request on the screen and note what it adds; gives up when none appears in time."""
-        if not self._profile(case).screen or case.supervised.live is None:
+        if not self._typist.profile(case).screen or case.supervised.live is None:
             return
         glance = Glance(case.supervised)
         deadline = time.monotonic() + APPEARS
         with glance.watching():
             while not case.closed.is_set() and not case.approval.rule:
-                dialog = await self._dialog(case)
+                dialog = await self._typist.dialog(case)
                 if isinstance(dialog, Dialog) and self._is_its(case, dialog):
                     case.heard |= {Source.SCREEN}
                     self._inbox.put(case, with_dialog(case.approval, dialog), "approval.changed")
@@ -225,7 +147,7 @@ class Answerer:
     async def _away(self, case: Case) -> bool:
         """Whether the dialog is not on the screen, in two looks."""
         for pause in (GONE, 0.0):
-            if self._stands(case, await self._dialog(case)):
+            if self._stands(case, await self._typist.dialog(case)):
                 return False
             await asyncio.sleep(pause)
         return True
@@ -233,66 +155,8 @@ class Answerer:
     def _stands(self, case: Case, dialog: Dialog | Nothing) -> bool:
         """Whether the dialog of a request may still be there."""
         if isinstance(dialog, Dialog):
-            return fit(case.approval, dialog) is not Fit.OTHER
+            return fit(case.approval, dialog) is not Fit.OTHER or self.leads_to(case, dialog.rule)
         return dialog is Nothing.HIDDEN
-
-    async def _appears(self, case: Case, live: LiveTerminal) -> Dialog:
-        """The dialog that was asked, waited for. Raises :class:`Refused` when another one, or none, is there."""
-        glance = Glance(case.supervised)
-        # what was seen before is there or it is not; what was not may still be drawn, over another dialog perhaps
-        deadline = time.monotonic() + (GONE if case.approval.rule else APPEARS)
-        with glance.watching():
-            while True:
-                self._check_waiting(case)
-                dialog = dialog_on(await live.look(fresh=True), self._profile(case))
-                left = deadline - time.monotonic()
-                if left <= 0 or (isinstance(dialog, Dialog) and fit(case.approval, dialog) is Fit.SAME):
-                    return self._check_same(case, dialog)
-                await glance.changed(left)
-                await asyncio.sleep(GAP)
-
-    async def _dialog(self, case: Case) -> Dialog | Nothing:
-        live = case.supervised.live
-        return dialog_on(await live.look(fresh=True), self._profile(case)) if live is not None else Nothing.AWAY
-
-    def _check_waiting(self, case: Case, *, given: bool = False) -> None:
-        """Raises :class:`Refused` where the request went away while the answer was on its way."""
-        if case.approval.state is not ApprovalState.ANSWERING and not given:
-            raise Refused(
-                f"the request went away before it could be answered: {safe(case.approval.reason)}; nothing was typed",
-                hint="quarterdeck inbox",
-                approval=case.approval.id,
-            )
-
-    def _check_same(self, case: Case, dialog: Dialog | Nothing) -> Dialog:
-        approval, name = case.approval, self._name(case)
-        if isinstance(dialog, Nothing):
-            raise Refused(
-                f"{name} shows no dialog that is known; nothing was typed",
-                hint=f"look at it: quarterdeck attach {name}",
-                approval=approval.id,
-            )
-        found = fit(approval, dialog)
-        if found is Fit.SAME:
-            return dialog
-        shown = safe(dialog.command or dialog.path or dialog.text or dialog.tool or dialog.rule, 200)
-        if found is Fit.OTHER:
-            told = f"{name} shows another dialog ({shown}) than the one that was asked ({what(approval)})"
-        else:
-            told = f"the dialog of {name} ({shown}) cannot be compared with what was asked ({what(approval)})"
-        raise Refused(
-            f"{told}; nothing was typed", hint=f"answer it there: quarterdeck attach {name}", approval=approval.id
-        )
-
-    def _keys(self, case: Case, dialog: Dialog) -> tuple[str, ...]:
-        found = dialog.keys.get(case.approval.answer, ())
-        if not found:
-            raise Refused(
-                f"the dialog of {self._name(case)} takes no {case.approval.answer!r} by keys; nothing was typed",
-                hint="answer it in its panel",
-                approval=case.approval.id,
-            )
-        return found[:WRITES_AT_ONCE]
 
     # -- seeing what comes of it
 
@@ -305,7 +169,7 @@ class Answerer:
         with glance.watching():
             while is_open(case.approval):
                 watched = by_keys or bool(case.approval.rule)
-                there = watched and self._stands(case, await self._dialog(case))
+                there = watched and self._stands(case, await self._typist.dialog(case))
                 now = time.monotonic()
                 if there or not watched:
                     away_since = 0.0
@@ -366,62 +230,28 @@ class Answerer:
             self._inbox.sure(case)
             if not is_open(case.approval):
                 return
-            if left is not None and not case.given:
-                await self._press_all(case, stored=True)
+            if left is not None and not case.begun:
+                await self._typist.type_all(case, stored=True)
             elif left is not None:
-                await self._type(case, self._live(case), *left)
+                await self._typist.type_from(case, *left)
         except QuarterdeckError as error:
             self._inbox.sure(case)
             if not case.given:
-                self._inbox.reopen(case, error.message)
-                await self.recheck(case)
+                await self._stopped(case, error)
                 return
         if is_open(case.approval):
             await self._confirm(case)
 
-    async def _left_to_type(self, case: Case) -> tuple[tuple[str, ...], int] | None:
-        """Which keys of the answer are left to type, from which number on; None where there are none.
-
-        The terminal knows what was typed before, and ``case.given`` says whether anything was.
-        """
+    async def _left_to_type(self, case: Case) -> tuple[tuple[Stroke, ...], int] | None:
         approval = case.approval
-        if not approval.write_id:
-            if approval.answer not in approval.replies:
-                raise Refused("the answer was not given before the orchestrator ended")
-            # A reply that nobody waits for may have been taken before: what is seen decides, nothing is typed.
-            await self._reply(case)
-            self._was_given(case)
-            return None
-        live = self._live(case)
-        dialog = await self._dialog(case)
-        pressed = (dialog.keys.get(approval.answer) if isinstance(dialog, Dialog) else None) or ("",)
-        tries = WRITES_AT_ONCE // len(pressed)
-        done = 0
-        while done < len(pressed) and await self._was_typed(live, approval.write_id + done * tries, tries):
-            done += 1
-        if done:
-            self._was_given(case)
-        return (pressed, done) if done < len(pressed) else None
-
-    async def _was_typed(self, live: LiveTerminal, first: int, tries: int) -> bool:
-        for write_id in range(first, first + tries):
-            if (await live.became(write_id)).status == "written":
-                return True
-        return False
-
-    # -- small things
-
-    def _live(self, case: Case) -> LiveTerminal:
-        live = case.supervised.live
-        if live is None or not case.supervised.agent.status.alive:
-            raise Refused(f"{self._name(case)} does not run; nothing was typed")
-        return live
-
-    def _profile(self, case: Case) -> Profile:
-        return self._inbox.book.profile(case.supervised.agent)
-
-    def _name(self, case: Case) -> str:
-        return safe(case.supervised.agent.name, 60)
+        if approval.write_id:
+            return await self._typist.left(case)
+        if approval.answer not in approval.replies:
+            raise Refused("the answer was not given before the orchestrator ended")
+        # A reply that nobody waits for may have been taken before: what is seen decides, nothing is typed.
+        await self._reply(case)
+        self._inbox.given(case)
+        return None
 
     def _offset(self, case: Case) -> int:
         return case.supervised.live.offset if case.supervised.live is not None else -1

@@ -75,6 +75,8 @@ class Asked:
     text: str = ""
     key: str = ""
     can: tuple[str, ...] = ()
+    rule: str = ""
+    """The screen rule that sees its dialog."""
     reply: dict[str, object] = field(default_factory=dict)
     call: Call | None = None
     """What it hands over of the call, where it comes from the agent itself."""
@@ -104,6 +106,7 @@ def asked(piece: Evidence) -> Asked | None:
         text=_words(data),
         key=_text(data, "key", WORD),
         can=_answers(data.get("can")),
+        rule=_text(data, "rule", WORD) if piece.source is Source.SCREEN else "",
         reply=_address(data.get("reply")),
         call=_call(data) if piece.source in COMPLETE else None,
     )

@@ -22,6 +22,8 @@ class Case:
         self.supervised = supervised
         self.heard = heard
         """Sources that told of it and have not taken it back."""
+        self.begun = False
+        """Whether a key of our answer was typed."""
         self.given = False
         """Whether our answer has reached the agent."""
         self.unsure = False

@@ -36,6 +36,7 @@ from sessions.approvals.life import (
 )
 from sessions.approvals.ports import Book, Policy, Submit
 from sessions.approvals.records import Records
+from sessions.approvals.typist import went_away
 from sessions.model import Approval, ApprovalState, Status
 from sessions.roster import Roster
 from sessions.supervised import Supervised
@@ -141,7 +142,7 @@ class Approvals:
     def _begin(self, case: Case, answer: Answer) -> asyncio.Future[None]:
         """Set an answer on its way; what is returned is done when it was given. Raises :class:`Refused`."""
         case.approval = answered(case.approval, answer, self.roster.clock.wall_ns())
-        case.given = False
+        case.begun = case.given = False
         case.settled.clear()
         case.handed = asyncio.get_running_loop().create_future()
         self.spawn(self._answerer.carry(case))
@@ -179,8 +180,9 @@ class Approvals:
         elif before is Status.BLOCKED and status in _MOVED_ON and agent != self._vouched:
             self._close_all(agent, Over.MOVED_ON)
 
-    def vouch(self, case: Case) -> None:
-        """Tell the book that a decision reached the agent. A status that follows from this alone confirms nothing."""
+    def given(self, case: Case) -> None:
+        """Our answer reached the agent: tell the book. A status that follows from this alone confirms nothing."""
+        case.given = True
         approval = case.approval
         said = Evidence(
             source=Source.PERSON,
@@ -222,6 +224,8 @@ class Approvals:
                 asyncio.get_running_loop().call_later(left / 1e9, self._settle, supervised)
                 return
         mine = [case for case in self._cases.values() if case.approval.agent == agent]
+        if any(self._answerer.leads_to(case, told.rule) for case in mine):
+            return
         mine.sort(key=lambda case: -case.approval.asked_ns)
         alike = [case for case in mine if likeness.same(case.approval, told, case.heard)]
         for case in mine:
@@ -367,7 +371,8 @@ class Approvals:
         if case.unsure:
             case.later = case.later or how
         elif is_open(case.approval):
-            self.end(case, over(case.approval, how, case.given, self.roster.clock.wall_ns()))
+            now = self.roster.clock.wall_ns()
+            self.end(case, over(case.approval, how, case.given, now, begun=case.begun))
 
     def sure(self, case: Case) -> None:
         """It is known now whether our answer reached the agent: what happened meanwhile counts."""
@@ -386,18 +391,12 @@ class Approvals:
         case.closed.set()
         case.settled.set()
         if not case.given:
-            case.hand(
-                Refused(
-                    f"the request went away before it could be answered: {safe(approval.reason)}; nothing was typed",
-                    hint="quarterdeck inbox",
-                    approval=approval.id,
-                )
-            )
+            case.hand(went_away(case))
 
     def reopen(self, case: Case, reason: str) -> None:
         """The answer was not given, or not taken while the dialog stands: the request waits again."""
         if case.approval.state is ApprovalState.ANSWERING:
-            case.given = False
+            case.begun = case.given = False
             self.put(case, taken_back(case.approval, reason), "approval.changed")
             case.settled.set()
             words, case.meanwhile = case.meanwhile, []

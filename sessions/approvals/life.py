@@ -72,6 +72,7 @@ def answered(approval: Approval, answer: Answer, now_ns: int) -> Approval:
         answered_by=answer.by,
         answered_ns=now_ns,
         write_id=0,
+        typed=0,
     )
 
 
@@ -124,17 +125,19 @@ def taken_back(approval: Approval, reason: str) -> Approval:
         answered_by="",
         answered_ns=0,
         write_id=0,
+        typed=0,
         reason=reason[:REASON],
     )
 
 
-def over(approval: Approval, how: Over, given: bool, now_ns: int) -> Approval:
-    """``approval`` at its end. ``given``: our answer had reached the agent before."""
+def over(approval: Approval, how: Over, given: bool, now_ns: int, *, begun: bool = False) -> Approval:
+    """``approval`` at its end. ``given``: our answer had reached the agent before; ``begun``: its first keys had."""
     if not is_open(approval):
         return approval
     state = _end(approval, how, given)
     if state is ApprovalState.GONE:
-        told = how.value if how in (Over.ENDED, Over.REPLACED, Over.INTERRUPTED) else f"{how.value} without our answer"
+        hands = "after the first keys of our answer" if begun and not given else "without our answer"
+        told = how.value if how in (Over.ENDED, Over.REPLACED, Over.INTERRUPTED) else f"{how.value} {hands}"
         return replace(approval, state=state, reason=told, closed_ns=now_ns)
     return replace(approval, state=state, closed_ns=now_ns)
 

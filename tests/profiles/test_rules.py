@@ -213,6 +213,7 @@ def test_the_strongest_rule_that_holds_speaks() -> None:
     assert piece.data == {
         "kind": "permission",
         "can": ("allow", "always", "deny"),
+        "rule": "strong",
         "tool": "Bash",
         "command": "touch a.txt",
     }

@@ -79,6 +79,7 @@ any = ['x', 'y']
 none = ['z']
 can = ["allow", "always", "deny"]
 keys = { always = ["a"] }
+then = {}
 """
 
 
@@ -102,7 +103,7 @@ def test_every_key_is_read() -> None:
     assert (profile.hooks.environ, profile.hooks.wait_s) == ({"MINE_HOOKS": "{hooks_file}", "MINE_PORT": "{port}"}, 1.5)
     (rule,) = profile.screen
     assert (rule.region, rule.begin, rule.input, rule.priority) == ("bottom:20", "^Allow", False, 3)
-    assert rule.keys == {"always": ("a",)}
+    assert (rule.keys, rule.then) == ({"always": ("a",)}, {})
     known = {key for part in schema._PARTS.values() for key in part[1]} | set(schema._PROFILE) | set(schema._SCREEN)
     table = tomllib.loads(EVERYTHING)
     given_keys = set(table) | set(table["screen"][0])
@@ -200,6 +201,40 @@ GOOD = "[[screen]]\nname = 'good'\nstate = 'idle'\nall = ['^ok$']\n"
             "name = 'bad'\nstate = 'blocked'\nkind = 'trust'\nall = ['x']\nkeys = { perhaps = ['n'] }",
             "screen.bad.keys",
             "'perhaps' is none of allow, always, deny",
+        ),
+        (
+            "name = 'bad'\nstate = 'idle'\nall = ['x']\nthen = { allow = 'last' }",
+            "screen.bad.then",
+            "only where the state is blocked",
+        ),
+        (
+            "name = 'bad'\nstate = 'blocked'\nkind = 'trust'\nall = ['x']\nthen = { deny = 'last' }",
+            "screen.bad.then",
+            "deny is not in can",
+        ),
+        (
+            (
+                "name = 'bad'\nstate = 'blocked'\nkind = 'trust'\nall = ['x']\ncan = ['deny']\n"
+                "keys = { deny = ['n'] }\nthen = { deny = 'last' }"
+            ),
+            "screen.bad.then",
+            "deny leads to 'last', which does not take it, or leads back",
+        ),
+        (
+            (
+                "name = 'bad'\nstate = 'blocked'\nkind = 'trust'\nall = ['x']\ncan = ['deny']\n"
+                "keys = { deny = ['n'] }\nthen = { deny = 'bad' }"
+            ),
+            "screen.bad.then",
+            "or leads back",
+        ),
+        (
+            (
+                "name = 'bad'\nstate = 'blocked'\nkind = 'trust'\nall = ['x']\ncan = ['deny']\n"
+                "keys = { deny = ['1', '2', '3', '4', '5', '6', '7', '8', '9'] }"
+            ),
+            "screen.bad.keys",
+            "deny takes 9 keys, more than 8",
         ),
         ("name = 'bad'\nstat = 'idle'", "screen.bad.stat", "did you mean state?"),
     ],

@@ -1,8 +1,9 @@
 """A process that holds a deck, answers the one request of its agent, and is killed at a chosen step.
 
 ``answerer.py FOLDER ANSWER STEP``: FOLDER is a stage of ``tests/sessions/approvals/conftest.py``. Steps: ``open``
-(as soon as the request is stored), ``store`` (before the answer is), ``stored`` (it is, nothing was typed), ``typed``,
-``reply`` and ``replied`` (before and after the structured reply), ``confirm``.
+(as soon as the request is stored), ``store`` (before the answer is), ``stored`` (it is, nothing was typed), ``typed``
+(``stored:2`` and ``typed:2``: before and after the second key), ``reply`` and ``replied`` (before and after the
+structured reply), ``confirm``. ANSWER ``-`` answers nothing: what was on its way goes on.
 """
 
 import asyncio
@@ -30,6 +31,7 @@ def die() -> None:
 
 def kill_at(step: str) -> None:
     """Make this process end at a step of an answer."""
+    name, _, count = step.partition(":")
     place, method, before = {
         "store": (Records, "put_answer", True),
         "stored": (Turn, "press", True),
@@ -37,14 +39,18 @@ def kill_at(step: str) -> None:
         "reply": (Sources, "reply", True),
         "replied": (Sources, "reply", False),
         "confirm": (Answerer, "_confirm", True),
-    }[step]
+    }[name]
     real = getattr(place, method)
+    left = int(count or 1)
 
     async def deadly(*given: Any, **named: Any) -> Any:
-        if before:
+        nonlocal left
+        left -= 1
+        if before and not left:
             die()
         result = await real(*given, **named)
-        die()
+        if not left:
+            die()
         return result
 
     setattr(place, method, deadly)
@@ -60,6 +66,8 @@ async def main() -> None:
     async with Deck.open(paths, adapters, SystemClock(), user=root / "config") as deck:
         os.write(1, b"up\n")
         inbox = deck.approvals
+        if answer == "-":
+            await asyncio.sleep(60)
         while not any(answer in (a.replies if step.startswith("repl") else a.can) for a in inbox.open()):
             await asyncio.sleep(0.01)
         await inbox.save()

@@ -7,7 +7,9 @@
     {"say": "working"}   its state by OSC 7501                            {"deaf": true}  keys are recorded, not obeyed
     {"animate": 0.02}    a spinner beside the dialog                       {"quit": 0}     ends
 
-``1`` allows, ``2`` allows for always, Escape denies. ``RECORD`` gets one line of JSON for each key, with the dialog
+``1`` allows, ``2`` allows for always, Escape denies. With ``"confirm": "touch *"`` in a dialog ``2`` leads to a second
+one, where Enter confirms and Escape goes back; with ``"astray": true`` it leads to the first dialog again, with
+``"astray": {...}`` to that dialog. ``RECORD`` gets one line of JSON for each key, with the dialog
 that was on the screen, and for each decision of an asking hook. ``hook`` puts an event into the spool, ``asking`` runs
 the real asking hook and obeys what it prints.
 """
@@ -43,7 +45,8 @@ def coded(text: str) -> str:
 class Asker:
     def __init__(self, record: str) -> None:
         self.record = os.open(record, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        self.dialog: dict[str, str] = {}
+        self.dialog: dict = {}
+        self.confirms = False
         self.deaf = False
         self.every = 0.0
         self.turn = 0
@@ -55,12 +58,17 @@ class Asker:
 
     def draw(self) -> None:
         lines = ["\x1b[H\x1b[2J* scripted agent"]
-        if self.dialog:
+        if self.confirms:
+            self.turn += 1
+            lines += [f" {self.turn if self.every else ''}", " Always allow", "", "   " + self.dialog["confirm"]]
+            lines += ["", " Confirm   Cancel"]
+        elif self.dialog:
             self.turn += 1
             spinner = "|/-\\"[self.turn % 4] if self.every else " "
             lines += [f" {spinner}", " " + self.dialog.get("tool", "Bash") + " command", ""]
             lines += ["   " + line for line in self.dialog.get("command", "").splitlines()]
-            lines += ["", " Do you want to proceed?", " 1. Yes", " 2. Yes, from now on", " 3. No (esc)"]
+            lines += ["", " Do you want to proceed?", " 1. Yes"]
+            lines += [" 2. Yes, from now on" + ("..." if "confirm" in self.dialog else ""), " 3. No (esc)"]
         else:
             lines += ["", "> "]
         put("\r\n".join(lines))
@@ -96,13 +104,26 @@ class Asker:
 
     def decided(self, answer: str) -> None:
         dialog, self.dialog = self.dialog, {}
+        self.confirms = False
         self.draw()
         state("idle" if answer == "deny" else "working")
         put(f"\r\n{answer}: {dialog.get('command', '')}\r\n")
 
     def typed(self, data: bytes) -> None:
-        self.note(key=data.decode("latin-1"), dialog=self.dialog.get("command", ""))
-        if self.dialog and not self.deaf and data in ANSWERS:
+        shown = self.dialog["confirm"] if self.confirms else self.dialog.get("command", "")
+        self.note(key=data.decode("latin-1"), dialog=shown)
+        if self.confirms:
+            if data == b"\r" and not self.deaf:
+                self.decided("always")
+            elif data == b"\x1b":
+                self.confirms = False
+                self.draw()
+        elif "confirm" in self.dialog and data == b"2":
+            astray = self.dialog.get("astray")
+            self.confirms = not astray
+            self.dialog = astray if isinstance(astray, dict) else self.dialog
+            self.draw()
+        elif self.dialog and not self.deaf and data in ANSWERS:
             self.decided(ANSWERS[data])
 
     def hook_ended(self) -> None:
@@ -123,7 +144,7 @@ class Asker:
             self.dialog = order["swap"]
             self.draw()
         elif "away" in order:
-            self.dialog = {}
+            self.dialog, self.confirms = {}, False
             self.draw()
         elif "say" in order:
             state(order["say"])

@@ -56,8 +56,8 @@ class Asker:
     def tell(self, **order: Any) -> None:
         os.write(self._pipe, json.dumps(order).encode() + b"\n")
 
-    def ask(self, command: str, *told: str, tool: str = "Bash", **more: Any) -> None:
-        self.tell(ask={"tool": tool, "command": command}, tell=list(told) or ["status"], **more)
+    def ask(self, command: str, *told: str, tool: str = "Bash", words: str = "", **dialog: Any) -> None:
+        self.tell(ask={"tool": tool, "command": command} | dialog, tell=list(told) or ["status"], words=words)
 
     def notes(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.record.read_text().splitlines()] if self.record.exists() else []

@@ -75,6 +75,69 @@ async def test_each_answer_has_its_key(deck: Deck, stage: Stage, answer: str, ke
     assert asker.typed() == [(key, TOUCH)]
 
 
+async def test_an_answer_leads_through_a_second_dialog(deck: Deck, stage: Stage) -> None:
+    asker = await stage.start(deck)
+    asker.ask(TOUCH, confirm="touch *")
+    approval = await opened(deck, seen)
+    done = await deck.approvals.answer(approval.id, "always", wait=30)
+    assert (done.state, done.answer) == (ApprovalState.ALLOWED, "always")
+    assert asker.typed() == [("2", TOUCH), ("\r", "touch *")]
+    assert len(await deck.approvals.newest(10)) == 1
+
+
+async def test_the_second_dialog_is_waited_for_while_all_of_it_moves(deck: Deck, stage: Stage) -> None:
+    asker = await stage.start(deck)
+    asker.tell(animate=0.02)
+    asker.ask(TOUCH, "hook", "status", confirm="touch *")
+    approval = await opened(deck, lambda a: seen(a) and a.key)
+    assert (await deck.approvals.answer(approval.id, "always", wait=30)).state is ApprovalState.ALLOWED
+    assert asker.typed() == [("2", TOUCH), ("\r", "touch *")]
+
+
+async def test_keys_that_lead_nowhere_are_followed_by_none(deck: Deck, stage: Stage, monkeypatch: Any) -> None:
+    monkeypatch.setattr("sessions.approvals.typist.APPEARS", 0.5)
+    asker = await stage.start(deck)
+    asker.ask(TOUCH, confirm="touch *", astray=True)
+    approval = await opened(deck, seen)
+    with pytest.raises(Refused, match=r"did not lead api to its dialog 'confirm': it shows touch a\.txt; nothing more"):
+        await deck.approvals.answer(approval.id, "always")
+    await eventually(lambda: approval.id in [a.id for a in deck.approvals.open()], "it waits again")
+    (again,) = deck.approvals.open()
+    assert again.state is ApprovalState.OPEN
+    assert "nothing more was typed" in again.reason
+    assert asker.typed() == [("2", TOUCH)]
+    assert (await deck.approvals.answer(approval.id, "allow", wait=30)).state is ApprovalState.ALLOWED
+    assert asker.typed() == [("2", TOUCH), ("1", TOUCH)]
+
+
+async def test_keys_that_lead_to_another_dialog_are_followed_by_none(
+    deck: Deck, stage: Stage, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("sessions.approvals.typist.APPEARS", 0.5)
+    asker = await stage.start(deck)
+    asker.ask(TOUCH, confirm="touch *", astray={"tool": "Bash", "command": "rm -rf /"})
+    approval = await opened(deck, seen)
+    with pytest.raises(Refused, match=r"nothing more was typed"):
+        await deck.approvals.answer(approval.id, "always")
+    new = await opened(deck, lambda a: a.command == "rm -rf /")
+    await eventually(lambda: [a.id for a in deck.approvals.open()] == [new.id], "the old one closes")
+    assert asker.typed() == [("2", TOUCH)]
+
+
+async def test_a_second_dialog_that_does_not_obey_leaves_it_open(deck: Deck, stage: Stage, monkeypatch: Any) -> None:
+    monkeypatch.setattr("sessions.approvals.answer.PATIENCE", 0.5)
+    asker = await stage.start(deck)
+    asker.tell(deaf=True)
+    asker.tell(animate=0.05)
+    asker.ask(TOUCH, confirm="touch *")
+    approval = await opened(deck, seen)
+    done = await deck.approvals.answer(approval.id, "always", wait=30)
+    assert (done.state, done.reason) == (ApprovalState.OPEN, "nothing shows that it was taken")
+    with pytest.raises(Refused, match=r"nothing was typed"):
+        await deck.approvals.answer(approval.id, "allow")
+    assert asker.typed() == [("2", TOUCH), ("\r", "touch *")]
+
+
 async def test_it_is_answered_once(deck: Deck, stage: Stage) -> None:
     asker = await stage.start(deck)
     asker.tell(deaf=True)

@@ -18,15 +18,16 @@ ANSWERER = Path(__file__).parents[2] / "support" / "answerer.py"
 TOUCH = "touch a.txt"
 
 
-async def killed_at(stage: Stage, asker: Asker, answer: str, step: str, *told: str) -> None:
-    """Let another process answer the request of ``asker``; it is killed at ``step``."""
+async def killed_at(stage: Stage, asker: Asker | None, answer: str, step: str, *told: str, **dialog: str) -> None:
+    """Let another process answer the request of ``asker``, or one that was on its way; it is killed at ``step``."""
     argv = [sys.executable, "-P", str(ANSWERER), str(stage.root), answer, step]
     process = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE)
     assert process.stdout
     try:
         async with asyncio.timeout(PATIENCE):
             assert await process.stdout.readline() == b"up\n"
-            asker.ask(TOUCH, *told)
+            if asker:
+                asker.ask(TOUCH, *told, **dialog)
             await process.wait()
     finally:
         if process.returncode is None:
@@ -60,6 +61,31 @@ async def test_an_answer_that_was_stored_is_typed_once(
         assert asker.typed() == [(key, TOUCH)]
         decisions = [row for row in await deck.store.audited() if row.action == f"approval.{answer}"]
         assert len(decisions) == 1
+
+
+@pytest.mark.parametrize("step", ["stored", "typed", "stored:2", "typed:2", "confirm"])
+async def test_an_answer_of_two_dialogs_is_typed_once(stage: Stage, step: str) -> None:
+    asker = await begun(stage)
+    await killed_at(stage, asker, "always", step, "status", confirm="touch *")
+    async with stage.last_deck() as deck:
+        (approval,) = await deck.approvals.newest(10)
+        await eventually(lambda: not deck.approvals.open(), "it closes")
+        done = await deck.approvals.find(approval.id)
+        assert (done.state, done.answer) == (ApprovalState.ALLOWED, "always")
+        assert asker.typed() == [("2", TOUCH), ("\r", "touch *")]
+        assert len(await deck.approvals.newest(10)) == 1
+
+
+@pytest.mark.parametrize("again", ["stored", "typed"])
+async def test_an_answer_of_two_dialogs_survives_a_second_kill(stage: Stage, again: str) -> None:
+    asker = await begun(stage)
+    await killed_at(stage, asker, "always", "typed", "status", confirm="touch *")
+    await killed_at(stage, None, "-", again)
+    async with stage.last_deck() as deck:
+        (approval,) = await deck.approvals.newest(10)
+        await eventually(lambda: not deck.approvals.open(), "it closes")
+        assert (await deck.approvals.find(approval.id)).state is ApprovalState.ALLOWED
+        assert asker.typed() == [("2", TOUCH), ("\r", "touch *")]
 
 
 @pytest.mark.parametrize("step", ["open", "store"])

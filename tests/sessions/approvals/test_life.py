@@ -180,3 +180,12 @@ class Life(RuleBasedStateMachine):
 
 
 TestLife = Life.TestCase
+
+
+@pytest.mark.parametrize(
+    ("begun", "told"),
+    [(True, "the agent went on after the first keys of our answer"), (False, "the agent went on without our answer")],
+)
+def test_the_end_of_a_request_says_whose_keys_came_before(begun: bool, told: str) -> None:
+    gone = over(on_its_way("always"), Over.MOVED_ON, False, 11 * SECOND, begun=begun)
+    assert (gone.state, gone.reason) == (GONE, told)
