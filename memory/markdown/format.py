@@ -126,8 +126,12 @@ def write(said: Content, *, entry_id: str, author: str = "", created_ns: int = 0
     return _encoded(f"{_FENCE}\n" + "\n".join(lines) + f"\n{_FENCE}\n" + (f"\n{said.body}\n" if said.body else ""))
 
 
-def with_id(data: bytes, path: str, entry_id: str) -> bytes:
-    """The file with this id, put in or in place of its own; no other byte is changed. Raises :class:`Unreadable`."""
+def with_id(data: bytes, path: str, entry_id: str, page: Page | None = None) -> bytes:
+    """The file with this id, put in or in place of its own; no other byte is changed. Raises :class:`Unreadable`.
+
+    ``page`` is what the file says, where that is known.
+    """
+    page = page or parse(data, path)
     layout = _layout(data, path)
     values = _pairs(layout, path)
     if layout.front is None:
@@ -139,7 +143,8 @@ def with_id(data: bytes, path: str, entry_id: str) -> bytes:
     else:
         made = _put(layout, [_first(layout, values, f"id: {entry_id}")])
     try:
-        as_meant = replace(parse(data, path), id=entry_id) == parse(made, path)
+        namespace = page.content.namespace  # named or not, the same one is meant in both
+        as_meant = replace(page, id=entry_id) == parse(made, path, namespace=namespace)
     except Unreadable:
         as_meant = False
     if not as_meant:

@@ -41,7 +41,8 @@ def compose(text: str) -> list[tuple[yaml.ScalarNode, yaml.Node]]:
             _measure(text)
         root = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
+        begun = "flow" in (error.context or "") or "quoted" in (error.context or "")
+        mark = (begun and error.context_mark) or error.problem_mark or error.context_mark
         raise Unfit(str(error.problem or error.context or "no YAML"), mark.index if mark else 0) from None
     except yaml.YAMLError as error:
         raise Unfit(str(getattr(error, "reason", error)).strip() or "no YAML", 0) from None

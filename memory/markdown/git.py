@@ -143,3 +143,32 @@ def _read(path: Path, limit: int = _SMALL) -> str:
             return file.read(limit).decode("utf-8", "surrogateescape").strip()
     except OSError:
         return ""
+
+
+JUST_NS = 2_000_000_000
+"""What git did this shortly before a file was seen to be gone counts as the cause."""
+MANY = 5
+
+
+def reason(
+    repository: Repository | None, *, gone: int, of: int, noticed_ns: int, before: State | None, there: bool
+) -> str:
+    """Why files that are gone do not count as deleted; "" where they do.
+
+    ``gone`` of ``of`` files went, which was noticed at ``noticed_ns`` (wall clock). ``before`` is where the repository
+    stood when all were there; None where we looked on all the time.
+    """
+    if not there:
+        return "the memory folder itself is gone"
+    if repository is not None:
+        if repository.locked():
+            return "git is at work"
+        if busy := repository.under_way():
+            return f"{busy} is under way"
+        if before is not None and repository.state() != before:
+            return "git moved to another commit, or changed its stash or index, while nobody looked"
+        if repository.moved_ns() >= noticed_ns - JUST_NS:
+            return "git has just changed its branch, index or stash"
+    if gone > 1 and (gone > MANY or 2 * gone >= of):
+        return f"{gone} of {of} files went at once"
+    return ""

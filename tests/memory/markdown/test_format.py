@@ -161,7 +161,7 @@ def test_a_file_by_hand() -> None:
         (b"---\nkey: a\n", "line 1: the front matter that begins here never ends"),
         (b"---", "never ends"),
         (b"---\nkey: a\nkey: b\n---\n", "line 3: the key 'key' is there twice"),
-        (b"---\nkey: [a\n---\n", "line 3: "),
+        (b"---\nkey: [a\n---\n", "line 2: "),
         (b"---\nkind: nonsense\n---\nx", "line 2, kind: 'nonsense' is no kind of entry"),
         (b"---\nkey: a\nkind: decison\n---\nx", "line 3, kind: 'decison' is no kind of entry; did you mean decision?"),
         (b"---\nkey: a\n\nnamespace: 'a b'\n---\nx", "line 4, namespace"),
