@@ -58,6 +58,8 @@ class Filter:
     """Exactly this key."""
     links: Links = field(default_factory=Links)
     """All of them."""
+    begins: str = ""
+    """Ids that begin so."""
     pinned: bool | None = None
     conflict: bool | None = None
     missing: bool | None = None

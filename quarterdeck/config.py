@@ -121,6 +121,43 @@ class Notify(BaseModel):
     _checked = field_validator("command")(_arguments)
 
 
+Days = Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)]
+
+
+class Retention(BaseModel):
+    """How much one namespace of the memory keeps; 0 is no limit. The newest entries stay."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    days: Days = 0
+    """Since an entry's last change."""
+    entries: Annotated[int, Field(ge=0)] = 0
+    size: Annotated[int, BeforeValidator(_size), Field(ge=0)] = 0
+    """Bytes of the entries' texts; ``"64 MB"`` is understood."""
+
+
+class Memory(BaseModel):
+    """The memory bank. Only the user's own file sets it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    backend: Annotated[Line, Field(min_length=1)] = "hybrid"
+    """``hybrid`` (a database, and markdown files in the workspace), ``sqlite``, ``markdown``, or one of a plugin."""
+    resolution: Literal["merge", "latest", "manual"] = "merge"
+    """What becomes of changes of one entry that did not see each other: their texts are merged, the later one is shown,
+    a person decides."""
+    semantic: bool = True
+    """Search by meaning as well, where the extra ``semantic`` is installed."""
+    history_days: Days = 0
+    """Superseded versions older than this are removed; 0 keeps them."""
+    tombstone_days: Days = 180
+    """How long it is remembered that an entry was deleted; a copy of the memory that was away for longer brings it
+    back. 0 keeps it."""
+    retention: dict[str, Retention] = Field(default_factory=dict)
+    """What each namespace keeps: ``[memory.retention.workspace]``; ``"session/"`` and ``"agent/"`` are for each one of
+    them that is not named itself."""
+
+
 class Config(BaseSettings):
     """The settings in force. Made by :func:`load`; the defaults are ``Config()`` with an empty environment."""
 
@@ -156,6 +193,8 @@ class Config(BaseSettings):
     """What an agent is told then."""
     notify: Notify = Notify()
     """How you are called when an agent needs you."""
+    memory: Memory = Memory()
+    """How what agents learn is kept."""
     checkpoints: bool = True
     """Whether each session is also written down as markdown, in ``.quarterdeck/sessions`` of its workspace."""
     summaries: bool = False
@@ -321,12 +360,14 @@ def _check(table: Mapping[str, Any], origin: str) -> dict[str, Any]:
 def _mistake(error: ValidationError, origin: str, key: str) -> Invalid:
     """What is wrong with the value of ``key``; in a table, with which of its own keys."""
     first = error.errors()[0]
-    inner = str(first["loc"][0]) if first["loc"] and key == "notify" else ""
-    name = f"{key}.{inner}" if inner else key
-    if first["type"] == "extra_forbidden":
-        known = Notify.model_fields
-        hint = nearest(inner, known) or "known keys: " + ", ".join(known)
-        return Invalid(f"{origin}: unknown key {key}.{safe(inner)}", hint=hint, file=origin, key=name)
+    tables: dict[str, type[BaseModel]] = {"notify": Notify, "memory": Memory}
+    table = tables.get(key)
+    loc = [str(part) for part in first["loc"]] if table else []
+    name = ".".join((key, *loc))
+    if first["type"] == "extra_forbidden" and table:
+        known = (Retention if len(loc) > 1 else table).model_fields
+        hint = nearest(loc[-1], known) or "known keys: " + ", ".join(known)
+        return Invalid(f"{origin}: unknown key {safe(name)}", hint=hint, file=origin, key=name)
     what = first["msg"].removeprefix("Value error, ")
     return Invalid(f"{origin}: {safe(name)}: {what}", file=origin, key=name)
 

@@ -12,10 +12,10 @@ A plugin is a module or object with functions marked :data:`hookimpl`, registere
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import pluggy
 
@@ -31,6 +31,15 @@ class NamedAdapter(Protocol):
     """A terminal adapter as far as the door looks at it; the whole is :class:`terminals.adapter.Adapter`."""
 
     name: str
+
+
+class NamedBackend(Protocol):
+    """What keeps a memory bank, as far as the door looks at it; the whole is :class:`memory.banks.Keeper`."""
+
+    name: str
+
+
+_Named = TypeVar("_Named", NamedAdapter, NamedBackend)
 
 
 class Specs:
@@ -49,6 +58,11 @@ class Specs:
         """
         return []
 
+    @hookspec
+    def quarterdeck_memory_backends(self) -> Iterable[NamedBackend]:
+        """What a memory bank can be kept in, for ``backend`` in the table ``[memory]``. Names are unique."""
+        return []
+
 
 class Plugins(NamedTuple):
     """The registered plugins, and those that could not be loaded, each as one line for a person."""
@@ -63,13 +77,21 @@ class Plugins(NamedTuple):
 
     def adapters(self, paths: Paths) -> dict[str, NamedAdapter]:
         """All adapters by name. Raises :class:`Invalid` when two have the same name."""
-        adapters: dict[str, NamedAdapter] = {}
-        for found in reversed(self.manager.hook.quarterdeck_adapters(paths=paths)):
-            for adapter in found:
-                if adapter.name in adapters:
-                    raise Invalid(f"two plugins bring an adapter named {adapter.name!r}", hint="uninstall one of them")
-                adapters[adapter.name] = adapter
-        return adapters
+        return _by_name(self.manager.hook.quarterdeck_adapters(paths=paths), "an adapter")
+
+    def memory_backends(self) -> dict[str, NamedBackend]:
+        """All that keeps memory banks, by name. Raises :class:`Invalid` when two have the same name."""
+        return _by_name(self.manager.hook.quarterdeck_memory_backends(), "a memory backend")
+
+
+def _by_name(answers: Sequence[Iterable[_Named]], what: str) -> dict[str, _Named]:
+    named: dict[str, _Named] = {}
+    for found in reversed(answers):
+        for one in found:
+            if one.name in named:
+                raise Invalid(f"two plugins bring {what} named {one.name!r}", hint="uninstall one of them")
+            named[one.name] = one
+    return named
 
 
 def load(built_in: Iterable[object] = (), *, installed: bool = True) -> Plugins:

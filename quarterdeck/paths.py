@@ -60,6 +60,11 @@ class Paths:
         return self.home / "backups"
 
     @property
+    def memory(self) -> Path:
+        """One folder for each memory bank, and ``shared``."""
+        return self.home / "memory"
+
+    @property
     def installs(self) -> Path:
         """What was changed in settings files of other programs, so that it can be undone."""
         return self.home / "installs"
@@ -177,8 +182,11 @@ def file_system(path: Path) -> str:
     return kind
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """Replace ``path`` with ``data`` so that a crash leaves the old file or the new one: temp, fsync, rename, fsync."""
+def write_file(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Replace ``path`` with ``data`` so that a crash leaves the old file or the new one: temp, fsync, rename, fsync.
+
+    The file has ``mode``, whatever it had before.
+    """
     import tempfile  # costly to import, and readers need it never
 
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -186,6 +194,7 @@ def write_file(path: Path, data: bytes) -> None:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
+            os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
         os.replace(name, path)
     except BaseException:

@@ -63,6 +63,9 @@ def where(which: Filter) -> tuple[list[str], list[object]]:
     if which.key:
         conditions.append("e.key = ?")
         values.append(which.key)
+    if which.begins:
+        conditions.append("e.id >= ? AND e.id < ?")
+        values.extend((which.begins, which.begins + "\U0010ffff"))
     for column, wanted in (("e.pinned", which.pinned), ("e.conflict", which.conflict)):
         if wanted is not None:
             conditions.append(f"{column} = ?")

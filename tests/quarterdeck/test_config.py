@@ -168,9 +168,33 @@ def test_policy_is_tightened_never_loosened(
     assert load(user, workspace, trusted=trusted).config.restore == result
 
 
+@pytest.mark.parametrize(
+    ("text", "told", "hint"),
+    [
+        ("[memory]\nbackand = 'sqlite'", "unknown key memory.backand", "did you mean backend?"),
+        ("[memory]\nresolution = 'theirs'", "memory.resolution: ", ""),
+        ("[memory.retention.workspace]\ndais = 3", "unknown key memory.retention.workspace.dais", "did you mean days?"),
+        ("[memory.retention.'agent/']\ndays = -1", "memory.retention.agent/.days: ", ""),
+        ("memory = 3", "memory: ", ""),
+    ],
+)
+def test_a_mistake_in_the_table_of_memory_names_its_key(user: Path, text: str, told: str, hint: str) -> None:
+    (user / "config.toml").write_text(text)
+    with pytest.raises(Invalid) as caught:
+        load(user)
+    assert told in caught.value.message
+    assert caught.value.hint == hint
+
+
+def test_retention_is_read_by_namespace(user: Path) -> None:
+    (user / "config.toml").write_text('[memory]\nbackend = "sqlite"\n[memory.retention."session/"]\nsize = "2 MB"\n')
+    memory = load(user).config.memory
+    assert (memory.backend, memory.retention["session/"].size) == ("sqlite", 2 << 20)
+
+
 def test_every_setting_says_what_a_workspace_may() -> None:
     never = {"leader", "worktree_setup", "tmux_socket", "typing_pause", "notify", "resume_prompt", "checkpoints"}
-    never |= {"summaries", "summary_model", "summary_tokens", "summary_tokens_per_day", "summary_seconds"}
+    never |= {"memory", "summaries", "summary_model", "summary_tokens", "summary_tokens_per_day", "summary_seconds"}
     assert set(config.WORKSPACE_MAY) | never == set(Config.model_fields)
     assert not set(config.WORKSPACE_MAY) & never
 

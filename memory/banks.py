@@ -1,0 +1,200 @@
+"""All memory banks of one state folder: opened where they are first needed, closed together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Protocol, Self
+
+from memory import roots
+from memory.backend import Backend, Filter, Hit
+from memory.bank import Bank, Synced
+from memory.entry import SHARED, WORKSPACE
+from memory.later import LaterBackend
+from memory.retention import Limits, Policy
+from memory.roots import Known
+from quarterdeck.clock import Clock
+from quarterdeck.config import Memory
+from quarterdeck.errors import Invalid
+from quarterdeck.ids import new_id
+from quarterdeck.paths import Paths, private_folder
+from quarterdeck.redaction import Redactor
+from quarterdeck.text import nearest, safe
+from quarterdeck.watching import Watching
+
+
+@dataclass(frozen=True, kw_only=True)
+class Home:
+    """Where one bank lives."""
+
+    state: Path
+    """Its folder in the state folder; made by whoever opens it."""
+    base: Path
+    """The folder that is there in any case, below which its files go: the workspace, or the state folder."""
+    parts: tuple[str, ...]
+    """From there to its files."""
+    namespace: str
+    """The one a file need not name."""
+    clock: Clock
+
+    @property
+    def files(self) -> Path:
+        """Where its files are, if it has any."""
+        return self.base.joinpath(*self.parts)
+
+
+class Keeper(Protocol):
+    """Opens banks of one sort; plugins bring them by the hook ``quarterdeck_memory_backends``."""
+
+    name: str
+
+    async def open(self, home: Home, writer: str) -> Backend:
+        """The bank that lives there; one that is made now is named ``writer``.
+
+        What is :class:`memory.bank.Synced` is not started yet.
+        """
+        ...
+
+
+class Found(NamedTuple):
+    """A hit, and the bank it is in."""
+
+    root: str
+    hit: Hit
+
+
+class Banks:
+    """See the module. ``async with Banks(...)``."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        clock: Clock,
+        settings: Memory,
+        keepers: Mapping[str, Keeper],
+        *,
+        redactor: Redactor | None = None,
+        watching: Watching | None = None,
+    ) -> None:
+        self.paths = paths
+        self._clock = clock
+        self._settings = settings
+        keeper = keepers.get(settings.backend)
+        if keeper is None:
+            raise Invalid(
+                f"memory.backend: nothing keeps memory in {safe(settings.backend)!r}",
+                hint=nearest(settings.backend, keepers) or "one of " + ", ".join(sorted(keepers)),
+            )
+        self._keeper = keeper
+        self._redactor = redactor
+        self._watching = watching
+        self._banks: dict[str, Bank] = {}
+        self._opening = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        async with AsyncExitStack() as stack:
+            while self._banks:
+                stack.push_async_callback(self._banks.popitem()[1].aclose)
+
+    @property
+    def open(self) -> list[Bank]:
+        """Those that are open."""
+        return list(self._banks.values())
+
+    async def of(self, folder: Path) -> Bank:
+        """The bank of the repository that holds ``folder``, whichever worktree it is; of the folder outside of git.
+
+        Nothing is made on disk before something is stored.
+        """
+        return await self._get(str(roots.root_of(folder)))
+
+    async def shared(self) -> Bank:
+        """The bank all workspaces share."""
+        return await self._get("")
+
+    def known(self) -> list[Known]:
+        """The banks on disk."""
+        return list(roots.known(self.paths))
+
+    async def search_all(self, words: str, which: Filter = Filter(), *, limit: int = 20) -> list[Found]:  # noqa: B008
+        """Search every bank on disk. Scores of banks do not compare, so the best of each come first, then the next."""
+        ranked: list[tuple[int, float, Found]] = []
+        for name in dict.fromkeys(("", *(bank.root for bank in self.known()))):
+            if name and not Path(name).is_dir() and name not in self._banks:
+                continue  # its workspace is gone or not mounted
+            was_open = name in self._banks
+            bank = await self._get(name)
+            try:
+                hits = await bank.search(words, which, limit=limit)
+            finally:
+                if not was_open:
+                    await self._banks.pop(name).aclose()
+            ranked += [(place, -hit.score, Found(name, hit)) for place, hit in enumerate(hits)]
+        ranked.sort(key=lambda one: one[:2])
+        return [found for *_, found in ranked[:limit]]
+
+    def policy(self) -> Policy:
+        """What is kept, as configured."""
+        said = self._settings
+        limits = {
+            name: Limits(days=kept.days, entries=kept.entries, bytes=kept.size) for name, kept in said.retention.items()
+        }
+        return Policy(namespaces=limits, history_days=said.history_days, tombstone_days=said.tombstone_days)
+
+    async def _get(self, root: str) -> Bank:
+        async with self._opening:
+            if root not in self._banks:
+                self._banks[root] = await self._made(root)
+            return self._banks[root]
+
+    async def _made(self, root: str) -> Bank:
+        home = self._home(root)
+        bank: Bank
+
+        async def opens(writer: str) -> Backend:
+            private_folder(self.paths.memory)
+            private_folder(home.state)
+            roots.note(home.state, root)
+            return await self._keeper.open(home, writer)
+
+        async def starts(backend: Backend) -> None:
+            if isinstance(backend, Synced):
+                await backend.start(bank.take, self._watching)
+
+        def there() -> bool:
+            return (home.state / roots.NOTE).exists() or home.files.exists()
+
+        later = LaterBackend(opens, starts, there, new_id())
+        bank = Bank(
+            root,
+            later,
+            self._clock,
+            state=home.state,
+            resolution=self._settings.resolution,
+            redactor=self._redactor,
+        )
+        try:
+            await later.found()
+        except BaseException:
+            await bank.aclose()
+            raise
+        return bank
+
+    def _home(self, root: str) -> Home:
+        if root:
+            folder = Path(root)
+            state = roots.state_of(self.paths, folder)
+            return Home(
+                state=state, base=folder, parts=(".quarterdeck", "memory"), namespace=WORKSPACE, clock=self._clock
+            )
+        state = self.paths.memory / roots.SHARED_NAME
+        return Home(state=state, base=state, parts=("files",), namespace=SHARED, clock=self._clock)
