@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from profiles.hooks import diffs, files
@@ -25,6 +26,7 @@ from profiles.hooks.values import (
     path,
     table,
     text,
+    with_hooks,
     word,
 )
 from quarterdeck.evidence import Decision, Evidence, Sign
@@ -67,11 +69,7 @@ def decide(decision: Decision, reply: Mapping[str, Any]) -> str:
 
 def settings(base: Mapping[str, Any], tell: Mapping[str, str], ask: Mapping[str, str], wait_s: float) -> dict[str, Any]:
     """See :class:`profiles.hooks.shapes.Shape`."""
-    hooks = dict(table(base, "hooks"))
-    for name, entry in entries(tell, ask, wait_s).items():
-        theirs = hooks.get(name)
-        hooks[name] = [*(theirs if isinstance(theirs, list) else []), entry]
-    return {**base, "hooks": hooks}
+    return with_hooks(base, entries(tell, ask, wait_s))
 
 
 def inline(tell: Mapping[str, str], ask: Mapping[str, str], wait_s: float) -> str:
@@ -92,6 +90,19 @@ def entries(tell: Mapping[str, str], ask: Mapping[str, str], wait_s: float) -> d
     for name, command in ask.items():
         made[name] = {"hooks": [{"type": "command", "command": command, "timeout": int(wait_s) + 10}]}
     return made
+
+
+def for_rules(piece: Evidence) -> Evidence:
+    """A request of an agent of this form whose hook holds its dialog up: the hook has but a moment, for rules alone.
+
+    More than once it is allowed by keys in the dialog.
+    """
+    data = dict(piece.data)
+    if data["can"]:
+        data["can"] = ("allow", "always", "deny")
+    if isinstance(reply := data.get("reply"), dict):
+        data["reply"] = {"via": reply["via"], "ask": reply["ask"], "brief": True}
+    return replace(piece, data=data)
 
 
 # -- what each event says

@@ -14,7 +14,6 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from profiles.hooks import claude
@@ -33,7 +32,7 @@ hidden = claude.hidden
 
 def read(event: Event) -> tuple[Evidence, ...]:
     """See :class:`profiles.hooks.shapes.Shape`."""
-    return tuple(_asked(piece) if piece.sign is Sign.ASKED else piece for piece in claude.read(event))
+    return tuple(claude.for_rules(piece) if piece.sign is Sign.ASKED else piece for piece in claude.read(event))
 
 
 def decide(decision: Decision, reply: Mapping[str, Any]) -> str:
@@ -52,16 +51,6 @@ def inline(tell: Mapping[str, str], ask: Mapping[str, str], wait_s: float) -> st
         events.append(f'{name}=[{{hooks=[{{type="command",command={_quoted(command)},timeout={seconds}}}]}}]')
         trusted.append(f'{_quoted(f"{_SOURCE}:{label}:0:0")}={{trusted_hash="{_hash(label, command, seconds)}"}}')
     return "{" + ",".join((*events, "state={" + ",".join(trusted) + "}")) + "}"
-
-
-def _asked(piece: Evidence) -> Evidence:
-    """It allows more than once by its dialog only, and a hook has but a moment."""
-    data = dict(piece.data)
-    if data["can"]:
-        data["can"] = ("allow", "always", "deny")
-    if isinstance(reply := data.get("reply"), dict):
-        data["reply"] = {"via": reply["via"], "ask": reply["ask"], "brief": True}
-    return replace(piece, data=data)
 
 
 def _hash(label: str, command: str, seconds: int) -> str:

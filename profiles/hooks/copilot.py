@@ -15,7 +15,7 @@ from typing import Any
 
 from profiles.hooks import claude
 from profiles.hooks.shapes import Event
-from profiles.hooks.values import table, word
+from profiles.hooks.values import with_hooks, word
 from quarterdeck.evidence import Decision, Evidence
 
 ANY_SHELL = False
@@ -45,13 +45,11 @@ def decide(decision: Decision, reply: Mapping[str, Any]) -> str:
 
 def settings(base: Mapping[str, Any], tell: Mapping[str, str], ask: Mapping[str, str], wait_s: float) -> dict[str, Any]:
     """See :class:`profiles.hooks.shapes.Shape`."""
-    hooks = dict(table(base, "hooks"))
-    for name, command in {**tell, **ask}.items():
-        theirs = hooks.get(name)
-        entry = {"type": "command", "bash": command, "timeoutSec": 10}
-        hooks[name] = [*(theirs if isinstance(theirs, list) else []), entry]
     manifest = {"name": "quarterdeck", "version": "1.0.0", "description": "Tells Quarterdeck what this agent does"}
-    return {**manifest, **base, "hooks": hooks}
+    entries = {
+        name: {"type": "command", "bash": command, "timeoutSec": 10} for name, command in {**tell, **ask}.items()
+    }
+    return with_hooks({**manifest, **base}, entries)
 
 
 def inline(tell: Mapping[str, str], ask: Mapping[str, str], wait_s: float) -> str:

@@ -26,6 +26,7 @@ from profiles.hooks.values import (
     path,
     table,
     text,
+    with_hooks,
     word,
 )
 from quarterdeck.evidence import Decision, Evidence, Sign
@@ -51,11 +52,7 @@ def decide(decision: Decision, reply: Mapping[str, Any]) -> str:
 
 def settings(base: Mapping[str, Any], tell: Mapping[str, str], ask: Mapping[str, str], wait_s: float) -> dict[str, Any]:
     """See :class:`profiles.hooks.shapes.Shape`."""
-    hooks = dict(table(base, "hooks"))
-    for name, entry in entries({**tell, **ask}).items():
-        theirs = hooks.get(name)
-        hooks[name] = [*(theirs if isinstance(theirs, list) else []), entry]
-    return {**base, "hooks": hooks}
+    return with_hooks(base, entries({**tell, **ask}))
 
 
 def inline(tell: Mapping[str, str], ask: Mapping[str, str], wait_s: float) -> str:

@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from profiles.hooks.arming import commands
 from profiles.hooks.jsontext import Node
 from profiles.profile import Profile
 from quarterdeck.errors import Broken, Invalid, Refused
-from quarterdeck.paths import private_folder, read_file, sync_folder, write_file
+from quarterdeck.paths import private_folder, read_file, write_file
 from quarterdeck.text import safe
 
 FILE_LIMIT = 4 << 20
@@ -129,7 +128,7 @@ def apply(change: Change, record: Path) -> None:
         }
         if lines.MARK in change.after:
             write_file(record, json.dumps(note).encode())
-        _write(target, change.after)
+        write_file(target, change.after.encode(), _mode(target))
         if lines.MARK not in change.after:
             record.unlink(missing_ok=True)
     except OSError as error:
@@ -217,24 +216,11 @@ def _text(path: Path) -> str | None:
         raise Broken(f"cannot read {path}: {error.strerror or error}", path=str(path)) from error
 
 
-def _write(target: Path, text: str) -> None:
-    """Replace the file whole, with the mode it had."""
-    mode = 0o600
+def _mode(target: Path) -> int:
+    """The mode of the person's file, which stays; ours for a new one."""
     with suppress(OSError):
-        mode = target.stat().st_mode & 0o7777
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(text.encode())
-            file.flush()
-            os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
-        os.replace(name, target)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(name)
-        raise
-    sync_folder(target.parent)
+        return target.stat().st_mode & 0o7777
+    return 0o600
 
 
 def _record(record: Path, path: Path) -> dict[str, Any] | None:

@@ -11,7 +11,6 @@ Settings for one run are its file of system defaults, to which all others are ad
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
@@ -31,7 +30,7 @@ inline = claude.inline
 
 def read(event: Event) -> tuple[Evidence, ...]:
     """See :class:`profiles.hooks.shapes.Shape`."""
-    pieces = (_asked(piece) if piece.sign is Sign.ASKED else piece for piece in claude.read(event))
+    pieces = (claude.for_rules(piece) if piece.sign is Sign.ASKED else piece for piece in claude.read(event))
     return tuple(piece for piece in pieces if piece.sign is not Sign.PROMPT or piece.data.get("prompt"))
 
 
@@ -44,13 +43,3 @@ def hidden(environ: Mapping[str, str]) -> str:
     """See :class:`profiles.hooks.shapes.Shape`. Its defaults stand beside its system settings, unless it is told."""
     beside = PurePath(environ.get(SYSTEM_VARIABLE) or _SYSTEM).with_name(_DEFAULTS_NAME)
     return environ.get(DEFAULTS_VARIABLE) or str(beside)
-
-
-def _asked(piece: Evidence) -> Evidence:
-    """It allows more than once by its dialog only, and a hook has but a moment."""
-    data = dict(piece.data)
-    if data["can"]:
-        data["can"] = ("allow", "always", "deny")
-    if isinstance(reply := data.get("reply"), dict):
-        data["reply"] = {"via": reply["via"], "ask": reply["ask"], "brief": True}
-    return replace(piece, data=data)

@@ -55,6 +55,15 @@ def table(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def with_hooks(base: Mapping[str, Any], entries: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings ``base`` with one entry more in the list of hooks of each event."""
+    hooks = dict(table(base, "hooks"))
+    for name, entry in entries.items():
+        theirs = hooks.get(name)
+        hooks[name] = [*(theirs if isinstance(theirs, list) else []), entry]
+    return {**base, "hooks": hooks}
+
+
 def items(data: Mapping[str, Any], key: str) -> list[Any]:
     """The list under ``key``, its first entries."""
     value = data.get(key)

@@ -134,6 +134,9 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
     assert [path.name for path in tmp_path.iterdir()] == ["agent.json"]
     write_file(target, b"new")
     assert target.read_bytes() == b"new"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    write_file(target, b"theirs", 0o644)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o644
 
 
 def test_reading_what_a_stranger_left(tmp_path: Path) -> None:
