@@ -104,6 +104,8 @@ def _begins(folder: Path) -> int:
 def cut(start: int, end: int, edges: set[int]) -> list[tuple[int, int]]:
     """The range in pieces that end at every edge inside it, none longer than ``PIECE``."""
     inside = {edge for edge in edges if start < edge < end}
+    if not inside and end - start <= PIECE:
+        return [(start, end)]
     return list(pairwise([start, *sorted(inside | {*range(start + PIECE, end, PIECE), end})]))
 
 

@@ -111,7 +111,8 @@ class Keeper:
 
     def _deadlines(self) -> Iterator[float]:
         if self._journal.dirty_ns:
-            yield self._journal.dirty_ns / 1e9 + SYNC_AFTER
+            # What rests was printed up to a pace before it was recorded, and is not to be lost for longer.
+            yield self._journal.dirty_ns / 1e9 + max(SYNC_EARLY, SYNC_AFTER - 0.8 * self._intake.pace)
         if self._lease_due is not None:
             yield self._lease_due
         yield from self._reception.deadlines()
