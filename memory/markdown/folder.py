@@ -25,7 +25,7 @@ from memory.markdown.format import Unreadable, changed, parse, write
 from memory.markdown.ledger import Filed, Ledger, Take
 from memory.markdown.names import file_name, folded, ours
 from memory.markdown.sifting import Found, Sifted, Sifter
-from memory.versions import Dot, Vector, joined
+from memory.versions import Dot, Vector, covers, joined
 from quarterdeck.errors import Invalid, NotFound, QuarterdeckError, Refused
 from quarterdeck.text import safe
 from quarterdeck.watching import Watch, Watching
@@ -361,16 +361,16 @@ class Folder:
         entry = await self._store.entry(found.entry)
         if entry is None:
             return replace(draft, author=found.page.author or "file")
-        if row is not None:
-            if row.digest == found.digest or said == await self._content(entry, row.dot):
-                return row.dot, row.seen
-            return replace(draft, seen=row.seen)
-        if entry.deleted:
+        if row is not None and (row.digest == found.digest or said == await self._content(entry, row.dot)):
+            return row.dot, row.seen
+        if row is None and entry.deleted:
             return draft
+        known: Vector = row.seen if row else {}
         for version in reversed(await self._store.versions(found.entry)):
-            if version.content == said:
+            # Written by us and then not noted, because we were killed; or pulled, with a database that has it as well.
+            if version.content == said and not covers(known, version.dot):
                 return version.dot, _context(version)
-        return replace(draft, seen={})
+        return replace(draft, seen=known)
 
     async def _content(self, entry: Entry, dot: Dot) -> Content | None:
         """What the entry said in one version; None where that is not kept any more."""

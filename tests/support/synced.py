@@ -64,7 +64,8 @@ class Synced:
 
     async def says(self, entry_id: str, body: str) -> None:
         async def look() -> bool:
-            return (await self.entry(entry_id)).content.body == body
+            found = await self.backend.entry(entry_id)
+            return found is not None and found.content.body == body
 
         await until(look)
 
