@@ -50,6 +50,12 @@ class WithCommand(click.Command):
     help="What to do when its terminal is gone after a crash or a reboot.",
 )
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="A tag to find it by; may be given several times.")
+@click.option(
+    "--from-checkpoint",
+    default="",
+    metavar="SESSION",
+    help="Its first prompt hands it the checkpoint of SESSION, which it joins unless --session is given.",
+)
 @click.option("--attach", is_flag=True, help="Attach to it at once.")
 @json_option
 @click.pass_context
@@ -63,6 +69,7 @@ def new(
     worktree: str | None,
     restore: str | None,
     tags: tuple[str, ...],
+    from_checkpoint: str,
     attach: bool,
 ) -> None:
     """Start an agent of kind PROFILE.
@@ -93,6 +100,7 @@ def new(
             "branch": worktree or "",
             "environ": client_environment(),
             "restore": restore,
+            "from_checkpoint": from_checkpoint,
             "tags": list(tags),
         },
     )

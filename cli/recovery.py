@@ -30,13 +30,32 @@ _COLUMNS = (
 @click.command()
 @click.argument("agents", metavar="[AGENT...]", nargs=-1, shell_complete=complete_agents)
 @click.option("--all", "everything", is_flag=True, help="All that are lost or interrupted.")
+@click.option(
+    "--from-markdown",
+    is_flag=True,
+    help="Make sessions anew from the checkpoints in workspaces: the names are folders (default: this one).",
+)
+@click.option("--no-prompts", is_flag=True, help="With --from-markdown: queue nothing of what waited.")
+@click.option("--yes", is_flag=True, help="With --from-markdown: do not ask.")
 @json_option
 @click.pass_obj
-def restore(scope: Scope, agents: tuple[str, ...], everything: bool) -> None:
+def restore(
+    scope: Scope, agents: tuple[str, ...], everything: bool, from_markdown: bool, no_prompts: bool, yes: bool
+) -> None:
     """Start agents again whose program is gone, each by its profile, in its old place.
 
-    Without a name: show what the orchestrator's last start found.
+    Without a name: show what the orchestrator's last start found. With --from-markdown: what would be made is shown,
+    and made once you agree; --json without --yes only shows it.
     """
+    if from_markdown:
+        if everything:
+            raise Invalid("--from-markdown takes workspaces, not --all")
+        from cli.checkpoints import restore_from_markdown
+
+        restore_from_markdown(scope, agents, prompts=not no_prompts, yes=yes)
+        return
+    if yes or no_prompts:
+        raise Invalid("--yes and --no-prompts belong to --from-markdown")
     if agents and everything:
         raise Invalid("restore takes names or --all, not both")
     asked = bool(agents) or everything

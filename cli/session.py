@@ -1,4 +1,4 @@
-"""``session``: list, make, rename and remove sessions, and say what they are for."""
+"""``session``: list, make, rename and remove sessions, say what they are for, show their checkpoints."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from urllib.parse import quote
 
 import click
 
-from cli.output import Column
+from cli.output import Column, plain
 from cli.overview import age, near_home, workspace
 from cli.scope import Scope, json_option, runs
+from quarterdeck.errors import NotFound
 
 _COLUMNS = (
     Column("SESSION", cut="middle"),
@@ -102,6 +103,24 @@ def session_goal(scope: Scope, session: str, text: str | None) -> None:
         scope.out.line(found["goal"])
     else:
         scope.out.note(f"session {found['name']} has no goal")
+
+
+@session.command("checkpoint")
+@click.argument("session", metavar="SESSION")
+@json_option
+@click.pass_obj
+def show_checkpoint(scope: Scope, session: str) -> None:
+    """Show a session's checkpoint, as it was written last."""
+    found = scope.get(_path(session) + "/checkpoint")
+    if scope.out.json:
+        scope.out.data(found)
+        return
+    if found["problem"]:
+        scope.out.note(f"it could not be written last: {found['problem']}")
+    if not found["text"]:
+        raise NotFound(f"there is no checkpoint of {session} yet", hint="it is written soon after something happens")
+    scope.out.write(plain(found["text"]).rstrip("\n") + "\n")
+    scope.out.note(found["path"])
 
 
 @session.command("rm")

@@ -22,6 +22,7 @@ from orchestrator.routes import (
     approvals,
     control,
     events,
+    markdown,
     policy,
     prompts,
     screens,
@@ -103,7 +104,20 @@ def describe() -> FastAPI:
         generate_unique_id_function=_operation,
         responses={"default": {"model": Problem, "description": "What went wrong."}},
     )
-    for module in (sessions, agents, prompts, status, approvals, screens, terminals, events, policy, control, sockets):
+    for module in (
+        sessions,
+        markdown,
+        agents,
+        prompts,
+        status,
+        approvals,
+        screens,
+        terminals,
+        events,
+        policy,
+        control,
+        sockets,
+    ):
         app.include_router(module.router)
     app.add_exception_handler(QuarterdeckError, _quarterdeck_error)
     app.add_exception_handler(RequestValidationError, _validation_error)

@@ -118,6 +118,11 @@ class AgentWish(Body):
     environ: Environ = Field(default={}, description="The client's environment.")
     restore: Restore | None = None
     tags: Tags = Field(default=[], description="What to group it by: words of `a-z 0-9 . _ -`, at most 16.")
+    from_checkpoint: Name = Field(
+        default="",
+        description="A session whose checkpoint its first prompt hands over, by id or name, or by the name of one that "
+        "is left in the workspace; it joins that session where `session` is empty.",
+    )
 
 
 class AgentChange(Body):

@@ -51,6 +51,9 @@ class Prompting:
     """Patterns of whole texts that the empty input box shows."""
     suggests: bool = False
     """Whether the empty box may show any text, as a suggestion: nothing is typed while the cursor stands before it."""
+    checkpoint: str = ""
+    """How a new one is handed a session's checkpoint: ``file`` (its first prompt names the file), ``prompt`` (it holds
+    the text), ``none``; "" is file for agents, none for shells and programs, which would run it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -229,6 +229,7 @@ _PARTS: dict[str, tuple[Callable[..., Any], dict[str, Check], Callable[[str, Map
             "end": checks.begin,
             "placeholder": checks.patterns,
             "suggests": checks.truth,
+            "checkpoint": checks.one_of("file", "prompt", "none"),
         },
         _any,
     ),

@@ -73,6 +73,8 @@ class NewAgent:
     environ: Mapping[str, str] = field(default_factory=dict)
     restore: Restore | None = None
     tags: tuple[str, ...] = ()
+    from_checkpoint: str = ""
+    """A session whose checkpoint its first prompt hands over; it joins that session where none is named."""
     tree: Worktree | None = None
     """A worktree of ours that no agent has any more, to go on in; it is kept when the agent cannot be started."""
 
@@ -283,7 +285,8 @@ class Deck:
         profile = self.workspaces.find(ask.profile, workspace)
         self._launcher.adapter(ask.adapter)
         cwd = Path(folder_of(str(Path(workspace, ask.cwd).expanduser())))
-        session = await self._session_for(ask.session, workspace)
+        begins, its_session = await self._opening(ask, workspace, profile) if ask.from_checkpoint else (None, "")
+        session = await self._session_for(ask.session or its_session, workspace)
         name = self._name_for(session, ask.name, profile.name)
         agent_id = new_id()
         environ, kept = environment.prepare(ask.environ, profile.environ, agent=agent_id, session=session.name)
@@ -320,7 +323,17 @@ class Deck:
             environ=kept,
             tags=wanted,
         )
-        return await self._begin(agent, session, environ, profile, found=ask.tree is not None)
+        agent = await self._begin(agent, session, environ, profile, found=ask.tree is not None)
+        if begins is not None:
+            await self.outbox.submit(agent.id, begins.prompt(profile, agent.cwd))
+        return agent
+
+    async def _opening(self, ask: NewAgent, workspace: str, profile: Profile) -> tuple[Opening, str]:
+        """The checkpoint to begin from, and the id of its session where that is on this workspace."""
+        ref = ask.from_checkpoint
+        session = next((s for s in self.sessions() if ref in (s.id, s.name)), None)
+        found = await opening(self.markdown, session, ref, workspace, profile)
+        return found, session.id if session and session.workspace == workspace else ""
 
     async def _begin(
         self, agent: Agent, session: Session, environ: Mapping[str, str], profile: Profile, *, found: bool

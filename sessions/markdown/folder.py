@@ -66,6 +66,12 @@ def read(path: Path) -> Page | None:
         return Page(path, text, None, error.message)
 
 
+def read_below(workspace: Path, path: Path) -> Page | None:
+    """As :func:`read`; None as well where a folder between the workspace and the page is a link."""
+    between = path.relative_to(workspace).parents
+    return read(path) if all(_is_folder(workspace / folder) for folder in between if folder.parts) else None
+
+
 def pages(workspace: Path) -> Iterator[Page]:
     """Every page of a workspace, sessions by name, the newest page of each first. Links are not followed."""
     top = workspace / FOLDER / SESSIONS

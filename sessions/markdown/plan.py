@@ -206,7 +206,8 @@ class _Planner:
             return "it ran outside of the workspace, and a checkpoint names no such place", None
         profile = await asyncio.to_thread(self._deck.workspaces.find, one.profile, workspace)
         if not profile.argv:
-            return f"profile {profile.name} has no command of its own, and a checkpoint holds none", None
+            told = f"profile {profile.name} has no command of its own, and a checkpoint holds none"
+            return f"{told}: quarterdeck new {profile.name} --name {one.name} -- COMMAND", None
         self._deck.check_adapter(one.adapter)
         top = Path(workspace)
         where = (top / one.folder).resolve()

@@ -246,4 +246,4 @@ def _prompts(table: Mapping[str, Any], room: int) -> tuple[str, ...]:
     prompts = _texts(table, "prompts", PROMPTS_LIMIT)
     if any(len(text) > PROMPT_LIMIT for text in prompts) or sum(map(len, prompts)) > room:
         raise Invalid("its prompts are too long for a checkpoint")
-    return tuple(clean(visible(text)) for text in prompts)
+    return tuple(clean(visible(clean(text))) for text in prompts)

@@ -181,6 +181,7 @@ def test_an_agent_may_change_nothing_not_even_of_its_own(inside, shared):
         "/v1/broadcast": {"text": "yes", "all": True},
         "/v1/approvals/{approval}/answer": {"answer": "allow"},
         "/v1/policy/accept": {"hash": ""},
+        "/v1/restore/markdown": {"workspaces": ["/"], "hash": ""},
     }
     changing = [
         (method.upper(), path.replace("{ref}", inside.agent["id"]), bodies.get(path, {}))

@@ -118,7 +118,7 @@ def test_nothing_but_what_is_meant_is_taken_from_an_agent() -> None:
 def test_terminal_sequences_and_invisible_characters_do_not_come_out_of_a_prompt() -> None:
     text = '{name: x, profile: shell, prompts: ["\\e[201~rm\\e[31m -rf\\u202e /\\r\\u200bx\\x9b"]}'
     found = load(page(f"quarterdeck: 1\nsession: shop\nagents: [{text}]"))
-    assert found.agents[0].prompts == ("[201~rm[31m -rf /\nx",)
+    assert found.agents[0].prompts == ("rm -rf /\nx",)
 
 
 def test_agents_and_prompts_are_bounded() -> None:
