@@ -29,7 +29,7 @@ from sessions.checkpoint import Checkpointer
 from sessions.events import Subscription
 from sessions.hearing import Hearing
 from sessions.launch import Launcher, Limits
-from sessions.markdown.begin import open_markdown
+from sessions.markdown.begin import Opening, open_markdown, opening
 from sessions.model import Agent, Event, Restore, Session, Status, Worktree
 from sessions.names import check_name, free_name
 from sessions.outbox.outbox import Outbox
