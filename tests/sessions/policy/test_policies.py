@@ -163,12 +163,31 @@ def test_all_paths_of_a_tool_count(place: Place) -> None:
     assert decide("src/a.py", "alias/policy.toml", tool="mcp__copy") == "ask", "our own files"
 
 
-@pytest.mark.parametrize("size", [19_000, 100_000, 395_000, 2_000_000])
-def test_a_command_to_deny_is_found_behind_any_padding(place: Place, size: int) -> None:
+FILLINGS = ("true;", "echo 'x y' && ", "# comment\n", "\n")
+
+
+@pytest.mark.parametrize(
+    ("size", "fillings"),
+    [
+        (19_000, FILLINGS),  # within the first piece that is searched
+        (shell.LIMIT - 4, FILLINGS),  # across its end
+        (shell.LIMIT - shell.OVERLAP - 4, FILLINGS),  # across the begin of the second
+        (2 * (shell.LIMIT - shell.OVERLAP), FILLINGS),  # at the begin of the third
+        (100_000, FILLINGS[:1]),
+        (shell.SEARCHED - 100, FILLINGS[2:]),
+    ],
+)
+def test_a_command_to_deny_is_found_behind_any_padding(
+    place: Place, monkeypatch: pytest.MonkeyPatch, size: int, fillings: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(shell, "SECONDS", 1e9)
     place.say('[[deny]]\ntools = "Bash"\ncommands = ["rm -rf **"]\n[[allow]]\ncommands = ["true **", "echo **"]\n')
-    for filling in ("true;", "echo 'x y' && ", "# comment\n", "\n"):
-        padded = filling * (size // len(filling)) + "rm -rf x"
-        assert place.decide(padded) == "deny", filling
+    for filling in fillings:
+        padded = filling * (size // len(filling))
+        assert place.decide(padded + "rm -rf x") == "deny", filling
+        search = hidden(padded + "rm -rf x")
+        assert search.complete, filling
+        assert any(argv[:2] == ("rm", "-rf") for argv in search.found), filling
     assert place.decide("echo '" + "x" * 30_000 + "'") == "ask", "nothing to deny, and too long to allow"
 
 
@@ -176,9 +195,15 @@ def test_what_cannot_be_searched_to_its_end_counts_as_caught(place: Place, monke
     monkeypatch.setattr(shell, "SECONDS", 1e9)
     place.say('[[deny]]\ncommands = ["rm -rf **"]\n[[allow]]\ncommands = ["ls"]\n[[deny]]\ntools = "X"\npaths = "/x"\n')
     assert place.policies.decide(replace(place.request("ls"), beyond=True)).behaviour == "deny"
-    assert place.decide(":;" * 60_000 + "bash -c 'rm -rf x'") == "deny"
-    assert not hidden(":;" * 300_000).complete
+    assert place.decide(":;" * 20_000 + "bash -c 'rm -rf x'") == "deny"
+    assert not hidden("\n" * (shell.SEARCHED + 1)).complete, "it is too long"
+    assert place.decide("\n" * 2_000_000 + "rm -rf x") == "deny"
     assert hidden(":;" * 9_000).complete
+    monkeypatch.setattr(shell, "FOUND", 1_000)
+    assert not hidden(":;" * 2_000).complete, "it holds too many commands"
+    monkeypatch.setattr(shell, "SECONDS", -1)
+    assert not hidden("true; rm -rf y").complete, "it takes too long"
+    assert place.decide("true; rm -rf y") == "deny"
 
 
 def test_a_workspace_tightens_and_never_loosens(place: Place) -> None:
@@ -305,6 +330,7 @@ def test_a_command_without_end_is_bounded(monkeypatch: pytest.MonkeyPatch) -> No
     long = "rm -rf / ;" * 50_000
     with pytest.raises(NotPlain):
         plain(long)
+    monkeypatch.setattr(shell, "SEARCHED", 50_000)
     assert hidden(long).found
     assert hidden("bash -c '" * 2000 + "x").found
     assert hidden("$(" * 5000).complete

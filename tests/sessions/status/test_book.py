@@ -228,6 +228,8 @@ async def test_a_flood_is_looked_at_seldom(rig) -> None:
     rig.profile("drawn", more=RULES)
     async with rig.open():
         agent = await rig.new("drawn")
+        await rig.does(agent, "print", "> ")
+        await rig.becomes(agent, Status.IDLE)
         await rig.happens(lambda: rig.deck.status.counts["armed"] == 0)
         before = rig.deck.status.counts["looks"]
         began = asyncio.get_running_loop().time()
