@@ -29,6 +29,7 @@ VERBS: dict[str, dict[str, str]] = {
         "send": "cli.prompts:send",
         "broadcast": "cli.prompts:broadcast",
         "queue": "cli.prompts:queue",
+        "interrupt": "cli.interrupt:interrupt",
         "keys": "cli.keyboard:keys",
         "attach": "cli.attach:attach",
         "resize": "cli.agents:resize",

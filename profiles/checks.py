@@ -167,6 +167,14 @@ def pressed(value: Any) -> tuple[str, ...]:
     return tuple(key(item) for item in texts(value))
 
 
+def some_keys(value: Any) -> tuple[str, ...]:
+    """A key, or a list of some."""
+    found = (key(value),) if isinstance(value, str) else pressed(value)
+    if not found:
+        raise Wrong("names no key")
+    return found
+
+
 def answers(value: Any) -> Mapping[str, tuple[str, ...]]:
     """Keys by answer."""
     given = table(value)

@@ -52,8 +52,10 @@ class Keys:
 
     submit: str = "enter"
     """Sends what was typed or pasted."""
-    interrupt: str = "ctrl+c"
-    """Stops what it is doing now."""
+    interrupt: tuple[str, ...] = ("ctrl+c",)
+    """Pressed one after the other while it works, they stop what it is doing; no more of them once it has stopped."""
+    interrupt_at: tuple[str, ...] = ()
+    """Kinds of requests in front of which they stop it too."""
     newline: str = "enter"
     """Begins a new line in its input without sending."""
     allow: tuple[str, ...] = ()

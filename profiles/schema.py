@@ -201,7 +201,8 @@ _PARTS: dict[str, tuple[Callable[..., Any], dict[str, Check], Callable[[str, Map
         Keys,
         {
             "submit": checks.key,
-            "interrupt": checks.key,
+            "interrupt": checks.some_keys,
+            "interrupt_at": checks.some_of(parts.KINDS),
             "newline": checks.key,
             "allow": checks.pressed,
             "always": checks.pressed,

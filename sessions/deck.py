@@ -28,6 +28,7 @@ from sessions.attention import Attention
 from sessions.checkpoint import Checkpointer
 from sessions.events import Subscription
 from sessions.hearing import Hearing
+from sessions.interrupt import PATIENCE, Interrupted, interrupt
 from sessions.launch import Launcher, Limits
 from sessions.markdown.begin import Opening, open_markdown, opening
 from sessions.model import Agent, Event, Restore, Session, Status, Worktree
@@ -459,6 +460,10 @@ class Deck:
             )
         if supervised.live and supervised.agent.status.alive:
             await supervised.live.end(grace)
+
+    async def interrupt(self, ref: str, seconds: float = PATIENCE) -> Interrupted:
+        """Stop what an agent does; see :func:`sessions.interrupt.interrupt`."""
+        return await interrupt(self._roster.find(ref), self.status, seconds)
 
     async def release(self, ref: str) -> None:
         """Give an adopted pane back to its owner, unharmed, and put what was seen of it into the trash."""

@@ -153,7 +153,23 @@ class Actions:
         title = f"deny {agent.name if agent else ask.agent}?"
         self._app.push_screen(Dialog(title, f"{ask.tool}  {subject}".strip(), [field], deny, "deny"))
 
-    def do_zoom(self) -> None:
+:    def do_interrupt(self) -> None:
+        """Stop what the focused agent does."""
+        agent = self._focused()
+        if agent is None:
+            return
+
+        async def stop() -> None:
+            done = await self._ask("POST", f"/v1/agents/{quote(agent.id)}/interrupt")
+            if done["confirmed"]:
+                self._app.words.say(f"{agent.name} was interrupted")
+            else:
+                pressed = " ".join(done["pressed"])
+                self._app.words.say(f"{agent.name}: {pressed} was typed, and nothing shows that it stopped", seconds=8)
+
+        self.run(stop(), f"interrupt {agent.name}")
+
+    def do_zoom(self) -> None::
         """One panel alone, or all again."""
         arrangement = self._app.arrangement
         self._app.arrange(arrangement._replace(zoom=not arrangement.zoom))

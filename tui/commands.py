@@ -35,6 +35,7 @@ COMMANDS = (
     Command("previous", "left", "previous", "focus the previous panel", "agent"),
     Command("broadcast", "b", "broadcast", "send one prompt to many agents"),
     Command("why", "w", "why", "why the focused agent has its status", "agent"),
+    Command("interrupt", "k", "interrupt", "stop what the focused agent does", "agent"),
     Command("rename", "r", "rename", "give the focused agent another name", "agent"),
     Command("again", "a", "again", "start the focused agent again after it ended", "agent"),
     Command("layout", "g", "layout", "a grid, columns, rows, or one at a time", "session"),

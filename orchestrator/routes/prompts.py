@@ -12,6 +12,8 @@ from orchestrator.engine import Engine, refusal
 from orchestrator.models import Answer, Body, Name, Tags
 from orchestrator.roles import Caller, Role
 from quarterdeck.errors import Invalid, Unreachable
+from quarterdeck.text import safe
+from sessions.interrupt import PATIENCE
 from sessions.model import Prompt, PromptState, Status
 from sessions.outbox.outbox import Until
 from sessions.outbox.selection import select
@@ -57,6 +59,21 @@ class BroadcastWish(Body):
     profile: Name = ""
     tags: Tags = Field(default=[], description="Those that have all of these tags.")
     all: bool = Field(default=False, description="All agents; needed where nothing else chooses.")
+
+
+class InterruptWish(Body):
+    """How long an interrupt may take to show."""
+
+    wait: float = Field(default=PATIENCE, ge=0, le=60, description="Seconds to wait until it shows that it stopped.")
+
+
+class InterruptView(Answer):
+    """What became of an interrupt."""
+
+    pressed: list[str] = Field(description="The keys that were typed.")
+    confirmed: bool = Field(description="Whether evidence shows that it stopped.")
+    status: Status = Field(description="What the agent does now.")
+    reason: str = Field(description="Why it has that status, for a person.")
 
 
 class PromptView(Answer):
@@ -129,6 +146,21 @@ async def send_prompt(agent: ReadableAgent, body: PromptWish, engine: TheEngine,
     """Send a prompt: stored now, typed once when the agent takes it. Refused where nothing can come of it."""
     prompt = await engine.deck.outbox.submit(agent.id, body.text, now=body.now, role=caller.role.value)
     return PromptView.of(engine, prompt)
+
+
+@router.post("/agents/{ref}/interrupt", dependencies=[Depends(Change("agent.interrupt"))])
+async def interrupt(agent: ReadableAgent, engine: TheEngine, body: InterruptWish | None = None) -> InterruptView:
+    """Stop what an agent does, by the keys of its profile. Refused where nothing goes on that they would stop."""
+    wish = body or InterruptWish()
+    done = await engine.unless_stopped(engine.deck.interrupt(agent.id, wish.wait))
+    if done is None:
+        raise Unreachable("the orchestrator is stopping; what was typed may have stopped it", hint="look at the agent")
+    return InterruptView(
+        pressed=list(done.pressed),
+        confirmed=done.confirmed,
+        status=done.agent.status,
+        reason=safe(done.agent.reason, 200),
+    )
 
 
 @router.get("/agents/{ref}/prompts")

@@ -27,6 +27,7 @@ environ = { MINE_MODE = "1" }
 [keys]
 submit = "enter"
 interrupt = "esc"
+interrupt_at = ["permission"]
 newline = "alt+enter"
 allow = ["y"]
 always = ["down", "return"]
@@ -93,7 +94,7 @@ def test_every_key_is_read() -> None:
     profile = made(EVERYTHING)
     assert profile.conversation.fork == ("--fork", "{resume_id}")
     assert profile.keys.always == ("down", "enter")
-    assert profile.keys.interrupt == "escape"
+    assert (profile.keys.interrupt, profile.keys.interrupt_at) == (("escape",), ("permission",))
     assert profile.headless.format == "mine"
     assert (profile.prompt.receipts, profile.prompt.steer, profile.prompt.wait) == (("hook", "screen"), True, ("hook",))
     assert profile.prompt.every_line

@@ -10,6 +10,7 @@ lose        Enters that are lost
 glue        whether an Enter that comes together with pasted text is taken as part of it
 late        seconds until it is up
 deaf        seconds in which it reads nothing after SIGUSR2
+stops       whether ctrl+c ends a turn
 asks        whether a turn asks for a permission first
 box         whether it draws its input box (true)
 collapse    lines from which a paste is shown as a placeholder (4)
@@ -140,6 +141,8 @@ class Promptee:
                 self.lost += 1
                 return
             self.submit()
+        elif key == b"\x03" and option("stops", False):
+            self.ends = 0.0
         elif key == b"\x15":
             self.box = self.shown = ""
         else:

@@ -43,6 +43,8 @@ class Peer:
         self.approvals: dict[str, dict[str, Any]] = {}
         self.prompts: dict[str, dict[str, Any]] = {}
         self.why: dict[str, Any] = {}
+        self.stops = True
+        """Whether an interrupt shows."""
         self.answers = True
         """Whether an answer is taken at once; else it stays on its way."""
         self.revived = 0
@@ -246,6 +248,8 @@ class Peer:
             raise NotFound(f"no agent {ident}")
         if verb == "/why":
             return self.why
+        if verb == "/interrupt":
+            return {"pressed": ["escape"], "confirmed": self.stops, "status": "idle", "reason": ""}
         if verb == "/prompts":
             if method == "POST":
                 made = self.prompt(f"new{len(self.prompts)}", ident, body["text"], now=body["now"])

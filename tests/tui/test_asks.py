@@ -633,3 +633,15 @@ async def test_the_list_stays_while_the_leader_waits(on_peer, scenes):
         assert order == [line[3:12] for line in before.splitlines()]
         await type_keys(scenes, pilot, "escape")
         assert "web" in lines_of(app.deck_screen.roster).splitlines()[1]
+
+
+@pytest.mark.parametrize(("stops", "told"), [(True, "was interrupted"), (False, "nothing shows that it stopped")])
+async def test_an_interrupt_says_whether_it_shows(on_peer, scenes, stops, told):
+    peer = scenes.fleet()
+    peer.stops = stops
+    async with on_peer(peer) as (app, pilot):
+        focused = app.focused_agent
+        await type_keys(scenes, pilot, LEADER, "k")
+        assert ("POST", f"/v1/agents/{focused}/interrupt", None) in peer.asked
+        assert told in app.deck_screen.keys.note
+        assert peer.typed == {}
