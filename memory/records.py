@@ -29,7 +29,7 @@ _Number = Annotated[int, msgspec.Meta(ge=1, le=1 << 53)]
 _Time = Annotated[int, msgspec.Meta(ge=0, le=LATEST_NS)]
 _Word = Annotated[str, msgspec.Meta(max_length=200)]
 _Link = Annotated[str, msgspec.Meta(max_length=4096)]
-EntryId = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-z][0-9a-z_-]{0,63}$")]
+EntryId = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-z][0-9a-z_-]{3,39}$")]
 Seen = Annotated[dict[_Writer, _Number], msgspec.Meta(max_length=4096)]
 
 T = TypeVar("T")

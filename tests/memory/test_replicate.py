@@ -44,12 +44,12 @@ def shared(tmp_path: Path) -> Path:
 
 async def test_both_have_what_the_other_had_and_a_second_time_there_is_nothing_to_do(bank: Open) -> None:
     a, b = await bank("a"), await bank("b")
-    await wrote(a, "one", "1")
-    await wrote(a, "one", "2")
-    await wrote(b, "two", "x")
-    await wrote(b, "two", None)
+    await wrote(a, "first", "1")
+    await wrote(a, "first", "2")
+    await wrote(b, "second", "x")
+    await wrote(b, "second", None)
     first = await exchange(a, b)
-    assert (first.received, first.sent, set(first.entries), first.problems) == (2, 2, {"two"}, ())
+    assert (first.received, first.sent, set(first.entries), first.problems) == (2, 2, {"second"}, ())
     assert await held(a) == await held(b)
     again = await exchange(b, a)
     assert (again.received, again.sent, again.entries, again.renamed) == (0, 0, (), "")
@@ -57,10 +57,10 @@ async def test_both_have_what_the_other_had_and_a_second_time_there_is_nothing_t
 
 async def test_a_third_bank_hears_of_the_first_through_the_second(bank: Open, shared: Path, tmp_path: Path) -> None:
     a, b, c = await bank("a"), await bank("b"), await bank("c")
-    await wrote(a, "one", "1")
+    await wrote(a, "first", "1")
     await exchange(a, b)
     await with_place(b, tmp_path / "b", shared)
-    await wrote(c, "three", "3")
+    await wrote(c, "third", "3")
     told = await with_place(c, tmp_path / "c", shared)
     assert (told.received, told.sent) == (1, 1)
     await with_place(a, tmp_path / "a", shared)
@@ -75,11 +75,11 @@ async def test_a_third_bank_hears_of_the_first_through_the_second(bank: Open, sh
 async def test_the_bank_of_another_orchestrator_is_visited_while_it_runs(bank: Open, tmp_path: Path) -> None:
     a, b = await bank("a"), await bank("b")
     for number in range(30):
-        await wrote(a, f"a{number}", "x")
-        await wrote(b, f"b{number}", "y")
+        await wrote(a, f"left{number}", "x")
+        await wrote(b, f"right{number}", "y")
     name = b.writer
     told = await with_place(a, tmp_path / "a", tmp_path / "b" / "bank.db")
-    await wrote(b, "b0", "z")
+    await wrote(b, "right0", "z")
     assert (told.received, told.sent, b.writer) == (30, 30, name)
     told = await with_place(a, tmp_path / "a", tmp_path / "b")
     assert (told.received, told.sent) == (1, 0)
@@ -89,18 +89,18 @@ async def test_the_bank_of_another_orchestrator_is_visited_while_it_runs(bank: O
 async def test_concurrent_edits_end_the_same_in_both(bank: Open) -> None:
     a, b = await bank("a"), await bank("b")
     base = "one\ntwo\nthree\nfour\nfive\n"
-    first = await wrote(a, "e", base)
+    first = await wrote(a, "note", base)
     await exchange(a, b)
-    await wrote(a, "e", base.replace("one", "ONE"))
-    await wrote(b, "e", base.replace("five", "FIVE"))
+    await wrote(a, "note", base.replace("one", "ONE"))
+    await wrote(b, "note", base.replace("five", "FIVE"))
     assert first.seen == {}
     await settled(a, (await exchange(a, b)).entries)
-    await settled(b, ["e"])
+    await settled(b, ["note"])
     await settled(a, (await exchange(a, b)).entries)
-    await settled(b, ["e"])
+    await settled(b, ["note"])
     both = base.replace("one", "ONE").replace("five", "FIVE")
-    assert await bodies(a) == await bodies(b) == {"e": both}
-    entry = await a.entry("e")
+    assert await bodies(a) == await bodies(b) == {"note": both}
+    entry = await a.entry("note")
     assert entry is not None
     assert not entry.conflict
 
@@ -110,7 +110,7 @@ async def test_concurrent_edits_end_the_same_in_both(bank: Open) -> None:
 
 async def test_half_a_file_is_not_read_and_taken_when_it_is_whole(bank: Open, shared: Path, tmp_path: Path) -> None:
     a, b = await bank("a"), await bank("b")
-    await wrote(a, "one", "1" * 500)
+    await wrote(a, "first", "1" * 500)
     await with_place(a, tmp_path / "a", shared)
     (path,) = shared.rglob("*.gz")
     whole = path.read_bytes()
@@ -127,21 +127,21 @@ async def test_half_a_file_is_not_read_and_taken_when_it_is_whole(bank: Open, sh
 async def test_a_lost_file_holds_up_only_what_follows_it(bank: Open, shared: Path, tmp_path: Path) -> None:
     a, b = await bank("a"), await bank("b")
     for number in range(3):
-        await wrote(a, f"e{number}", "x")
+        await wrote(a, f"note{number}", "x")
         await with_place(a, tmp_path / "a", shared)
     (second,) = shared.rglob("*.2-2.*")
     second.unlink()
     await with_place(b, tmp_path / "b", shared)
-    assert set(await bodies(b)) == {"e0"}
+    assert set(await bodies(b)) == {"note0"}
     await with_place(a, tmp_path / "a", shared)  # writes again what is not there
     await with_place(b, tmp_path / "b", shared)
-    assert set(await bodies(b)) == {"e0", "e1", "e2"}
+    assert set(await bodies(b)) == {"note0", "note1", "note2"}
 
 
 async def test_many_small_files_become_one(bank: Open, shared: Path, tmp_path: Path) -> None:
     a, b = await bank("a"), await bank("b")
     for number in range(MANY_SMALL + 3):
-        await wrote(a, f"e{number}", "x" * 100)
+        await wrote(a, f"note{number}", "x" * 100)
         await with_place(a, tmp_path / "a", shared)
     assert len(list(shared.rglob("*.gz"))) < MANY_SMALL
     await with_place(b, tmp_path / "b", shared)
@@ -156,7 +156,7 @@ async def test_nobody_writes_in_the_folder_of_another(bank: Open, shared: Path, 
     a, b = await bank("a"), await bank("b")
     for number in range(40):
         one, name = (a, "a") if number % 2 else (b, "b")
-        await wrote(one, f"e{number}", "x")
+        await wrote(one, f"note{number}", "x")
         before = {path: path.read_bytes() for path in shared.rglob("*.gz")}
         await with_place(one, tmp_path / name, shared)
         after = {path: path.read_bytes() for path in shared.rglob("*.gz")}
@@ -171,7 +171,7 @@ async def test_nobody_writes_in_the_folder_of_another(bank: Open, shared: Path, 
 async def test_large_texts_go_in_several_files(bank: Open, shared: Path, tmp_path: Path) -> None:
     a, b = await bank("a"), await bank("b")
     for number in range(4):
-        await wrote(a, f"e{number}", f"{number}\n" * (1 << 20))
+        await wrote(a, f"note{number}", f"{number}\n" * (1 << 20))
     await with_place(a, tmp_path / "a", shared)
     assert len(list(shared.rglob("*.gz"))) > 1
     await with_place(b, tmp_path / "b", shared)
@@ -192,7 +192,7 @@ def planted(shared: Path, *lines: bytes, writer: str = "stranger", first: int = 
 
 def line(**changed: object) -> bytes:
     said = {
-        "entry": "e1",
+        "entry": "note1",
         "writer": "stranger",
         "seq": 2,
         "seen": {},
@@ -275,22 +275,22 @@ async def test_a_shared_bank_takes_only_what_is_shared(bank: Open) -> None:
 
 async def test_what_comes_in_is_masked_by_the_bank_that_takes_it(bank: Open) -> None:
     a, b = await bank("a"), await bank("b")
-    await wrote(b, "e", "a secret")
+    await wrote(b, "note", "a secret")
 
     def masked(version: Version) -> Version:
         assert version.content is not None
         return replace(version, content=replace(version.content, body="[redacted: X]"), author="nobody")
 
     await exchange(a, b, masked=masked)
-    assert await bodies(a) == {"e": "[redacted: X]"}
-    (version,) = (await held(a))["e"]
+    assert await bodies(a) == {"note": "[redacted: X]"}
+    (version,) = (await held(a))["note"]
     assert version.author == "person", "only the content may change"
     assert (await exchange(b, a)).renamed == "", "a masked version is the same version"
 
 
 async def test_a_damaged_bank_is_told_and_not_mended(bank: Open, tmp_path: Path) -> None:
     a, b = await bank("a"), await bank("b")
-    await wrote(b, "e", "x")
+    await wrote(b, "note", "x")
     await b.aclose()
     database = tmp_path / "b" / "bank.db"
     data = database.read_bytes()
@@ -318,9 +318,9 @@ async def test_places_that_are_no_peer(bank: Open, tmp_path: Path) -> None:
 
 async def test_records_are_exact(bank: Open) -> None:
     a = await bank("a")
-    version = await wrote(a, "e", 'ä\u2028\x01"\\\n' * 3)
+    version = await wrote(a, "note", 'ä\u2028\x01"\\\n' * 3)
     assert decode(encode(version)) == version
-    gone = await wrote(a, "e", None)
+    gone = await wrote(a, "note", None)
     assert decode(encode(gone)) == gone
 
 
@@ -349,13 +349,13 @@ async def test_a_bank_that_was_set_back_takes_another_name_and_nothing_is_lost(
     place = shared if through == "folder" else tmp_path / "b"
     a, b = await bank("a"), await bank("b")
     for number in range(3):
-        await wrote(a, f"e{number}", "before")
+        await wrote(a, f"note{number}", "before")
     await a.aclose()
     backup = Backup(tmp_path / "a")
     a = await bank("a")
     name = a.writer
     for number in range(4):
-        await wrote(a, f"e{number}", f"lost {number}")
+        await wrote(a, f"note{number}", f"lost {number}")
     await with_place(a, tmp_path / "a", place)
     await with_place(b, tmp_path / "b", shared)
     await a.aclose()
@@ -364,7 +364,7 @@ async def test_a_bank_that_was_set_back_takes_another_name_and_nothing_is_lost(
     a = await bank("a")
     assert a.writer == name
     for number in range(new):
-        await wrote(a, f"e{number}", f"new {number}")
+        await wrote(a, f"note{number}", f"new {number}")
     told = await with_place(a, tmp_path / "a", place)
     assert told.renamed == a.writer != name
     await wrote(a, "last", "under the new name")
@@ -373,7 +373,7 @@ async def test_a_bank_that_was_set_back_takes_another_name_and_nothing_is_lost(
     assert await held(a) == await held(b)
     texts = {version.content.body for versions in (await held(b)).values() for version in versions if version.content}
     assert texts >= {f"lost {number}" for number in range(4)} | {f"new {number}" for number in range(new)}
-    entry = await b.entry("e0")
+    entry = await b.entry("note0")
     assert entry is not None
     assert len(entry.heads) == (2 if new else 1), "what was lost and what was written since did not see each other"
     assert (await with_place(a, tmp_path / "a", place)).renamed == ""
@@ -381,34 +381,36 @@ async def test_a_bank_that_was_set_back_takes_another_name_and_nothing_is_lost(
 
 async def test_a_peer_that_was_set_back_is_given_a_name_too(bank: Open, tmp_path: Path) -> None:
     a, b = await bank("a"), await bank("b")
-    await wrote(b, "e", "before")
+    await wrote(b, "note", "before")
     await b.aclose()
     backup = Backup(tmp_path / "b")
     b = await bank("b")
-    await wrote(b, "e", "lost")
+    await wrote(b, "note", "lost")
     await exchange(a, b)
     await b.aclose()
     backup.put_back()
     b = await bank("b")
     name = b.writer
-    await wrote(b, "e", "new")
+    await wrote(b, "note", "new")
     await with_place(a, tmp_path / "a", tmp_path / "b")
     await wrote(b, "more", "by the process that has it open")
     assert b.writer != name
     await exchange(a, b)
     assert await held(a) == await held(b)
-    assert {"before", "lost", "new"} == {version.content and version.content.body for version in (await held(a))["e"]}
+    assert {"before", "lost", "new"} == {
+        version.content and version.content.body for version in (await held(a))["note"]
+    }
 
 
 async def test_versions_written_twice_by_a_third_bank_are_left_out_and_told(bank: Open) -> None:
     a, b = await bank("a"), await bank("b")
     twice = Version(
-        entry="e", dot=Dot("third", 1), seen={}, content=(await wrote(a, "x", "1")).content, author="person",
+        entry="note", dot=Dot("third", 1), seen={}, content=(await wrote(a, "text", "1")).content, author="person",
         why="stored", written_ns=7,
     )  # fmt: skip
     await a.receive([twice])
     await b.receive([replace(twice, written_ns=8)])
-    await wrote(b, "y", "2")
+    await wrote(b, "more", "2")
     told = await exchange(a, b)
     assert (told.received, told.sent) == (1, 1)
     assert "third was set back" in told.problems[0]
@@ -425,8 +427,8 @@ async def test_an_exchange_that_was_killed_is_gone_on_with(
     place = shared if through == "folder" else tmp_path / "b"
     a, b = await bank("a"), await bank("b")
     for number in range(3):
-        await wrote(a, f"a{number}", "x")
-        await wrote(b, f"b{number}", "y")
+        await wrote(a, f"left{number}", "x")
+        await wrote(b, f"right{number}", "y")
     await with_place(b, tmp_path / "b", shared)
     await a.aclose()
     assert await killed(tmp_path / "a", place, after)
@@ -440,12 +442,12 @@ async def test_an_exchange_that_was_killed_is_gone_on_with(
 
 async def test_a_copy_of_a_bank_is_a_bank_of_its_own(bank: Open, tmp_path: Path) -> None:
     a = await bank("a")
-    await wrote(a, "e", "x")
+    await wrote(a, "note", "x")
     await a.aclose()
     shutil.copytree(tmp_path / "a", tmp_path / "copy")
     a, copy = await bank("a"), await bank("copy")
     assert a.writer != copy.writer
-    await wrote(a, "e", "here")
-    await wrote(copy, "e", "there")
+    await wrote(a, "note", "here")
+    await wrote(copy, "note", "there")
     await exchange(a, copy)
     assert await held(a) == await held(copy)
