@@ -153,7 +153,7 @@ class Actions:
         title = f"deny {agent.name if agent else ask.agent}?"
         self._app.push_screen(Dialog(title, f"{ask.tool}  {subject}".strip(), [field], deny, "deny"))
 
-:    def do_interrupt(self) -> None:
+    def do_interrupt(self) -> None:
         """Stop what the focused agent does."""
         agent = self._focused()
         if agent is None:
@@ -169,7 +169,7 @@ class Actions:
 
         self.run(stop(), f"interrupt {agent.name}")
 
-    def do_zoom(self) -> None::
+    def do_zoom(self) -> None:
         """One panel alone, or all again."""
         arrangement = self._app.arrangement
         self._app.arrange(arrangement._replace(zoom=not arrangement.zoom))
@@ -375,7 +375,7 @@ class Actions:
         for agent in self._app.fleet.agents.values():
             state = look(agent.status)
             session = self._app.fleet.sessions.get(agent.session)
-            about = "  ".join([agent.word(self._app.now()), session.name if session else "", *agent.tags])
+            about = f"{agent.word(self._app.now())}  {session.name if session else ''}  {' '.join(agent.tags)}".rstrip()
             items.append(
                 Item(state.sign(self._app.plain_glyphs), state.color, agent.name, about, "", self._goer(agent.id))
             )

@@ -78,9 +78,10 @@ def on_peer(scenes: ModuleType) -> Callable[..., Any]:
 
 
 async def eventually(pilot: Any, condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
-    """Let the app run until ``condition`` gives something true, and return that."""
+    """Let the app run until ``condition`` gives something true of screens that are drawn, and return that."""
     deadline = time.monotonic() + seconds
-    while not (value := condition()):
+    changing = _load("scenes").changing
+    while changing(pilot.app) or not (value := condition()):
         assert time.monotonic() < deadline, f"never happened: {what}"
         await asyncio.sleep(0.005)
         await pilot.pause()

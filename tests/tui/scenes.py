@@ -292,9 +292,9 @@ async def settle(pilot: Pilot[int]) -> None:
     app = pilot.app
     quiet = 0
     deadline = time.monotonic() + PATIENCE
-    while quiet < 4:
+    while quiet < 8:
         assert time.monotonic() < deadline, f"never came to rest: {_stirring(app)}"
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0 if quiet else 0.001)
         quiet = 0 if app._exception is None and _busy(app) else quiet + 1
 
 
@@ -310,14 +310,17 @@ def _stirring(app: Any) -> str:
 
 
 def _busy(app: Any) -> bool:
+    asking = any(not worker.is_finished for worker in app.workers)
+    return bool(changing(app) or asking or not app._painter.idle or app.link._messages or not app.follower.idle)
+
+
+def changing(app: Any) -> bool:
+    """Whether a message is under way to a widget, or a screen is still to be laid out or drawn."""
     nodes = [app, *app.screen_stack, *(widget for screen in app.screen_stack for widget in screen.walk_children())]
-    waiting = any(node._message_queue.qsize() or node._next_callbacks for node in nodes)
-    painting = any(
+    return any(node._message_queue.qsize() or node._next_callbacks for node in nodes) or any(
         screen._dirty_widgets or screen._layout_required or screen._update_timer._active.is_set() or screen._callbacks
         for screen in app.screen_stack
     )
-    asking = any(not worker.is_finished for worker in app.workers)
-    return bool(waiting or painting or asking or not app._painter.idle or app.link._messages or not app.follower.idle)
 
 
 def keys(*names: str) -> Callable[[Pilot[int], Any], Awaitable[None]]:

@@ -194,8 +194,7 @@ async def test_why_explains_with_the_sources_own_words(deck, asker, until):
         def text():
             return "\n".join(page.table.render_line(y).text for y in range(page.table.outer_size.height))
 
-        assert "program" in text()
-        assert "idle" in text()
+        await until(pilot, lambda: "program" in text() and "idle" in text(), "what its program says")
         agent.tell(say="working")
         await until(pilot, lambda: "working" in text(), "the page renewed")
         await pilot.press("w")
