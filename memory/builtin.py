@@ -35,7 +35,21 @@ class HybridKeeper:
         return HybridBackend(store, home.base, home.parts, namespace=home.namespace)
 
 
+class MarkdownKeeper:
+    """Markdown files alone, their history beside them; for some ten thousand entries and one orchestrator."""
+
+    name = "markdown"
+
+    async def open(self, home: Home, writer: str) -> Backend:
+        """See :class:`memory.banks.Keeper`."""
+        from memory.markdown.backend import MarkdownBackend
+
+        return await MarkdownBackend.open(
+            home.base, home.parts, clock=home.clock, namespace=home.namespace, writer=writer
+        )
+
+
 @hookimpl
 def quarterdeck_memory_backends() -> Iterable[NamedBackend]:
     """See :mod:`quarterdeck.hooks`."""
-    return [HybridKeeper(), SqliteKeeper()]
+    return [HybridKeeper(), SqliteKeeper(), MarkdownKeeper()]

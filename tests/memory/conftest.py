@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from memory.hybrid import HybridBackend
+from memory.markdown.backend import MarkdownBackend
 from memory.sqlite.backend import SqliteBackend
 from quarterdeck.clock import SystemClock
 from quarterdeck.watching import Watching
@@ -25,18 +26,25 @@ async def watching() -> AsyncIterator[Watching]:
 
 
 @pytest.fixture
-async def opened(tmp_path: Path, watching: Watching) -> AsyncIterator[Opener]:
-    """Opens a bank; closed at the end, or before by ``backend.aclose``."""
+async def opened(tmp_path: Path, watching: Watching, request: pytest.FixtureRequest) -> AsyncIterator[Opener]:
+    """Opens a bank; closed at the end, or before by ``backend.aclose``. Its parameter is what is under the files."""
+    markdown = getattr(request, "param", "sqlite") == "markdown"
     async with AsyncExitStack() as stack:
 
-        async def open_(workspace: str = "workspace", state: str = "state", **how: object) -> Synced:
+        async def open_(
+            workspace: str = "workspace", state: str = "state", start: bool = True, **how: object
+        ) -> Synced:
             root = tmp_path / workspace
             root.mkdir(exist_ok=True)
-            store = await SqliteBackend.open(tmp_path / state, SystemClock())
-            backend = HybridBackend(store, root)
+            backend: HybridBackend
+            if markdown:
+                backend = await MarkdownBackend.open(root, clock=SystemClock())
+            else:
+                backend = HybridBackend(await SqliteBackend.open(tmp_path / state, SystemClock()), root)
             stack.push_async_callback(backend.aclose)
-            await backend.start(watching=watching, **how)  # type: ignore[arg-type]
-            return Synced(backend, store, root)
+            if start:
+                await backend.start(watching=watching, **how)  # type: ignore[arg-type]
+            return Synced(backend, root)
 
         yield open_
 

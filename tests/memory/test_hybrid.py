@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,17 +14,17 @@ import pytest
 from memory.backend import Draft, Filter
 from memory.entry import content
 from memory.markdown.format import derived_id, parse, with_id, write
-from memory.sqlite.backend import SqliteBackend
-from quarterdeck.clock import SystemClock
 from quarterdeck.errors import Invalid, NotFound
 from tests.support.synced import happens, until
 
 Opener = Callable[..., Awaitable[Any]]
 
+pytestmark = pytest.mark.parametrize("opened", ["sqlite", "markdown"], indirect=True)
+
 
 async def test_an_entry_becomes_a_file_and_a_file_an_entry(opened: Opener) -> None:
     bank = await opened()
-    assert not bank.folder.exists(), "made when something is stored"
+    assert not list(bank.workspace.glob(".quarterdeck/memory/*.md"))
     entry_id = await bank.put("because\n", key="Use WAL", tags=("db",), namespace="session/Fix-it")
     path = await bank.file_of(entry_id)
     assert path.relative_to(bank.folder).as_posix() == f"session-fix-it/use-wal-{entry_id[:5]}.md"
@@ -67,19 +65,19 @@ async def test_a_bank_that_rests_wakes_nobody(opened: Opener) -> None:
     await bank.file_of(await bank.put("one"))
     await bank.quiet()
     assert bank.backend.folder.due() is None
-    assert not [name for name in os.listdir(bank.folder) if not name.endswith(".md")]
+    assert not [name for name in os.listdir(bank.folder) if not name.endswith((".md", ".versions"))]
 
 
-async def test_an_edit_beside_a_change_of_the_entry_is_concurrent(opened: Opener, tmp_path: Path) -> None:
+async def test_an_edit_beside_a_change_of_the_entry_is_concurrent(opened: Opener) -> None:
     bank = await opened()
     entry_id = await bank.put("base", key="k")
     path = await bank.file_of(entry_id)
     await bank.quiet()
     await bank.backend.aclose()
     path.write_bytes(path.read_bytes().replace(b"base", b"by a person"))
-    store = await SqliteBackend.open(tmp_path / "state", SystemClock())
-    await store.put([Draft(entry=entry_id, content=content(body="by an agent", key="k"), author="agent/a")])
-    await store.aclose()
+    asleep = await opened(start=False)
+    await asleep.backend.put([Draft(entry=entry_id, content=content(body="by an agent", key="k"), author="agent/a")])
+    await asleep.backend.aclose()
     bank = await opened()
 
     async def both() -> bool:
@@ -193,18 +191,6 @@ async def test_what_cannot_be_taken_is_told_and_left_alone(opened: Opener) -> No
     assert outside.read_text() == "outside"
 
 
-async def test_a_folder_behind_a_link_is_none(opened: Opener, tmp_path: Path) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "elsewhere" / "a.md").write_text("x")
-    (tmp_path / "workspace" / ".quarterdeck").mkdir(parents=True)
-    (tmp_path / "workspace" / ".quarterdeck" / "memory").symlink_to(tmp_path / "elsewhere")
-    bank = await opened()
-    await bank.put("one")
-    assert [one.message for one in await bank.backend.sync() if "link" in one.message]
-    assert len(await bank.backend.find(Filter())) == 1
-    assert os.listdir(tmp_path / "elsewhere") == ["a.md"]
-
-
 async def test_a_file_is_taken_when_its_writer_closed_it(opened: Opener) -> None:
     if sys.platform != "linux":
         pytest.skip("only Linux tells who writes")
@@ -230,38 +216,6 @@ async def test_a_file_is_taken_when_its_writer_closed_it(opened: Opener) -> None
     assert "the first half, \nand the second" in bodies
 
 
-@pytest.fixture
-def remounted(tmp_path: Path) -> Iterator[Callable[[str], None]]:
-    """Mounts a small file system as the memory folder; called with rw or ro."""
-    folder = tmp_path / "workspace" / ".quarterdeck" / "memory"
-    folder.mkdir(parents=True)
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", folder], capture_output=True, check=False)
-    if done.returncode:
-        pytest.skip("mounting a small tmpfs is not permitted here")
-    yield lambda how: subprocess.run(["mount", "-o", f"remount,{how}", folder], check=True)  # type: ignore[func-returns-value]
-    subprocess.run(["umount", "-l", folder], check=True)
-
-
-async def test_a_folder_that_cannot_be_written_is_told_and_written_later(
-    remounted: Callable[[str], None], opened: Opener
-) -> None:
-    bank = await opened()
-    (bank.folder / "by-hand.md").write_text("words")
-    remounted("ro")
-    other = await bank.put("two")
-    await happens(lambda: any("Read-only file system" in one for one in bank.backend.problems))
-    made = await bank.new({other})
-    assert made.content.body == "words", "taken, though its id cannot be put in"
-    await bank.backend.sync()
-    assert len(await bank.backend.find(Filter())) == 2
-    remounted("rw")
-    await bank.backend.sync()
-    assert (await bank.file_of(other)).exists()
-    assert (bank.folder / "by-hand.md").read_text() == f"---\nid: {made.id}\n---\n\nwords"
-    assert not bank.backend.problems
-    assert len(await bank.backend.versions(made.id)) == 1
-
-
 async def test_a_text_no_file_can_hold_stays_in_the_bank(opened: Opener) -> None:
     bank = await opened()
     entry_id = await bank.put("a\0b", key="k")
@@ -275,10 +229,10 @@ async def test_a_refused_file_keeps_no_other_out(opened: Opener) -> None:
     async def take(drafts: Any) -> Any:
         if any("bad" in draft.content.body for draft in drafts):
             raise Invalid("no such words here")
-        return await bank.store.put(drafts)
+        return await bank.backend.put(drafts)
 
     bank = await opened(take=take)
-    bank.folder.mkdir(parents=True)
+    bank.folder.mkdir(parents=True, exist_ok=True)
     for name in ("good", "bad", "fine"):
         (bank.folder / f"{name}.md").write_text(name)
     await happens(lambda: bank.backend.problems)
@@ -291,7 +245,7 @@ async def test_a_refused_file_keeps_no_other_out(opened: Opener) -> None:
 
 async def test_a_masked_secret_stays_in_the_file_of_the_person(opened: Opener) -> None:
     async def take(drafts: Any) -> Any:
-        return await bank.store.put(
+        return await bank.backend.put(
             [
                 replace(draft, content=replace(draft.content, body=draft.content.body.replace("hunter2", "[masked]")))
                 for draft in drafts
@@ -299,7 +253,7 @@ async def test_a_masked_secret_stays_in_the_file_of_the_person(opened: Opener) -
         )
 
     bank = await opened(take=take)
-    bank.folder.mkdir(parents=True)
+    bank.folder.mkdir(parents=True, exist_ok=True)
     (bank.folder / "a.md").write_text("---\nkey: login\n---\n\nit is hunter2\n")
     entry = await bank.new()
     assert entry.content.body == "it is [masked]"
@@ -335,7 +289,7 @@ async def test_what_changed_while_nobody_looked_is_found(opened: Opener) -> None
 async def test_a_version_that_comes_from_elsewhere_with_its_file_is_no_conflict(opened: Opener) -> None:
     bank = await opened()
     said = content(body="from elsewhere", key="k")
-    bank.folder.mkdir(parents=True)
+    bank.folder.mkdir(parents=True, exist_ok=True)
     (bank.folder / "pulled.md").write_bytes(write(said, entry_id="abcdefghij", author="agent/far"))
     entry = await bank.new()
     assert (entry.id, entry.author, entry.content) == ("abcdefghij", "agent/far", said)
@@ -345,7 +299,7 @@ async def test_a_version_that_comes_from_elsewhere_with_its_file_is_no_conflict(
         await bank.backend.receive(versions)
     await bank.quiet()
     assert not (await bank.entry("abcdefghij")).conflict
-    assert os.listdir(bank.folder) == ["pulled.md"]
+    assert [path.name for path in bank.folder.glob("*") if path.is_file()] == ["pulled.md"]
 
 
 async def test_keep_is_for_the_missing(opened: Opener) -> None:

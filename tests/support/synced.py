@@ -10,7 +10,6 @@ from typing import TypeVar
 from memory.backend import Draft, Filter
 from memory.entry import Content, Entry, content
 from memory.hybrid import HybridBackend
-from memory.markdown.folder import Store
 from quarterdeck.ids import new_id
 
 T = TypeVar("T")
@@ -33,9 +32,8 @@ async def happens(condition: Callable[[], object]) -> None:
 class Synced:
     """A bank over SQLite with its files, as tests use it."""
 
-    def __init__(self, backend: HybridBackend, store: Store, workspace: Path) -> None:
+    def __init__(self, backend: HybridBackend, workspace: Path) -> None:
         self.backend = backend
-        self.store = store
         self.workspace = workspace
         self.folder = workspace / ".quarterdeck" / "memory"
 

@@ -47,7 +47,7 @@ async def main() -> None:
         if LAST:
             sys.addaudithook(count)
         await backend.start(watching=watching)
-        bank = Synced(backend, store, Path(WORKSPACE))
+        bank = Synced(backend, Path(WORKSPACE))
         say("ready")
         while line := (await reader.readline()).decode().strip():
             if line == "quiet":
