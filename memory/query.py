@@ -34,8 +34,12 @@ LENGTH_LIMIT = 2_000
 TERMS_LIMIT = 32
 
 FIELDS = ("tag", "kind", "in", "by", "since", "until", "file", "task", "commit", "agent", "is")
+NONE = "none of these"
+"""A name that nothing has."""
 _IS = ("pinned", "conflict", "missing", "deleted")
-_PART = re.compile(r'(?P<no>-?)(?:(?P<field>[A-Za-z]+):)?(?:"(?P<phrase>[^"]*)"?|(?P<word>[^\s"]+))(?P<star>\*?)')
+_PART = re.compile(
+    r'(?P<no>(?:-(?!-))?)(?:(?P<field>[A-Za-z]+):)?(?:"(?P<phrase>[^"]*)"?|(?P<word>[^\s"]+))(?P<star>\*?)'
+)
 _SPAN = re.compile(r"(\d{1,5})([mhdw])")
 _UNIT = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -84,6 +88,8 @@ def parse(text: str, which: Filter, now_ns: int) -> Query:
             continue
         at = part.end()
         field, said = (part["field"] or "").lower(), part["phrase"] if part["phrase"] is not None else part["word"]
+        if not field and said.endswith(":") and said[:-1].lower() in FIELDS:
+            field, said = said[:-1].lower(), ""
         if field in FIELDS:
             if part["no"]:
                 raise Invalid(f"-{field}: is not understood: filters cannot be turned round", hint="leave the - out")
@@ -93,10 +99,12 @@ def parse(text: str, which: Filter, now_ns: int) -> Query:
             raise Invalid(f"{safe(field)}: is no filter", hint=f'{hint} Or search for "{safe(part[0], 60)}" in quotes')
         star = bool(part["star"]) or (part["phrase"] is None and said.endswith("*"))
         words = f"{part['field']}:{said}" if field else said
+        if star and re.search(r"(?<![^\W_])[A-Za-z0-9]\W*$", words):
+            raise Invalid(f"{safe(words, 60)}: the beginning of a word has at least two letters", hint="type one more")
         if any(unicodedata.category(char)[0] in "LN" for char in words):
             terms.append(Term(words.rstrip("*") if star else words, star, bool(part["no"])))
         else:
-            dropped = words
+            dropped = part[0]
     if len(terms) > TERMS_LIMIT:
         raise Invalid(f"a search has at most {TERMS_LIMIT} words", hint="search for a few of them")
     if terms and all(term.absent for term in terms):
@@ -164,7 +172,7 @@ def _within(before: tuple[str, ...], now: tuple[str, ...]) -> tuple[str, ...]:
     if not before:
         return now
     groups = tuple(name for name in before if name.endswith("/"))
-    return tuple(name for name in now if name in before or (groups and name.startswith(groups))) or ("\0",)
+    return tuple(name for name in now if name in before or (groups and name.startswith(groups))) or (NONE,)
 
 
 def _being(which: Filter, values: tuple[str, ...]) -> Filter:

@@ -1,29 +1,36 @@
 """Finding entries: filters as SQL, and words through the full-text index.
 
 A word that is in nearly every entry would make each search rank all of them. Of what matches, the entries changed last
-are looked at first, and ranking stops at :data:`CANDIDATES` of them.
+are looked at first: ranking stops at :data:`CANDIDATES` of them, and filters the index does not know at
+:data:`SCANNED`.
 """
 
 from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from memory.backend import Filter, Hit
-from memory.entry import Entry
-from memory.query import Query
+from memory.entry import Entry, Links
+from memory.query import Query, Term
 from memory.sqlite.rows import ENTRIES, entry_of
 from quarterdeck.database import Connection
 from quarterdeck.text import safe
 
 CANDIDATES = 1_000
-WEIGHTS = "8.0, 6.0, 4.0, 1.0"
-"""Of key, tags, links, body."""
+SCANNED = 8_000
+"""Of what matches, this many are held against filters that the index does not know."""
+FEW = 500
+WEIGHTS = "8.0, 6.0, 4.0, 1.0, 0.0"
+"""Of key, tags, links, body; what filters say makes nothing better."""
 RECENT = 0.25
 """How much better an entry of this moment is than the same one from long ago; half of it is left after 30 days."""
 MONTH_NS = 30 * 24 * 3600 * 10**9
 SNIPPET_WORDS = 24
+_INDEXED = re.compile(r"[0-9A-Za-z]")
+"""What has none of these may have no word in the index."""
 STX, ETX = "\x02", "\x03"
 
 
@@ -52,7 +59,7 @@ def where(which: Filter) -> tuple[list[str], list[object]]:
     marks = (("tag", which.tags), ("agent", links.agents), ("task", links.tasks))
     for sort, names in (*marks, ("commit", links.commits), ("file", links.files)):
         for name in names:
-            conditions.append("e.number IN (SELECT entry FROM marks WHERE sort = ? AND value = ?)")
+            conditions.append("+e.number IN (SELECT entry FROM marks WHERE sort = ? AND value = ?)")
             values.extend((sort, name))
     if which.since_ns:
         conditions.append("e.updated_ns >= ?")
@@ -68,8 +75,7 @@ def where(which: Filter) -> tuple[list[str], list[object]]:
         values.extend((which.begins, which.begins + "\U0010ffff"))
     for column, wanted in (("e.pinned", which.pinned), ("e.conflict", which.conflict)):
         if wanted is not None:
-            conditions.append(f"{column} = ?")
-            values.append(int(wanted))
+            conditions.append(f"{column} = {int(wanted)}")  # not a parameter: its index is a partial one
     if which.missing is not None:
         no = "" if which.missing else "NOT "
         conditions.append(f"e.id {no}IN (SELECT entry FROM files WHERE missing = 1)")  # noqa: S608
@@ -88,25 +94,90 @@ def find(db: Connection, which: Filter, limit: int, after: str) -> list[Entry]:
 
 def search(db: Connection, query: Query, limit: int, now_ns: int) -> list[Hit]:
     """The best entries for a query with words."""
-    match = query.match()
-    conditions, values = where(query.which)
-    ranked = db.execute(
-        "SELECT text, number, -rank * (1 + ? / (1 + max(0, ? - updated_ns) * 1.0 / ?)) AS score FROM ("  # noqa: S608  names are ours
-        f"SELECT e.text, e.number, e.updated_ns, bm25(words, {WEIGHTS}) AS rank "
-        f"FROM words CROSS JOIN entries e ON e.text = words.rowid WHERE words MATCH ? AND {' AND '.join(conditions)} "
-        "ORDER BY words.rowid DESC LIMIT ?) ORDER BY score DESC, text DESC LIMIT ?",
-        (RECENT, now_ns, MONTH_NS, match, *values, CANDIDATES, limit),
-    ).fetchall()
-    begin, end = f"<{secrets.token_hex(8)}>", f"<{secrets.token_hex(8)}>"
-    hits = []
-    for text, number, score in ranked:
-        row = db.execute(f"{ENTRIES} WHERE e.number = ?", (number,)).fetchone()
-        snippet = db.execute(
-            "SELECT snippet(words, 3, ?, ?, '…', ?) FROM words WHERE words MATCH ? AND rowid = ?",
-            (begin, end, SNIPPET_WORDS, match, text),
+    which = query.which
+    match = _match(query)
+    bounds, bounded = _bounds(db, match, which)
+    if bounds is None:
+        return []
+    conditions, values = where(which)
+    rows = db.execute(
+        f"SELECT e.text, bm25(words, {WEIGHTS}), e.updated_ns "  # noqa: S608  names are ours
+        f"FROM words CROSS JOIN entries e ON e.text = words.rowid WHERE words MATCH ?{bounds} "
+        f"AND {' AND '.join(conditions)} ORDER BY words.rowid DESC LIMIT ?",
+        (match, *bounded, *values, CANDIDATES),
+    )
+    scores = {
+        text: -rank * (1 + RECENT / (1 + max(0, now_ns - updated_ns) / MONTH_NS)) for text, rank, updated_ns in rows
+    }
+    best = sorted(scores, key=lambda text: (scores[text], text), reverse=True)[:limit]
+    return _hits(db, match, {text: scores[text] for text in best})
+
+
+def _match(query: Query) -> str:
+    """The words, and of the filters what the index can narrow them by; :func:`where` decides."""
+    which = query.which
+    links = which.links
+    parts = [query.match()]
+    named = [("tags", tag) for tag in which.tags]
+    named += [("links", name) for name in (*links.agents, *links.tasks, *links.commits, *links.files)]
+    parts += [f"{{{column}}} : {Term(name).match()}" for column, name in named if _INDEXED.search(name)]
+    for mark, names in (("qd0k", which.kinds), ("qd0n", which.namespaces)):
+        if names:
+            terms = [Term(mark + name.encode("utf-8", "replace").hex(), prefix=name.endswith("/")) for name in names]
+            parts.append(" OR ".join(term.match() for term in terms))
+    return " AND ".join(f"({part})" for part in parts)
+
+
+def _bounds(db: Connection, match: str, which: Filter) -> tuple[str | None, list[object]]:
+    """Which rows of the index are held against the filters, so that they are never too many; None for none."""
+    if which.key or which.begins or which.pinned or which.conflict or which.missing:
+        conditions, values = where(which)
+        sql = f"SELECT e.text FROM entries e WHERE {' AND '.join(conditions)} LIMIT ?"  # noqa: S608
+        few = [text for (text,) in db.execute(sql, (*values, FEW + 1))]
+        if not few:
+            return None, []
+        if len(few) <= FEW:
+            return f" AND words.rowid >= ? AND +words.rowid IN ({', '.join('?' * len(few))})", [min(few), *few]
+    if which.since_ns:
+        first, late = db.execute(
+            "SELECT min(text), count(*) FROM (SELECT text FROM entries WHERE deleted = ? AND updated_ns >= ? LIMIT ?)",
+            (int(which.deleted), which.since_ns, 2 * CANDIDATES),
         ).fetchone()
-        hits.append(Hit(entry=entry_of(row), snippet=_plain(snippet[0] or "", begin, end), score=score))
-    return hits
+        if late < 2 * CANDIDATES:
+            return (None, []) if first is None else (" AND words.rowid >= ?", [first])
+    known = replace(which, tags=(), links=Links(), kinds=(), namespaces=(), since_ns=0) == Filter()
+    (deleted,) = db.execute(
+        "SELECT count(*) FROM (SELECT 1 FROM entries WHERE deleted = 1 LIMIT ?)", (CANDIDATES,)
+    ).fetchone()
+    if known and deleted < CANDIDATES:
+        return "", []
+    row = db.execute(
+        "SELECT rowid FROM words WHERE words MATCH ? ORDER BY rowid DESC LIMIT 1 OFFSET ?", (match, SCANNED)
+    ).fetchone()
+    return (" AND words.rowid > ?", [row[0]]) if row else ("", [])
+
+
+def _hits(db: Connection, match: str, scores: Mapping[int, float]) -> list[Hit]:
+    """The entries whose shown versions these are, in this order, with snippets."""
+    if not scores:
+        return []
+    marks = ", ".join("?" * len(scores))
+    begin, end = f"<{secrets.token_hex(8)}>", f"<{secrets.token_hex(8)}>"
+    entries = db.execute(f"SELECT e.text, {ENTRIES.removeprefix('SELECT ')} WHERE e.text IN ({marks})", tuple(scores))
+    found = {row[0]: entry_of(row[1:]) for row in entries}
+    # From the newest on, as the candidates were found: to ask for each row by its number is many times slower.
+    snippets = dict(
+        db.execute(
+            f"SELECT rowid, CASE WHEN rowid IN ({marks}) THEN snippet(words, 3, ?, ?, '…', ?) END FROM words "  # noqa: S608
+            "WHERE words MATCH ? AND rowid >= ? ORDER BY rowid DESC",
+            (*scores, begin, end, SNIPPET_WORDS, match, min(scores)),
+        ).fetchall()
+    )
+    return [
+        Hit(entry=found[text], snippet=_plain(snippets.get(text) or "", begin, end), score=score)
+        for text, score in scores.items()
+        if text in found
+    ]
 
 
 def _plain(snippet: str, begin: str, end: str) -> str:

@@ -21,13 +21,14 @@ _ENTRY = (
 )
 _ADD_ENTRY = f"INSERT INTO entries (number, id, {', '.join(_ENTRY)}) VALUES (?, ?, {', '.join('?' * len(_ENTRY))})"  # noqa: S608
 _SET_ENTRY = f"UPDATE entries SET {', '.join(f'{name} = ?' for name in _ENTRY)}, behind = 1 WHERE number = ?"  # noqa: S608
+_WORDS = "key, tags, links, body, marks"
 _INDEX = (
-    "INSERT INTO words (rowid, key, tags, links, body) "
-    "SELECT number, key, tags, links, body FROM versions WHERE number = ? AND key IS NOT NULL"
+    f"INSERT INTO words (rowid, {_WORDS}) "  # noqa: S608
+    f"SELECT number, {_WORDS} FROM texts WHERE number = ? AND key IS NOT NULL"
 )
 _UNINDEX = (
-    "INSERT INTO words (words, rowid, key, tags, links, body) "
-    "SELECT 'delete', number, key, tags, links, body FROM versions WHERE number = ? AND key IS NOT NULL"
+    f"INSERT INTO words (words, rowid, {_WORDS}) "  # noqa: S608
+    f"SELECT 'delete', number, {_WORDS} FROM texts WHERE number = ? AND key IS NOT NULL"
 )
 _SORTS = ("tag", "agent", "task", "commit", "file")
 
