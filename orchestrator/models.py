@@ -368,6 +368,7 @@ class ProfileView(Answer):
     icon: str
     argv: list[str] = Field(description="The command; empty when it must be given.")
     resumes: bool = Field(description="Whether its conversation goes on after a restore.")
+    checkpoint: str = Field(description="How a new one is handed a checkpoint: file, prompt, none.")
     source: str = Field(description="The file it comes from.")
 
 

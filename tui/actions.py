@@ -29,6 +29,11 @@ LAYOUT_SETTLES = 0.5
 _MODE_WORDS = {"auto": "tiled as a grid", "columns": "columns", "rows": "rows", "one": "one at a time"}
 
 
+def _choices(profiles: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Names and titles of profiles, safe to show."""
+    return [(safe(str(p["name"]), 40), safe(str(p.get("title", "")), 40)) for p in profiles]
+
+
 class Actions:
     """The app's verbs."""
 
@@ -211,13 +216,35 @@ class Actions:
         """Ask what to start."""
 
         async def open_dialog() -> None:
-            profiles = await self._ask("GET", "/v1/profiles")
-            listed = profiles.get("profiles", []) if isinstance(profiles, dict) else profiles
-            choices = [(safe(str(p["name"]), 40), safe(str(p.get("title", "")), 40)) for p in listed]
             session = self._app.session
+            choices = _choices(await self._profiles())
             self._app.push_screen(NewAgentDialog(choices, session.name if session else "", self._create))
 
         self.run(open_dialog(), "list the profiles")
+
+    def do_from_checkpoint(self) -> None:
+        """Ask what to start that goes on from the open session's checkpoint."""
+        session = self._app.session
+        if session is None:
+            return
+
+        async def create(body: dict[str, Any]) -> None:
+            await self._create(body | {"from_checkpoint": session.id})
+
+        async def open_dialog() -> None:
+            choices = _choices([p for p in await self._profiles() if p.get("checkpoint", "none") != "none"])
+            title, about = (
+                f"new agent from the checkpoint of {session.name}",
+                "Its first prompt hands it the checkpoint.",
+            )
+            self._app.push_screen(NewAgentDialog(choices, session.name, create, title, about))
+
+        self.run(open_dialog(), "list the profiles")
+
+    async def _profiles(self) -> list[dict[str, Any]]:
+        answer = await self._ask("GET", "/v1/profiles")
+        listed: list[dict[str, Any]] = answer.get("profiles", []) if isinstance(answer, dict) else answer
+        return listed
 
     async def _create(self, body: dict[str, Any]) -> None:
         session = self._app.session

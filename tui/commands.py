@@ -43,6 +43,7 @@ COMMANDS = (
     Command("theme", "t", "theme", "the next theme"),
     Command("tags", "", "tags", "change the tags of the focused agent", "agent"),
     Command("goal", "", "goal", "say what the open session is for", "session"),
+    Command("from_checkpoint", "", "new from checkpoint", "an agent that takes up what this session did", "session"),
     Command("rename_session", "", "rename session", "give the open session another name", "session"),
     Command("report", "", "restore report", "what the last start found and did"),
     Command("reconnect", "", "reconnect", "start the orchestrator again and connect"),

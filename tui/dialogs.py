@@ -258,14 +258,19 @@ class NewAgentDialog(Dialog):
     """Start an agent: profile, name, session, tags, command, terminal, worktree."""
 
     def __init__(
-        self, profiles: Sequence[tuple[str, str]], session: str, do: Callable[[dict[str, Any]], Awaitable[object]]
+        self,
+        profiles: Sequence[tuple[str, str]],
+        session: str,
+        do: Callable[[dict[str, Any]], Awaitable[object]],
+        title: str = "new agent",
+        about: str = "",
     ) -> None:
         self._start = do
         self._profile = Choice(profiles, id="profile")
         self._branch = Field("branch", text_input(placeholder="made from the agent's name", id="branch"))
         super().__init__(
-            "new agent",
-            "",
+            title,
+            about,
             [
                 Field("profile", self._profile),
                 Field("name", text_input(placeholder="after the profile", id="name")),

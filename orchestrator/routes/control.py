@@ -15,6 +15,7 @@ from orchestrator.models import Health, PathText, Profiles, ProfileView, Stop, S
 from quarterdeck import __version__
 from quarterdeck.errors import Refused
 from sessions.deck import folder_of
+from sessions.markdown.begin import manner
 from sessions.trust import Outlook
 
 router = APIRouter(prefix="/v1", tags=["orchestrator"])
@@ -86,6 +87,7 @@ async def list_profiles(
                 icon=one.icon,
                 argv=list(one.argv),
                 resumes=bool(one.conversation.resume),
+                checkpoint=manner(one),
                 source=one.source,
             )
             for one in sorted(outlook.catalogue.profiles.values(), key=lambda one: one.name)

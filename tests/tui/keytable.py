@@ -158,7 +158,7 @@ to the live screen.
 ACTIONS
 
 What has no key is found by its name (`p`): the tags of the focused agent, the goal and the name of the open session,
-the restore report, reconnecting. There an agent is found by its tags as well.
+an agent that begins from its checkpoint, the restore report, reconnecting. There an agent is found by its tags as well.
 
 While an agent asks for something, the bar above the footer takes some keys after the leader; what they mean else has
 another key then (`c` for `n`, `u` for `a`). A key answers the request that was shown when the leader was pressed, if

@@ -188,9 +188,9 @@ class Peer:
                 return self.report
             case "GET", "/v1/profiles":
                 return [
-                    {"name": "claude", "title": "Claude Code"},
-                    {"name": "shell", "title": "your shell"},
-                    {"name": "custom", "title": "any command"},
+                    {"name": "claude", "title": "Claude Code", "checkpoint": "file"},
+                    {"name": "shell", "title": "your shell", "checkpoint": "none"},
+                    {"name": "custom", "title": "any command", "checkpoint": "none"},
                 ]
             case "POST", "/v1/agents":
                 self.add(body["name"] or body["profile"], self.sessions[0]["id"], profile=body["profile"])

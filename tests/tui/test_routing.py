@@ -301,6 +301,19 @@ async def test_the_palette_finds_agents_and_actions(on_peer, scenes):
         assert app.screen is app.deck_screen
 
 
+async def test_an_agent_begins_from_the_checkpoint_of_the_open_session(on_peer, scenes):
+    peer = scenes.fleet()
+    async with on_peer(peer) as (app, pilot):
+        await type_keys(scenes, pilot, LEADER, "p", *"new from", "enter")
+        await scenes.settle(pilot)
+        profile = app.screen.query_one("#profile")
+        assert [name for name, _ in profile.values] == ["claude"], "what would run it is not offered"
+        await type_keys(scenes, pilot, "enter")
+        (body,) = [body for method, path, body in peer.asked if (method, path) == ("POST", "/v1/agents")]
+        assert (body["profile"], body["from_checkpoint"], body["session"]) == ("claude", "shop", "shop")
+        assert app.screen is app.deck_screen
+
+
 async def test_the_layout_is_kept_with_the_session(on_peer, scenes, until):
     peer = scenes.fleet()
     async with on_peer(peer) as (app, pilot):
