@@ -38,6 +38,8 @@ class Prompting:
     """Sources, of ``RECEIPTS``, that confirm a prompt this agent took; empty: nothing does."""
     steer: bool = False
     """Whether it takes a prompt while it works."""
+    ends: tuple[str, ...] = ()
+    """Whole prompts that end its program: its end confirms them."""
     wait: tuple[str, ...] = ()
     """Sources of which one must have said idle before the first prompt; empty: any."""
     draft: str = ""

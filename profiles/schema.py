@@ -224,6 +224,7 @@ _PARTS: dict[str, tuple[Callable[..., Any], dict[str, Check], Callable[[str, Map
         {
             "receipts": checks.some_of(parts.RECEIPTS),
             "steer": checks.truth,
+            "ends": checks.words,
             "wait": checks.some_of(_SOURCES),
             "draft": checks.draft,
             "every_line": checks.truth,

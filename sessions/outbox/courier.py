@@ -397,6 +397,7 @@ class Courier:
             receipts=frozenset(receipts),
             sees=box or any(rule.state in ("blocked", "ignore") for rule in profile.screen),
             sees_box=box,
+            ends=frozenset(profile.prompt.ends),
             patience=SHORT_PATIENCE if receipts & _PROMPT_SOURCES else LONG_PATIENCE,
             quiet=self._office.quiet,
         )
@@ -409,6 +410,7 @@ class Courier:
             wall_ns=self._office.clock.wall_ns(),
             status=agent.status,
             living=self._living() is not None and not self._ended,
+            exit_code=agent.exit_code,
             asks=agent.doing.kind,
             limited_until_ns=agent.doing.until_ns,
             typed=self.lately.typed,

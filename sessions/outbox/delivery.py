@@ -13,6 +13,7 @@ printed since; then the next id is taken. Text is pasted again only where the le
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
@@ -41,6 +42,7 @@ SLACK_NS = 50_000_000
 """How much a source's own clock may be behind ours, by its rounding."""
 TRANSCRIPT_SLACK_NS = 1_000_000_000
 NEVER = float("-inf")
+UNKNOWN_END = "its terminal ended before anything confirmed it"
 COMMANDS = ("/", "!")
 """How commands to the agent itself begin: hooks and transcripts tell of none, so exact sources and the screen do."""
 
@@ -89,6 +91,8 @@ class Manner:
     sees: bool = False
     """Whether dialogs or the input box can be seen on its screen."""
     sees_box: bool = False
+    ends: frozenset[str] = frozenset()
+    """Whole prompts that end its program."""
     patience: float = 5.0
     quiet: float = 10.0
     """Seconds after a person's key in which nothing is typed."""
@@ -103,6 +107,7 @@ class Moment:
     status: Status
     living: bool = True
     """Whether its terminal can be typed into."""
+    exit_code: int | None = None
     asks: str = ""
     limited_until_ns: int = 0
     typed: float = NEVER
@@ -331,11 +336,11 @@ class Delivery:
         if not who.receipts:
             return Close(PromptState.WRITTEN, receipt="none")
         if not now.living:
-            return Close(PromptState.UNCONFIRMED, "its terminal ended before anything confirmed it")
+            return self._to_end(now, who)
         if who.sees and self.glimpse is None:
             return Look()
         box = self.glimpse.draft if self.glimpse else None
-        screen = Source.SCREEN in who.receipts or self.prompt.text.startswith(COMMANDS)
+        screen = who.sees and (Source.SCREEN in who.receipts or self.prompt.text.startswith(COMMANDS))
         by_screen = screen and box == "" and not (self.glimpse and self.glimpse.dialog)
         deadline = self.since + who.patience
         if by_screen and self.shown and now.time >= self.since + SCREEN_AFTER:
@@ -350,6 +355,14 @@ class Delivery:
         if by_screen and self.glimpse and self.glimpse.offset > self.prompt.offset:
             return Close(PromptState.ACCEPTED, receipt=Source.SCREEN.value)
         return Close(PromptState.UNCONFIRMED, _silent(who))
+
+    def _to_end(self, now: Moment, who: Manner) -> Action:
+        """Its terminal ended after Enter: what that says is known once it is known how."""
+        if now.status.alive and now.time < self.since + who.patience:
+            return Hold("", self.since + who.patience)
+        if ends(self.prompt, now.status, now.exit_code, who.ends):
+            return Close(PromptState.ACCEPTED, receipt=Source.PROCESS.value)
+        return Close(PromptState.UNCONFIRMED, UNKNOWN_END)
 
     # -- what became of it
 
@@ -472,6 +485,11 @@ def confirms(prompt: Prompt, piece: Evidence) -> bool:
         and piece.wall_ns + slack >= prompt.write_id
         and matches(prompt.text, str(piece.data.get("prompt", "")))
     )
+
+
+def ends(prompt: Prompt, status: Status, exit_code: int | None, commands: Collection[str]) -> bool:
+    """Whether the end of its program, in good order, confirms a prompt that was typed: a command that ends it."""
+    return status is Status.EXITED and exit_code == 0 and prompt.text.strip() in commands
 
 
 def asking(kind: str) -> str:

@@ -20,7 +20,7 @@ from quarterdeck.evidence import Evidence, Sign, Source
 from quarterdeck.ids import new_id
 from sessions.model import Agent, Prompt, PromptState, Status
 from sessions.outbox.courier import Courier, Sight
-from sessions.outbox.delivery import TURN_GRACE, asking, confirms
+from sessions.outbox.delivery import TURN_GRACE, UNKNOWN_END, asking, confirms, ends
 from sessions.outbox.store import KEPT_NS, Prompts
 from sessions.outbox.wording import clean
 from sessions.roster import Roster
@@ -99,7 +99,7 @@ class Outbox:
             if supervised is None:
                 continue  # in the trash
             if prompt.state is not PromptState.QUEUED and not supervised.agent.status.alive:
-                await self.keep(self._lost(prompt), durable=True)
+                await self.keep(self._lost(prompt, supervised.agent), durable=True)
             else:
                 waiting.setdefault(prompt.agent, []).append(prompt)
         early, self._early = self._early or [], None
@@ -139,16 +139,17 @@ class Outbox:
         for prompt in courier.queue:
             queued = prompt.state is PromptState.QUEUED
             gone = replace(prompt, state=PromptState.CANCELLED, reason="its agent was removed", changed_ns=self._now())
-            await self.keep(gone if queued else self._lost(prompt))
+            await self.keep(gone if queued else self._lost(prompt, courier.supervised.agent))
         courier.queue.clear()
 
-    def _lost(self, prompt: Prompt) -> Prompt:
+    def _lost(self, prompt: Prompt, agent: Agent) -> Prompt:
         """What becomes of a prompt whose terminal ended in the middle."""
+        state, reason, receipt = PromptState.UNCONFIRMED, UNKNOWN_END, prompt.receipt
         if prompt.state is PromptState.SENDING:
             state, reason = PromptState.FAILED, "its terminal ended while it was being typed"
-        else:
-            state, reason = PromptState.UNCONFIRMED, "its terminal ended before anything confirmed it"
-        return replace(prompt, state=state, reason=reason, changed_ns=self._now())
+        elif ends(prompt, agent.status, agent.exit_code, self.profile(agent).prompt.ends):
+            state, reason, receipt = PromptState.ACCEPTED, "", Source.PROCESS.value
+        return replace(prompt, state=state, reason=reason, receipt=receipt, changed_ns=self._now())
 
     # -- what is asked
 

@@ -47,6 +47,8 @@ format = "mine"
 [prompt]
 receipts = ["hook", "screen"]
 steer = true
+ends = ["/exit"]
+checkpoint = "file"
 wait = ["hook"]
 draft = '^> (?P<text>.*)$'
 placeholder = ['Ask .*']
@@ -97,6 +99,7 @@ def test_every_key_is_read() -> None:
     assert (profile.keys.interrupt, profile.keys.interrupt_at) == (("escape",), ("permission",))
     assert profile.headless.format == "mine"
     assert (profile.prompt.receipts, profile.prompt.steer, profile.prompt.wait) == (("hook", "screen"), True, ("hook",))
+    assert profile.prompt.ends == ("/exit",)
     assert profile.prompt.every_line
     assert profile.prompt.end == "^footer"
     assert profile.prompt.suggests

@@ -10,6 +10,8 @@ lose        Enters that are lost
 glue        whether an Enter that comes together with pasted text is taken as part of it
 late        seconds until it is up
 deaf        seconds in which it reads nothing after SIGUSR2
+exits       its exit code after /exit (0)
+lingers     seconds until then (0)
 stops       whether ctrl+c ends a turn
 asks        whether a turn asks for a permission first
 box         whether it draws its input box (true)
@@ -158,6 +160,9 @@ class Promptee:
         if not self.box:
             return
         append("taken", json.dumps(self.box).encode() + b"\n")
+        if self.box == "/exit":
+            time.sleep(option("lingers", 0))
+            sys.exit(option("exits", 0))
         self.lines.append("> " + self.shown.replace("\n", " ")[:60])
         self.hook("UserPromptSubmit", prompt=self.box)
         self.box = self.shown = ""

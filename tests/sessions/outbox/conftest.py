@@ -40,6 +40,7 @@ newline = "ctrl+j"
 [prompt]
 receipts = [{receipts}]
 steer = {steer}
+ends = ["/exit"]
 {draft}
 
 [sources]

@@ -33,6 +33,28 @@ def queued(**values: Any) -> Delivery:
 
 
 @pytest.mark.parametrize(
+    ("text", "values", "action"),
+    [
+        ("/exit", {"status": Status.EXITED, "exit_code": 0}, plan.Close(PromptState.ACCEPTED, receipt="process")),
+        ("/exit", {"status": Status.EXITED, "exit_code": 1}, plan.Close(PromptState.UNCONFIRMED, plan.UNKNOWN_END)),
+        ("/exit", {"status": Status.EXITED, "exit_code": -9}, plan.Close(PromptState.UNCONFIRMED, plan.UNKNOWN_END)),
+        ("/exit", {"status": Status.LOST, "exit_code": 0}, plan.Close(PromptState.UNCONFIRMED, plan.UNKNOWN_END)),
+        ("/exit now", {"status": Status.EXITED, "exit_code": 0}, plan.Close(PromptState.UNCONFIRMED, plan.UNKNOWN_END)),
+        ("/exit", {"status": Status.WORKING}, plan.Hold("", 103.0)),
+    ],
+)
+def test_what_its_programs_end_says(text: str, values: dict[str, Any], action: plan.Action) -> None:
+    who = replace(HOOKED, ends=frozenset({"/exit"}))
+    written = Delivery(prompt=prompt(text=text, state=PromptState.WRITTEN), step=Step.AWAITING, since=98.0)
+    assert written.next(moment(living=False, **values), who) == action
+
+
+def test_a_command_whose_box_cannot_be_seen_does_not_wait_for_the_screen() -> None:
+    written = Delivery(prompt=prompt(text="/clear", state=PromptState.WRITTEN), step=Step.AWAITING, since=98.0)
+    assert written.next(moment(), HOOKED) == plan.Hold("", 103.0, screen=False)
+
+
+@pytest.mark.parametrize(
     ("values", "reason"),
     [
         ({"status": Status.WORKING}, "waits: it is working"),

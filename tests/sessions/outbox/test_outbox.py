@@ -290,6 +290,36 @@ async def test_a_terminal_that_ends_takes_a_written_prompt_along(stage: Stage, d
     assert (await deck.outbox.prompt(queued[1].id)).state is PromptState.QUEUED
 
 
+@pytest.mark.parametrize("kind", ["promptee", "by-hook", "by-program"])
+async def test_the_end_of_its_program_confirms_a_command_to_end(stage: Stage, deck: Deck, kind: str) -> None:
+    agent = await stage.new(kind)
+    done = await agent.accepted(await agent.send("/exit"))
+    assert (done.receipt, done.reason, agent.status) == ("process", "", Status.EXITED)
+    assert agent.taken == ["/exit"]
+
+
+async def test_another_end_confirms_nothing(stage: Stage, deck: Deck) -> None:
+    failing = await stage.new("by-hook", exits=3)
+    done = await failing.became(await failing.send("/exit"), PromptState.UNCONFIRMED)
+    assert done.reason == "its terminal ended before anything confirmed it"
+    killed = await stage.new("by-hook", lingers=60)
+    prompt = await killed.send("/exit")
+    await killed.became(prompt, PromptState.WRITTEN)
+    killed.signal(signal.SIGKILL)
+    await killed.became(prompt, PromptState.UNCONFIRMED)
+
+
+async def test_an_end_that_nobody_watched_confirms_a_command_to_end(stage: Stage) -> None:
+    async with stage.open():
+        agent = await stage.new("by-hook", lingers=0.5)
+        prompt = await agent.send("/exit")
+        await agent.became(prompt, PromptState.WRITTEN)
+        pid = stage.deck.agent(agent.id).pid
+    await stage.until(lambda: not os.path.exists(f"/proc/{pid}"), "it ends")
+    async with stage.open():
+        assert (await stage.deck.outbox.prompt(prompt.id)).receipt == "process"
+
+
 async def test_a_removed_agents_prompts_are_cancelled(stage: Stage, deck: Deck) -> None:
     agent = await stage.new()
     await agent.ask()
