@@ -124,7 +124,9 @@ class VersionStore:
 
     async def versions(self, entry_id: str) -> list[Version]:
         """See :class:`Backend`."""
-        return sorted(self._files.versions.get(entry_id, {}).values(), key=lambda one: (one.written_ns, one.dot))
+        async with self._lock:  # what is being written counts when it is written
+            known = list(self._files.versions.get(entry_id, {}).values())
+        return sorted(known, key=lambda one: (one.written_ns, one.dot))
 
     async def search(self, words: str, which: Filter, *, limit: int = 20) -> list[Hit]:
         """See :class:`Backend`."""
@@ -140,7 +142,8 @@ class VersionStore:
 
     async def since(self, seen: Vector) -> AsyncIterator[list[Version]]:
         """See :class:`Backend`."""
-        every = (one for some in self._files.versions.values() for one in some.values())
+        async with self._lock:
+            every = [one for some in self._files.versions.values() for one in some.values()]
         news = sorted((one for one in every if not covers(seen, one.dot)), key=lambda one: one.dot)
         for start in range(0, len(news), BATCH):
             yield news[start : start + BATCH]

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -43,6 +44,7 @@ RETRY_S = 5.0
 _LOCKED_NS = 10_000_000_000
 """A lock of git's that is older was left behind."""
 _BATCH = 500
+_WRITERS = 8
 _ASIDE = ".aside/"
 """Where the row of a missing file goes when another entry has its path now."""
 
@@ -326,7 +328,7 @@ class Folder:
         for path, (stamp, message, hint) in sifted.bad.items():
             self._bad[path] = (stamp, Problem(path, message, hint, self._by_path.get(path, "")))
         drafts: list[tuple[Found, Draft]] = []
-        rows: list[Filed] = []
+        rows: list[Filed] = [row for row in sifted.same if row != self._rows[row.entry]]
         back: list[str] = []
         for found in sifted.found:
             self._bad.pop(found.path, None)
@@ -348,7 +350,7 @@ class Folder:
             for row in rows
             if (other := self._by_path.get(row.path, row.entry)) != row.entry
         ]
-        named = {row.entry for row in rows}
+        named = {row.entry for row in (*rows, *sifted.same)}
         await self._note([*rows, *(row for row in aside if row.entry not in named)])
         for entry in back:
             self._told_entry(entry)
@@ -466,12 +468,18 @@ class Folder:
 
     def _perform(self, jobs: Sequence[_Job]) -> list[Filed | Exception | None]:
         """Write and remove files; for a thread. None for a file that is gone now."""
-        made: list[Filed | Exception | None] = []
-        for job in jobs:
+
+        def one(job: _Job) -> Filed | Exception | None:
             try:
-                made.append(self._write(job))
-            except (Moved, Unreadable, QuarterdeckError, OSError) as error:
-                made.append(error)
+                return self._write(job)
+            except (Moved, QuarterdeckError, OSError) as error:
+                return error
+
+        if len(jobs) == 1:
+            made = [one(jobs[0])]
+        else:
+            with ThreadPoolExecutor(_WRITERS) as pool:  # one by one, each would wait for the disk alone
+                made = list(pool.map(one, jobs))
         self._disk.settle([job.path for job in jobs])
         return made
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 
 from memory.markdown.disk import Disk, Held, Look, Moved, Stamp
 from memory.markdown.format import Page, Unreadable, derived_id, parse, torn, with_id
 from memory.markdown.ledger import Filed
 from quarterdeck.text import safe
+
+_WRITERS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +43,8 @@ class Sifted:
     later: list[str] = field(default_factory=list)
     """Changed a moment ago: to be looked at again."""
     absent: list[str] = field(default_factory=list)
+    same: list[Filed] = field(default_factory=list)
+    """Rows of files that hold what they held, with what is known of their times now."""
 
 
 class Sifter:
@@ -66,6 +71,7 @@ class Sifter:
         """
         made = Sifted()
         claimed: dict[str, str] = {}
+        puts: list[tuple[Found, bytes]] = []
         for path in sorted(paths):
             try:
                 look = self._disk.read(path)
@@ -85,23 +91,43 @@ class Sifter:
                 made.later.append(path)
                 continue
             self._fresh.pop(path, None)
+            row = rows.get(by_path.get(path, ""))
+            if row is not None and not row.missing and row.digest == look.digest:
+                claimed[row.entry] = path
+                made.same.append(replace(row, stamp=look.settled))
+                continue
             try:
                 if busy and torn(look.data):
                     reason = f"{safe(path)} has the marks of a conflict, and {busy} is under way; it was not taken"
                     raise Unreadable(reason, hint="resolve it, and go on with git")
                 page = parse(look.data, path, namespace=self._namespace)
-                found = self._identified(path, look, page, rows, by_path, gone, claimed)
+                entry = self._identified(path, look, page, rows, by_path, gone, claimed)
+                found = Found(path=path, entry=entry, page=page, digest=look.digest, stamp=look.settled)
+                if entry == page.id:
+                    made.found.append(found)
+                else:
+                    puts.append((found, with_id(look.data, path, entry, page)))
+                claimed[entry] = path
             except Unreadable as error:
                 made.bad[path] = (look.stamp, error.message, error.hint)
-                continue
-            except Held:
-                continue
-            except Moved:
-                made.later.append(path)
-                continue
-            claimed[found.entry] = path
-            made.found.append(found)
+        with ThreadPoolExecutor(_WRITERS) as pool:  # one by one, each would wait for the disk alone
+            for (found, _), put in zip(puts, pool.map(self._put, puts), strict=True):
+                if isinstance(put, Found):
+                    made.found.append(put)
+                elif not isinstance(put, Held):
+                    made.later.append(found.path)
         return made
+
+    def _put(self, wanted: tuple[Found, bytes]) -> Found | Moved:
+        """Put an id into a file."""
+        found, data = wanted
+        try:
+            look = Look(data, self._disk.write(found.path, data, found.digest), False)
+        except Moved as moved:
+            return moved
+        except OSError as error:
+            return replace(found, owed=error.strerror or str(error))
+        return replace(found, digest=look.digest, stamp=look.settled)
 
     @staticmethod
     def _refuse(made: Sifted, path: str, error: OSError) -> None:
@@ -123,30 +149,14 @@ class Sifter:
         by_path: Mapping[str, str],
         gone: Collection[str],
         claimed: Mapping[str, str],
-    ) -> Found:
-        """Say which entry it is, and put the id into the file where it is not in it."""
-        here = by_path.get(path, "")
+    ) -> str:
+        """The entry this file is."""
         entry = page.id
         if not entry:
-            entry = here or self._renamed(look.digest, rows, gone, claimed)
+            entry = by_path.get(path, "") or self._renamed(look.digest, rows, gone, claimed)
         if not entry or entry in claimed or not self._free(entry, path, rows):
             entry = self._unused(path, look.data, rows, claimed)
-        if entry == page.id:
-            return Found(path=path, entry=entry, page=page, digest=look.digest, stamp=look.settled)
-        data = with_id(look.data, path, entry, page)
-        try:
-            stamp = self._disk.write(path, data, look.digest)
-        except OSError as error:
-            return Found(
-                path=path,
-                entry=entry,
-                page=page,
-                digest=look.digest,
-                stamp=look.settled,
-                owed=error.strerror or str(error),
-            )
-        again = Look(data, stamp, False)
-        return Found(path=path, entry=entry, page=page, digest=again.digest, stamp=again.settled)
+        return entry
 
     @staticmethod
     def _renamed(digest: str, rows: Mapping[str, Filed], gone: Collection[str], claimed: Mapping[str, str]) -> str:
