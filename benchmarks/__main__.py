@@ -28,6 +28,7 @@ FIGURES = {
     "killed": "orchestrator and TUI killed under load",
     "restore": "everything killed, twenty agents come back",
     "checkpoint": "a checkpoint of a hundred changed agents",
+    "bank": "a memory bank of a hundred thousand entries",
 }
 
 

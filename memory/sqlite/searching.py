@@ -100,17 +100,14 @@ def search(db: Connection, query: Query, limit: int, now_ns: int) -> list[Hit]:
     if bounds is None:
         return []
     conditions, values = where(which)
-    rows = db.execute(
-        f"SELECT e.text, bm25(words, {WEIGHTS}), e.updated_ns "  # noqa: S608  names are ours
+    best = db.execute(
+        "SELECT text, -rank * (1 + ? / (1 + max(0, ? - updated_ns) / ?)) AS score FROM ("  # noqa: S608  names are ours
+        f"SELECT e.text, bm25(words, {WEIGHTS}) AS rank, e.updated_ns "
         f"FROM words CROSS JOIN entries e ON e.text = words.rowid WHERE words MATCH ?{bounds} "
-        f"AND {' AND '.join(conditions)} ORDER BY words.rowid DESC LIMIT ?",
-        (match, *bounded, *values, CANDIDATES),
+        f"AND {' AND '.join(conditions)} ORDER BY words.rowid DESC LIMIT ?) ORDER BY score DESC, text DESC LIMIT ?",
+        (RECENT, now_ns, float(MONTH_NS), match, *bounded, *values, CANDIDATES, limit),
     )
-    scores = {
-        text: -rank * (1 + RECENT / (1 + max(0, now_ns - updated_ns) / MONTH_NS)) for text, rank, updated_ns in rows
-    }
-    best = sorted(scores, key=lambda text: (scores[text], text), reverse=True)[:limit]
-    return _hits(db, match, {text: scores[text] for text in best})
+    return _hits(db, match, dict(best.fetchall()))
 
 
 def _match(query: Query) -> str:
@@ -187,6 +184,8 @@ def _plain(snippet: str, begin: str, end: str) -> str:
         if part in (begin, end):
             out.append(STX if part == begin else ETX)
         elif part:
-            inner = safe(part, len(part) + 1)
+            inner = " ".join(part.split())
+            if not inner.isprintable():
+                inner = safe(inner, len(inner) + 1)
             out.append(" " * part[0].isspace() + inner + " " * (part[-1].isspace() and bool(inner)))
     return "".join(out).strip()
