@@ -29,6 +29,7 @@ FIGURES = {
     "restore": "everything killed, twenty agents come back",
     "checkpoint": "a checkpoint of a hundred changed agents",
     "bank": "a memory bank of a hundred thousand entries",
+    "folder": "a memory folder of ten thousand files",
 }
 
 
