@@ -14,6 +14,7 @@ from memory.entry import WORKSPACE, Entry
 from memory.markdown.disk import Disk
 from memory.markdown.folder import Folder, Problem, Store
 from memory.markdown.ledger import Take
+from memory.replicate import renamed
 from memory.versions import Dot, Vector
 from quarterdeck.watching import Watching
 from quarterdeck.workspace import FOLDER
@@ -69,6 +70,10 @@ class HybridBackend:
     async def receive(self, versions: Sequence[Version]) -> list[str]:
         """See :class:`Backend`."""
         return await self._store.receive(versions)
+
+    async def renamed(self, after: int) -> str:
+        """See :class:`memory.replicate.Renamed`."""
+        return await renamed(self._store, after)
 
     async def entry(self, entry_id: str) -> Entry | None:
         """See :class:`Backend`."""

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from memory.backend import Backend, Draft, Filter, Hit, Stats, Version
 from memory.entry import Entry
 from memory.query import parse
+from memory.replicate import renamed
 from memory.versions import Dot, Vector
 
 _NOTHING = Stats(entries=0, deleted=0, versions=0, conflicts=0, missing=0, text_bytes=0, disk_bytes=0)
@@ -69,6 +70,10 @@ class LaterBackend:
     async def receive(self, versions: Sequence[Version]) -> list[str]:
         """See :class:`Backend`."""
         return await (await self.made()).receive(versions) if versions else []
+
+    async def renamed(self, after: int) -> str:
+        """See :class:`memory.replicate.Renamed`."""
+        return await renamed(await self.made(), after)
 
     async def entry(self, entry_id: str) -> Entry | None:
         """See :class:`Backend`."""

@@ -88,7 +88,7 @@ async def exchange(
     none of a bank, :class:`Broken` where either side cannot be used; what was taken before is kept and complete.
     """
     told = _Counts()
-    renamed = await _renamed(mine, peer)
+    new_name = await _renamed(mine, peer)
     if isinstance(peer, Own) and isinstance(peer, Renamed):
         await _renamed(peer, mine)
     here, there = dict(await mine.summary()), dict(await peer.summary())
@@ -113,7 +113,7 @@ async def exchange(
         received=told.received,
         sent=told.sent,
         entries=tuple(told.entries),
-        renamed=renamed,
+        renamed=new_name,
         problems=tuple(problems),
     )
 
@@ -150,17 +150,20 @@ def _print(version: Version) -> tuple[Any, ...]:
     return version.entry, version.written_ns, version.why, tuple(sorted(version.seen.items()))
 
 
-async def _renamed(own: Own, other: Peer) -> str:
-    """Give ``own`` a new name if ``other`` knows it better than it knows itself; the new name, or ""."""
-    fork = await _fork(own, other, own.writer)
-    if fork is None:
-        return ""
-    if not isinstance(own, Renamed):
+async def renamed(side: object, after: int) -> str:
+    """See :class:`Renamed`. Raises :class:`Broken` for a bank that cannot; nothing was changed then."""
+    if not isinstance(side, Renamed):
         raise Broken(
             "this bank was set back to an older state and would use its numbers twice; nothing was exchanged",
             hint="export it, move it away and import it into a new one",
         )
-    return await own.renamed(fork)
+    return await side.renamed(after)
+
+
+async def _renamed(own: Own, other: Peer) -> str:
+    """Give ``own`` a new name if ``other`` knows it better than it knows itself; the new name, or ""."""
+    fork = await _fork(own, other, own.writer)
+    return "" if fork is None else await renamed(own, fork)
 
 
 async def _fork(mine: Peer, peer: Peer, writer: str, *, more_is_fork: bool = True) -> int | None:

@@ -13,12 +13,14 @@ from pathlib import Path
 import pytest
 
 from memory.backend import Version
+from memory.hybrid import HybridBackend
 from memory.records import decode, encode
 from memory.replicate import exchange
 from memory.segments import MANY_SMALL, Folder
 from memory.sqlite.backend import SqliteBackend
 from memory.versions import Dot
 from quarterdeck.errors import Broken, Invalid, NotFound
+from quarterdeck.watching import Watching
 from tests.support.banks import bodies, held, killed, opened, settled, with_place, wrote
 
 Open = Callable[[str], Awaitable[SqliteBackend]]
@@ -400,6 +402,38 @@ async def test_a_peer_that_was_set_back_is_given_a_name_too(bank: Open, tmp_path
     assert {"before", "lost", "new"} == {
         version.content and version.content.body for version in (await held(a))["note"]
     }
+
+
+async def test_a_bank_with_files_that_was_set_back_takes_another_name(
+    bank: Open, tmp_path: Path, watching: Watching
+) -> None:
+    b, workspace = await bank("b"), tmp_path / "workspace"
+    workspace.mkdir()
+
+    async def with_files() -> HybridBackend:
+        backend = HybridBackend(await opened(tmp_path / "a"), workspace)
+        await backend.start(watching=watching)
+        return backend
+
+    a = await with_files()
+    await wrote(a, "note", "before")
+    await a.aclose()
+    backup = Backup(tmp_path / "a")
+    a = await with_files()
+    name = a.writer
+    await wrote(a, "note", "lost")
+    await exchange(a, b)
+    await a.aclose()
+    backup.put_back()
+    a = await with_files()
+    try:
+        await wrote(a, "more", "new")
+        assert (await exchange(a, b)).renamed == a.writer != name
+        await exchange(a, b)
+        assert await held(a) == await held(b)
+        assert (await bodies(a))["more"] == "new"
+    finally:
+        await a.aclose()
 
 
 async def test_versions_written_twice_by_a_third_bank_are_left_out_and_told(bank: Open) -> None:
