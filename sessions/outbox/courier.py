@@ -19,6 +19,7 @@ from quarterdeck.clock import Clock
 from quarterdeck.errors import Broken, QuarterdeckError, Refused, Unreachable
 from quarterdeck.evidence import Evidence, Sign, Source
 from quarterdeck.rows import Look as Screen
+from quarterdeck.text import safe
 from sessions.model import Agent, Prompt, PromptState, Status
 from sessions.outbox import delivery as plan
 from sessions.outbox.delivery import Delivery, Glimpse, Manner, Moment, Step
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 
 LOOK_GAP = 0.3
 """Seconds between two looks at a screen that moves while a prompt waits for it."""
+WHAT = 80
+"""Characters of what an agent asks in the reason of a prompt."""
 NO_ANSWER = 0.5
 """Seconds until a terminal that did not answer is asked again."""
 TROUBLE = 2.0
@@ -155,6 +158,19 @@ class Courier:
         self.queue = sorted([*others, prompt] if prompt.open else others, key=lambda p: (p.position, p.created_ns))
         self.wake()
 
+    def told(self) -> list[Prompt]:
+        """The queue in the order in which it goes, each prompt with why it waits at this moment."""
+        return [self._with_reason(prompt, before) for before, prompt in enumerate(sorted(self.queue, key=_place))]
+
+    def _with_reason(self, prompt: Prompt, before: int) -> Prompt:
+        if prompt.state is not PromptState.QUEUED:
+            return prompt
+        if before:
+            return replace(prompt, reason=f"waits for {before} before it")
+        now = self._now
+        action = now.next(self._moment(), self.manner()) if now and now.prompt.id == prompt.id else None
+        return replace(prompt, reason=action.detail) if isinstance(action, plan.Hold) and action.detail else prompt
+
     # -- the work
 
     async def run(self) -> None:
@@ -203,7 +219,7 @@ class Courier:
         now = self._now
         if now is not None and now.step is not Step.WAITING:
             return now
-        head = min(self.queue, key=lambda p: (p.state is PromptState.QUEUED, not p.now), default=None)
+        head = min(self.queue, key=_place, default=None)
         if head is None:
             self._now = None
         elif now is None or now.prompt is not head:
@@ -412,12 +428,18 @@ class Courier:
             living=self._living() is not None and not self._ended,
             exit_code=agent.exit_code,
             asks=agent.doing.kind,
+            what=safe(agent.doing.waiting_for, WHAT),
             limited_until_ns=agent.doing.until_ns,
             typed=self.lately.typed,
             taken=self.lately.taken,
             doubt=self.lately.doubt,
             warm=not (wanted and self.lately.fresh) or bool(wanted & self.lately.idle),
         )
+
+
+def _place(prompt: Prompt) -> tuple[bool, bool]:
+    """The one under way goes first, then those that steer."""
+    return prompt.state is PromptState.QUEUED, not prompt.now
 
 
 async def _became(live: LiveTerminal, prompt: Prompt) -> tuple[WriteStatus, list[WriteStatus]]:

@@ -14,7 +14,7 @@ printed since; then the next id is taken. Text is pasted again only where the le
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -109,6 +109,9 @@ class Moment:
     """Whether its terminal can be typed into."""
     exit_code: int | None = None
     asks: str = ""
+    """The kind of what it asks."""
+    what: str = ""
+    """What it asks, safe to show."""
     limited_until_ns: int = 0
     typed: float = NEVER
     """When a person last typed there."""
@@ -127,6 +130,8 @@ class Hold:
     reason: str
     until: float | None = None
     screen: bool = False
+    detail: str = field(default="", compare=False)
+    """The reason as it is at this moment, for whoever looks; not stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,13 +288,16 @@ class Delivery:
         if not now.living:
             return Hold("waits: its program has ended" if not now.status.alive else "waits: it is starting")
         if now.status is Status.BLOCKED:
-            return Hold(f"waits: {asking(now.asks)}")
+            return Hold(
+                f"waits: {asking(now.asks)}", detail=f"waits: {asking(now.asks)}: {now.what}" if now.what else ""
+            )
         if now.status is Status.STARTING:
             return Hold("waits: it is starting")
         if not self.prompt.now and (hold := _not_ready(now)):
             return hold
         if now.time < now.typed + who.quiet:
-            return Hold("waits: a person types there", now.typed + who.quiet)
+            told = "waits: a person typed there"
+            return Hold(told, now.typed + who.quiet, detail=f"{told} {now.time - now.typed:.0f} s ago")
         if now.time < self.not_before:
             return Hold(self.prompt.reason, self.not_before)
         return None

@@ -223,15 +223,14 @@ class Outbox:
         return ""
 
     def queue(self, agent_id: str) -> list[Prompt]:
-        """The agent's prompts to which something is still to come, in the order in which they go."""
+        """The agent's prompts to which something is still to come, in their order, each with why it waits now."""
         courier = self._couriers.get(agent_id)
-        if courier is None:
-            return []
-        return sorted(courier.queue, key=lambda p: (p.state is PromptState.QUEUED, not p.now))
+        return courier.told() if courier else []
 
     def count(self, agent_id: str) -> int:
         """How many prompts wait for the agent."""
-        return len(self.queue(agent_id))
+        courier = self._couriers.get(agent_id)
+        return len(courier.queue) if courier else 0
 
     async def prompts(self, agent_id: str = "", broadcast: str = "", limit: int = 100) -> list[Prompt]:
         """What is open (of one agent, of one broadcast) in its order, then the newest of the rest."""
@@ -244,8 +243,7 @@ class Outbox:
     async def prompt(self, ref: str) -> Prompt:
         """The prompt with this id, or whose id begins so. Raises :class:`NotFound`, :class:`Invalid`."""
         prompt = await self._table.find(ref)
-        courier = self._couriers.get(prompt.agent)
-        return next((other for other in courier.queue if other.id == prompt.id), prompt) if courier else prompt
+        return next((other for other in self.queue(prompt.agent) if other.id == prompt.id), prompt)
 
     async def edit(self, ref: str, text: str) -> Prompt:
         """Give a queued prompt another text. Raises :class:`Refused` once it is being typed."""

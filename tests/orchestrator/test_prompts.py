@@ -139,7 +139,7 @@ async def test_a_person_at_the_keys_is_waited_for(place, stage, until, monkeypat
             await asyncio.sleep(0.01)
         prompt = await asyncio.to_thread(agent.send, "go on")
         held = await asyncio.to_thread(waited, place, prompt, "decided")
-        assert held["reason"] == "waits: a person types there"
+        assert held["reason"].startswith("waits: a person typed there")
         done = await asyncio.to_thread(waited, place, prompt, "accepted")
         assert done["state"] == "accepted"
 
@@ -184,7 +184,7 @@ async def test_a_client_that_types_by_an_agents_name_is_a_person_who_types_there
         prompt = await asyncio.to_thread(agent.send, "later")
         path = f"/v1/prompts/{prompt['id']}"
         while (
-            "a person types there"
+            "a person typed there"
             not in (found := await asyncio.to_thread(place.client.request, "GET", path))["reason"]
         ):
             assert found["state"] == "queued"

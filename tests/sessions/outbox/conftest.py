@@ -147,7 +147,7 @@ class Promptee:
 
         async def look() -> Prompt | None:
             found = await self.deck.outbox.prompt(prompt.id)
-            return found if found.reason == reason else None
+            return found if found.reason.startswith(reason) else None
 
         return await self.stage.until(look, f"it {reason}")
 

@@ -65,7 +65,7 @@ def test_a_command_whose_box_cannot_be_seen_does_not_wait_for_the_screen() -> No
         ({"status": Status.UNKNOWN, "warm": False}, "waits: what it is doing is not known; send it with --now"),
         ({"status": Status.LIMITED}, "waits: its usage limit is reached"),
         ({"status": Status.EXITED, "living": False}, "waits: its program has ended"),
-        ({"typed": 95.0}, "waits: a person types there"),
+        ({"typed": 95.0}, "waits: a person typed there"),
         ({"taken": 99.0}, "waits: the prompt before it was just taken"),
         (
             {"doubt": 71.0},

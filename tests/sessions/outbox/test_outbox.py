@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import time
@@ -155,7 +156,7 @@ async def test_a_person_at_the_keys_is_not_disturbed(stage: Stage) -> None:
         deck.status.typed(agent.id)
         began = time.monotonic()
         prompt = await agent.send("go on")
-        await agent.waits(prompt, "waits: a person types there")
+        await agent.waits(prompt, "waits: a person typed there")
         await agent.accepted(prompt)
         assert time.monotonic() - began >= 0.9
         await deck.end_all()
@@ -288,6 +289,35 @@ async def test_a_terminal_that_ends_takes_a_written_prompt_along(stage: Stage, d
     done = await agent.became(queued[0], PromptState.UNCONFIRMED)
     assert done.reason == "its terminal ended before anything confirmed it"
     assert (await deck.outbox.prompt(queued[1].id)).state is PromptState.QUEUED
+
+
+async def test_each_queued_prompt_says_why_it_waits(stage: Stage) -> None:
+    async with stage.open(typing_pause=60) as deck:
+        agent = await stage.new()
+        await agent.ask()
+        first, second, third = [await agent.send(word) for word in ("one", "two", "three")]
+        await agent.waits(first, "waits: it asks for a permission")
+        deck.status.tell(
+            agent.id,
+            Evidence(
+                source=Source.PROGRAM,
+                sign=Sign.BLOCKED,
+                wall_ns=time.time_ns(),
+                data={"kind": "permission", "text": "approve Bash: touch a.txt\x1b[31m"},
+            ),
+        )
+        asked = await agent.waits(first, "waits: it asks for a permission: ")
+        assert "touch a.txt" in asked.reason
+        assert asked.reason.isprintable()
+        assert [p.reason for p in deck.outbox.queue(agent.id)[1:]] == ["waits for 1 before it", "waits for 2 before it"]
+        assert (await deck.outbox.prompt(third.id)).reason == "waits for 2 before it"
+        await deck.outbox.cancel(second.id)
+        assert (await deck.outbox.prompt(third.id)).reason == "waits for 1 before it"
+        await agent.answer()
+        deck.status.typed(agent.id)
+        typed = await agent.waits(first, "waits: a person typed there ")
+        assert re.fullmatch(r"waits: a person typed there \d+ s ago", typed.reason)
+        await deck.end_all()
 
 
 @pytest.mark.parametrize("kind", ["promptee", "by-hook", "by-program"])
