@@ -30,6 +30,8 @@ INTERVAL = 30.0
 """Seconds between two pages of one session."""
 SETTLE = 1.0
 """Seconds from a change until it is looked at, so that changes that come together are one."""
+LOOKS = 1 / 6
+"""Part of the interval until a session is looked at again of which nothing had to be written."""
 SUMMARY_INTERVAL = 600.0
 """Seconds between two summaries of one session."""
 GIT_AT_ONCE = 4
@@ -56,11 +58,16 @@ class Asked(Protocol):
 
 
 class _Known(NamedTuple):
-    """What was written last: the session as it was, the text of its facts, and when (of the loop's clock)."""
+    """What was written last: its facts, what was told of them, and when (of the loop's clock)."""
 
-    session: Session
+    facts: Facts
     told: tuple[Record, str]
     at: float
+
+    @property
+    def session(self) -> Session:
+        """The session as it was."""
+        return self.facts.session
 
 
 class Writer:
@@ -180,7 +187,7 @@ class Writer:
             self._dirty.pop(session_id, None)
             try:
                 if always or self._wanted():
-                    await self._update(session_id)
+                    await self._update(session_id, always=always)
             except QuarterdeckError as error:
                 if self.problems.get(session_id) != error.message:
                     log.warning("a session is not written down as markdown: %s", error.message)
@@ -194,32 +201,41 @@ class Writer:
     def _put_off(self, session_id: str) -> None:
         if session := self._roster.sessions.get(session_id):
             now = asyncio.get_running_loop().time()
-            self._known[session_id] = _Known(session, (Record(session=""), ""), now)
+            self._known[session_id] = _Known(Facts(session=session), (Record(session=""), ""), now)
 
-    async def _update(self, session_id: str) -> None:
+    async def _update(self, session_id: str, *, always: bool) -> None:
         before, session = self._known.get(session_id), self._roster.sessions.get(session_id)
         if session is None:
             if before is not None:
                 del self._known[session_id]
                 await self._say_removed(before.session)
             return
-        facts = masked(await self._facts(session), self._mask)
-        told = (record(facts, ""), body(facts))
-        if before is not None and before.told == told:
+        plain = await self._facts(replace(session, layout=""))
+        if before is not None and before.facts == plain and not always:
+            return
+        # Off the loop: fifty agents with much to say take half a second.
+        facts, told = await asyncio.to_thread(self._tell, plain)
+        now = asyncio.get_running_loop().time()
+        if before is not None and before.told == told and not always:
+            self._known[session_id] = _Known(plain, told, now - self._interval * (1 - LOOKS))
             return
         facts = replace(facts, changes=await self._changes(facts))
         if before is not None and before.session.name != session.name:
             with suppress(OSError):
                 await asyncio.to_thread(folder.move, Path(session.workspace), before.session.name, session.name)
         await self._put(facts, first=before is None)
-        self._known[session_id] = _Known(session, told, asyncio.get_running_loop().time())
+        self._known[session_id] = _Known(plain, told, asyncio.get_running_loop().time())
         if self._summarise is not None:
-            self._to_sum_up[session_id] = body(facts)
+            self._to_sum_up[session_id] = told[1]
             self._new_page.set()
+
+    def _tell(self, plain: Facts) -> tuple[Facts, tuple[Record, str]]:
+        """The facts without secrets, and what is told of them; for a thread."""
+        facts = masked(plain, self._mask)
+        return facts, (record(facts, ""), body(facts))
 
     async def _put(self, facts: Facts, *, first: bool = False, removed: bool = False) -> None:
         session, now = facts.session, self._roster.clock.wall_ns()
-        here = body(facts)
         # First the database: after a crash between the two the page is older than what it knows, and ours.
         newest = await self._roster.store.remember(f"checkpoint {session.id}", stamped(now))
 
@@ -230,7 +246,7 @@ class Writer:
             taken = parts(old.text) if old else None
             mine = old.record if old and old.record and ours(old.record) else None
             if mine and not mine.removed and not removed and taken:
-                same = timeless(taken.body) == here and replace(mine, written="") == record(facts, "")
+                same = timeless(taken.body) == body(facts) and replace(mine, written="") == record(facts, "")
                 if same:
                     return ""
             summary = taken.summary if taken and mine else ""
