@@ -19,7 +19,7 @@ from memory.markdown.searching import search
 from memory.query import parse
 from memory.versions import Dot, Vector, context, covers, heads, joined
 from quarterdeck.clock import Clock
-from quarterdeck.errors import Broken
+from quarterdeck.errors import Broken, NotFound
 from quarterdeck.ids import new_id
 
 BATCH = 200
@@ -84,7 +84,7 @@ class VersionStore:
                     *(one for one in stored if one.entry == draft.entry),
                 ]
                 if draft.content is None and not known:
-                    raise ValueError(f"a deletion of an entry that never was: {draft.entry}")
+                    raise NotFound(f"there is no entry {draft.entry} to delete; nothing was stored")
                 newest = max((one.written_ns for one in known), default=-1)
                 version = Version(
                     entry=draft.entry,

@@ -12,7 +12,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -21,11 +20,12 @@ from typing import Any, Protocol
 from memory.backend import Backend, Draft, Version
 from memory.entry import Content, Entry
 from memory.markdown import git
-from memory.markdown.disk import Disk, Held, Look, Moved, Stamp
-from memory.markdown.format import Unreadable, changed, parse, write
+from memory.markdown.disk import Disk, Held, Moved, Stamp
+from memory.markdown.format import Unreadable
 from memory.markdown.ledger import Filed, Ledger, Take
 from memory.markdown.names import file_name, folded, ours
 from memory.markdown.sifting import Found, Sifted, Sifter
+from memory.markdown.writing import Job, Writer
 from memory.versions import Dot, Vector, covers, joined
 from quarterdeck.errors import Invalid, NotFound, QuarterdeckError, Refused
 from quarterdeck.text import safe
@@ -44,7 +44,6 @@ RETRY_S = 5.0
 _LOCKED_NS = 10_000_000_000
 """A lock of git's that is older was left behind."""
 _BATCH = 500
-_WRITERS = 8
 _ASIDE = ".aside/"
 """Where the row of a missing file goes when another entry has its path now."""
 
@@ -77,6 +76,7 @@ class Folder:
         self._told_entry = told
         self._take: Take = store.put
         self._sifter = Sifter(disk, namespace)
+        self._writer = Writer(disk, namespace)
         self._rows: dict[str, Filed] = {}
         self._by_path: dict[str, str] = {}
         self._bad: dict[str, tuple[Stamp, Problem]] = {}
@@ -84,6 +84,8 @@ class Folder:
         """Entries that could not be written, tried again now and then."""
         self._trouble = ""
         self._links: list[str] = []
+        self._wrong: tuple[str, ...] = ("",)
+        """What was wrong when that was told last."""
         self._whole = True
         self._paths: set[str] = set()
         self._dirty = False
@@ -210,6 +212,10 @@ class Folder:
             self._woken.clear()
             async with self._lock:
                 await self._survived(self._round())
+            wrong = (self._trouble, *self._bad, *self._stuck, *self._links)
+            if wrong != self._wrong:
+                self._wrong = wrong
+                self._told_entry("")
 
     def due(self) -> float | None:
         """Seconds until something is due without anybody telling; None for nothing."""
@@ -441,7 +447,7 @@ class Folder:
                 continue
             self.rounds += 1
             rows, gone = [], []
-            for job, done in zip(jobs, await asyncio.to_thread(self._perform, jobs), strict=True):
+            for job, done in zip(jobs, await asyncio.to_thread(self._writer.perform, jobs), strict=True):
                 if isinstance(done, Filed):
                     rows.append(done)
                 elif done is None:
@@ -453,7 +459,7 @@ class Folder:
                     self._stick(job, done)
             await self._note(rows, gone)
 
-    async def _job(self, entry_id: str, names: set[str]) -> _Job | None:
+    async def _job(self, entry_id: str, names: set[str]) -> Job | None:
         entry, row = await self._store.entry(entry_id), self._rows.get(entry_id)
         if entry is None or (row is None and entry.deleted) or (row is not None and row.missing and not entry.deleted):
             return None
@@ -464,57 +470,7 @@ class Folder:
         old = await self._content(entry, row.dot) if row else None
         path = row.path if row else self._name(entry, names)
         names.add(folded(path))
-        return _Job(entry, row, old, path, seen)
-
-    def _perform(self, jobs: Sequence[_Job]) -> list[Filed | Exception | None]:
-        """Write and remove files; for a thread. None for a file that is gone now."""
-
-        def one(job: _Job) -> Filed | Exception | None:
-            try:
-                return self._write(job)
-            except (Moved, QuarterdeckError, OSError) as error:
-                return error
-
-        if len(jobs) == 1:
-            made = [one(jobs[0])]
-        else:
-            with ThreadPoolExecutor(_WRITERS) as pool:  # one by one, each would wait for the disk alone
-                made = list(pool.map(one, jobs))
-        self._disk.settle([job.path for job in jobs])
-        return made
-
-    def _write(self, job: _Job) -> Filed | None:
-        entry, row = job.entry, job.row
-        if entry.deleted:
-            if row and row.digest and not row.missing:
-                self._disk.remove(row.path, row.digest)
-            return None
-        if row is None or not row.digest:
-            data = write(
-                entry.content,
-                entry_id=entry.id,
-                author=entry.author,
-                created_ns=entry.created_ns,
-                namespace=self._namespace,
-            )
-            try:
-                stamp = self._disk.write(job.path, data, "")
-            except FileNotFoundError:
-                self._disk.make()
-                stamp = self._disk.write(job.path, data, "")
-            look = Look(data, stamp, False)
-        else:
-            look = self._disk.read(row.path)
-            if look.open:
-                raise Held
-            if look.digest != row.digest:
-                raise Moved
-            old = job.old or parse(look.data, row.path, namespace=self._namespace).content
-            data = changed(look.data, row.path, old, entry.content, entry_id=entry.id, namespace=self._namespace)
-            if data != look.data:
-                look = Look(data, self._disk.write(row.path, data, row.digest), False)
-        dot = entry.heads[0]
-        return Filed(entry=entry.id, path=job.path, digest=look.digest, dot=dot, seen=job.seen, stamp=look.settled)
+        return Job(entry, row, old, path, seen)
 
     def _again(self, path: str) -> None:
         """Look at a file that is not what it was, unless it is known that it cannot be taken."""
@@ -523,7 +479,7 @@ class Folder:
             self._heard = self._first = time.monotonic()
             self._woken.set()
 
-    def _stick(self, job: _Job, error: Exception) -> None:
+    def _stick(self, job: Job, error: Exception) -> None:
         reason = error.message if isinstance(error, QuarterdeckError) else getattr(error, "strerror", "") or str(error)
         self._stuck[job.entry.id] = Problem(job.path, f"{safe(job.path)} cannot be written: {reason}", "", job.entry.id)
         if not isinstance(error, Unreadable) and not self._retry_at:
@@ -551,17 +507,6 @@ class Folder:
             self._by_path[row.path] = row.entry
             if not row.missing and not row.path.startswith(_ASIDE):
                 self._gone.pop(row.entry, None)
-
-
-@dataclass(frozen=True)
-class _Job:
-    """One file to be written or removed. ``old`` is what entry and file said when they agreed last."""
-
-    entry: Entry
-    row: Filed | None
-    old: Content | None
-    path: str
-    seen: Vector
 
 
 def _row(found: Found, dot: Dot, seen: Vector) -> Filed:
