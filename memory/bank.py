@@ -18,6 +18,7 @@ from typing import Protocol, runtime_checkable
 
 from memory.backend import Backend, Draft, Filter, Hit, Stats, Version
 from memory.entry import SHARED, Content, Entry, content
+from memory.exchange import Exported, Imported, chunks, export, import_
 from memory.later import LaterBackend
 from memory.markdown.ledger import Take
 from memory.merge import How, resolve
@@ -204,6 +205,26 @@ class Bank:
                 await self._settle(name)
         return told
 
+    def chunks(self, form: str, *, which: Filter | None = None, history: bool = False) -> AsyncIterator[bytes]:
+        """An export that is one file, piece by piece; see :func:`memory.exchange.chunks`."""
+        return chunks(self.backend, form, which=which, history=history, clock=self._clock)
+
+    async def export(self, form: str, place: Path, *, which: Filter | None = None, history: bool = False) -> Exported:
+        """Write what the bank holds to a new file or folder; see :func:`memory.exchange.export`."""
+        return await export(self.backend, form, place, which=which, history=history, clock=self._clock)
+
+    async def import_(self, place: Path, *, form: str = "", strict: bool = False) -> Imported:
+        """Take what an export holds, or what somebody wrote like one; see :func:`memory.exchange.import_`."""
+        return await import_(
+            self.backend,
+            place,
+            form=form,
+            shared=not self.root,
+            strict=strict,
+            masked=self._masked_version,
+            put=self.take,
+        )
+
     async def sync(self) -> Sequence[str]:
         """Compare with the files now; what a person should know, one line each."""
         real = await self._real()
@@ -227,7 +248,7 @@ class Bank:
         return list(getattr(real, "problems", ()))
 
     def listen(self, told: Callable[[str], None]) -> Callable[[], None]:
-        """Be told the id of each entry that changed, on the event loop; returns what ends it."""
+        """Be told the id of each entry that changed, and "" where :attr:`problems` did; returns what ends it."""
         return self.backend.listen(told)
 
     async def take(self, drafts: Sequence[Draft]) -> Sequence[Version]:
@@ -286,7 +307,7 @@ class Bank:
 
     def _heard(self, entry_id: str) -> None:
         """Something changed this entry; unless that was us, see whether there is something to resolve."""
-        if entry_id not in self._locks:
+        if entry_id and entry_id not in self._locks:
             self._dirty[entry_id] = None
             self._woken.set()
 

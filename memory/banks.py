@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
 from memory import roots
-from memory.backend import Backend, Filter, Hit
+from memory.backend import Backend, Filter, Hit, Stats
 from memory.bank import Bank, Synced
 from memory.entry import SHARED, WORKSPACE
 from memory.later import LaterBackend
@@ -19,7 +19,7 @@ from memory.retention import Limits, Policy
 from memory.roots import Known
 from quarterdeck.clock import Clock
 from quarterdeck.config import Memory
-from quarterdeck.errors import Invalid
+from quarterdeck.errors import Invalid, QuarterdeckError
 from quarterdeck.ids import new_id
 from quarterdeck.paths import Paths, private_folder
 from quarterdeck.redaction import Redactor
@@ -93,6 +93,8 @@ class Banks:
         self._redactor = redactor
         self._watching = watching
         self._banks: dict[str, Bank] = {}
+        self._borrowers: dict[str, int] = {}
+        """How many use a bank that is closed after them."""
         self._opening = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
@@ -115,11 +117,11 @@ class Banks:
 
         Nothing is made on disk before something is stored.
         """
-        return await self._get(str(roots.root_of(folder)))
+        return await self._kept(str(roots.root_of(folder)))
 
     async def shared(self) -> Bank:
         """The bank all workspaces share."""
-        return await self._get("")
+        return await self._kept("")
 
     def known(self) -> list[Known]:
         """The banks on disk."""
@@ -131,16 +133,31 @@ class Banks:
         for name in dict.fromkeys(("", *(bank.root for bank in self.known()))):
             if name and not Path(name).is_dir() and name not in self._banks:
                 continue  # its workspace is gone or not mounted
-            was_open = name in self._banks
-            bank = await self._get(name)
-            try:
+            async with self._borrowed(name) as bank:
                 hits = await bank.search(words, which, limit=limit)
-            finally:
-                if not was_open:
-                    await self._banks.pop(name).aclose()
             ranked += [(place, -hit.score, Found(name, hit)) for place, hit in enumerate(hits)]
         ranked.sort(key=lambda one: one[:2])
         return [found for *_, found in ranked[:limit]]
+
+    async def stats_all(self) -> list[tuple[str, Stats | None]]:
+        """How much each bank holds, by root: all on disk, and those that are open. None for one that is damaged."""
+        told: list[tuple[str, Stats | None]] = []
+        for name in sorted({*self._banks, *(bank.root for bank in self.known())}):
+            try:
+                told.append((name, await self._stats(name)))
+            except (QuarterdeckError, OSError):
+                told.append((name, None))
+        return told
+
+    async def _stats(self, name: str) -> Stats:
+        async with self._opening:
+            if name not in self._banks:  # counted without taking in its files
+                backend = await self._keeper.open(self._home(name), new_id())
+                try:
+                    return await backend.stats()
+                finally:
+                    await backend.aclose()
+            return await self._banks[name].stats()
 
     def policy(self) -> Policy:
         """What is kept, as configured."""
@@ -155,6 +172,29 @@ class Banks:
             if root not in self._banks:
                 self._banks[root] = await self._made(root)
             return self._banks[root]
+
+    async def _kept(self, root: str) -> Bank:
+        """The bank, which stays open."""
+        self._borrowers.pop(root, None)
+        bank = await self._get(root)
+        self._borrowers.pop(root, None)
+        return bank
+
+    @asynccontextmanager
+    async def _borrowed(self, root: str) -> AsyncIterator[Bank]:
+        """The bank, which is closed again after its last borrower unless somebody keeps it."""
+        if root not in self._banks or root in self._borrowers:
+            self._borrowers[root] = self._borrowers.get(root, 0) + 1
+        try:
+            yield await self._get(root)
+        finally:
+            async with self._opening:
+                if root in self._borrowers:
+                    self._borrowers[root] -= 1
+                    if not self._borrowers[root]:
+                        del self._borrowers[root]
+                        if bank := self._banks.pop(root, None):
+                            await bank.aclose()
 
     async def _made(self, root: str) -> Bank:
         home = self._home(root)

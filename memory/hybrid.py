@@ -112,7 +112,7 @@ class HybridBackend:
         return await self._store.stats()
 
     def listen(self, told: Callable[[str], None]) -> Callable[[], None]:
-        """See :class:`Backend`. Also told where the file of an entry went missing, or is back."""
+        """See :class:`Backend`. Also told where the file of an entry went missing, or is back; "" for problems."""
         self._listeners.append(told)
         return lambda: self._listeners.remove(told) if told in self._listeners else None
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quarterdeck.paths import Paths, read_file, write_file
+from quarterdeck.workspace import FOLDER
 
 NOTE = "bank.json"
 """Beside the database; says whose memory it is."""
@@ -46,6 +47,16 @@ def state_of(paths: Paths, root: Path) -> Path:
     """The state folder of the bank of ``root``, which is a result of :func:`root_of`."""
     slug = re.sub(r"[^a-z0-9]+", "-", root.name.lower()).strip("-")[:40] or "root"
     return paths.memory / f"{slug}-{hashlib.sha256(os.fsencode(root)).hexdigest()[:8]}"
+
+
+def files_of(root: Path) -> Path:
+    """Where the markdown files of that bank are, if it has any."""
+    return root / FOLDER / "memory"
+
+
+def there(paths: Paths, root: Path) -> bool:
+    """Whether there is a bank of ``root``, or files to make it from."""
+    return (state_of(paths, root) / NOTE).exists() or files_of(root).exists()
 
 
 def note(state: Path, root: str) -> None:

@@ -23,6 +23,8 @@ from orchestrator.routes import (
     control,
     events,
     markdown,
+    memory,
+    memory_banks,
     policy,
     prompts,
     screens,
@@ -36,6 +38,8 @@ from quarterdeck.errors import Invalid, NotFound, QuarterdeckError
 
 BODY_LIMIT = 8 << 20
 """Bytes of one request's body."""
+MEMORY_LIMIT = 64 << 20
+"""Of one about the memory: an entry's text of 10 MB may take six times as much in JSON."""
 DESCRIPTION = """\
 What the orchestrator of one state folder does for its clients, over its Unix socket (`run/api.sock`, 0600).
 
@@ -66,19 +70,19 @@ class Edge:
         if scope["type"] == "http":
             raw = bytes(scope["raw_path"]).replace(b"%2f", SLASH.encode()).replace(b"%2F", b"%252F")
             scope["path"] = unquote(raw.decode("latin-1"))
-            receive = _bounded(receive)
+            receive = _bounded(receive, MEMORY_LIMIT if raw.startswith(b"/v1/memory/") else BODY_LIMIT)
         await self.app(scope, receive, send)
 
 
-def _bounded(receive: _Receive) -> _Receive:
+def _bounded(receive: _Receive, limit: int) -> _Receive:
     taken = 0
 
     async def bounded() -> _Message:
         nonlocal taken
         message = await receive()
         taken += len(message.get("body", b""))
-        if taken > BODY_LIMIT:
-            raise Invalid(f"a request's body may have {BODY_LIMIT >> 20} MB")
+        if taken > limit:
+            raise Invalid(f"a request's body may have {limit >> 20} MB")
         return message
 
     return bounded
@@ -115,6 +119,8 @@ def describe() -> FastAPI:
         terminals,
         events,
         policy,
+        memory,
+        memory_banks,
         control,
         sockets,
     ):

@@ -133,6 +133,7 @@ def _problems(engine: Engine, found: Findings) -> list[Trouble]:
                 mend="sudo sysctl fs.inotify.max_user_instances=1024 fs.inotify.max_user_watches=524288",
             )
         )
+    told += [Trouble(problem=text, mend="quarterdeck memory sync") for text in engine.memories.problems()[:20]]
     if not found.versions["tmux"]:
         told.append(Trouble(problem="tmux is not installed: no agents in tmux panes", mend=_install("tmux")))
     elif _number(found.versions["tmux"]) < OLDEST_TMUX:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar
 
+from orchestrator.memories import Memories
 from orchestrator.roles import Caller, Peer, Role, Roles
 from orchestrator.sizes import Sizes
 from quarterdeck.errors import Broken, NotPermitted
@@ -19,13 +20,13 @@ log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
-def refusal(caller: Caller, **fields: Any) -> NotPermitted:
-    """Why a caller that is no person may not do something."""
+def refusal(caller: Caller, why: str = "", **fields: Any) -> NotPermitted:
+    """Why a caller that is no person may not do something; ``why`` where it may do such things, but not this one."""
     if caller.role is Role.UNKNOWN:
         text = "the process that connected is gone, so nobody knows whose this is"
         return NotPermitted(text, hint="connect from a process that waits for the answer", **fields)
     return NotPermitted(
-        f"this runs inside agent {caller.agent}, and an agent may only read what is its own",
+        f"this runs inside agent {caller.agent}, and {why or 'an agent may only read what is its own'}",
         hint="do it outside of the agent's terminal",
         agent=caller.agent,
         **fields,
@@ -35,9 +36,10 @@ def refusal(caller: Caller, **fields: Any) -> NotPermitted:
 class Engine:
     """One running orchestrator. Made by :meth:`open`; ``stopping`` is set once and ends the process in good order."""
 
-    def __init__(self, paths: Paths, deck: Deck, stopping: asyncio.Event) -> None:
+    def __init__(self, paths: Paths, deck: Deck, stopping: asyncio.Event, memories: Memories) -> None:
         self.paths = paths
         self.deck = deck
+        self.memories = memories
         self.started_ns = time.time_ns()
         self.stopping = stopping
         self.problems: tuple[str, ...] = ()
@@ -50,9 +52,9 @@ class Engine:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, paths: Paths, deck: Deck, stopping: asyncio.Event) -> AsyncIterator[Self]:
+    async def open(cls, paths: Paths, deck: Deck, stopping: asyncio.Event, memories: Memories) -> AsyncIterator[Self]:
         """An engine whose own tasks run until the context is left."""
-        engine = cls(paths, deck, stopping)
+        engine = cls(paths, deck, stopping, memories)
         sizes = asyncio.create_task(engine.sizes.run(), name="sizes")
         try:
             yield engine
@@ -70,22 +72,26 @@ class Engine:
             peer.caller = self._roles.caller(peer, self.deck.agents())
         return peer.caller
 
-    async def permit(self, caller: Caller, action: str, agent: str = "", **data: Any) -> None:
+    async def permit(
+        self, caller: Caller, action: str, agent: str = "", *, agents: bool = False, why: str = "", **data: Any
+    ) -> None:
         """Note a changing request; raises :class:`NotPermitted` for a caller that is no person.
 
+        ``agents``: a caller inside an agent may do it as well, unless ``why`` says why not this one.
         ``data`` must hold no text a person typed. A full disk does not keep a person from acting: it is the person
         who can mend it.
         """
-        denied = caller.role is not Role.PERSON
+        denied = caller.role is not Role.PERSON and not (agents and caller.role is Role.AGENT and not why)
+        if caller.role is not Role.PERSON:
+            data["by"] = caller.agent
         if denied:
             data["denied"] = True
-            data["by"] = caller.agent
         try:
             await self.deck.store.audit(caller.role.value, action, agent, data)
         except Broken as error:
             log.warning("a request was not audited", extra={"action": action, "agent": agent, "reason": error.message})
         if denied:
-            raise refusal(caller, action=action)
+            raise refusal(caller, why, action=action)
 
     # -- who looks
 

@@ -22,6 +22,12 @@ def _no_nul(text: str) -> str:
     return text
 
 
+def _whole(text: str) -> str:
+    if _torn(text):
+        raise ValueError("must not hold half of a character")
+    return text
+
+
 def _sendable(environ: Any) -> Any:
     """Without what no text can hold: a client's environment may have bytes that are no UTF-8."""
     if not isinstance(environ, dict):
@@ -34,6 +40,8 @@ def _torn(text: Any) -> bool:
 
 
 Text = Annotated[str, AfterValidator(_no_nul)]
+Whole = Annotated[str, AfterValidator(_no_nul), AfterValidator(_whole)]
+"""Text that can be written as UTF-8."""
 Name = Annotated[str, AfterValidator(_no_nul), Field(max_length=200)]
 Environ = Annotated[dict[Text, Text], BeforeValidator(_sendable), Field(max_length=4096)]
 Tags = Annotated[list[Name], Field(max_length=64)]

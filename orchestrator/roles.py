@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from quarterdeck.process import Stat, identity, stat
+from quarterdeck.process import Stat, environ, identity, stat
 from sessions.model import Agent, Status
 
 _MAX_DEPTH = 64
@@ -177,13 +177,7 @@ def _may_run(agent: Agent) -> bool:
 
 def _marked(pid: int) -> str:
     """The agent whose environment a process still has: it left the agent's terminal and all its parents."""
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            variables = file.read().split(b"\0")
-    except OSError:
-        return ""
-    marks = [one.partition(b"=")[2] for one in variables if one.startswith(b"QUARTERDECK_AGENT=")]
-    return marks[0].decode(errors="replace") if marks else ""
+    return environ(pid).get("QUARTERDECK_AGENT", "")
 
 
 def _booted_ns() -> int:

@@ -14,6 +14,7 @@ import profiles.builtin
 import terminals.builtin
 from orchestrator.app import build
 from orchestrator.engine import Engine
+from orchestrator.memories import Memories
 from orchestrator.server import Server, bind
 from quarterdeck import __version__, config, hooks
 from quarterdeck.clock import SystemClock
@@ -50,7 +51,10 @@ async def serve(paths: Paths, on_started: Callable[[], None], on_stopping: Calla
         user=config.user_folder(),
         profile_folders=plugins.profile_folders(),
     ) as deck:
-        async with Engine.open(paths, deck, stopping) as engine:
+        async with (
+            Memories.open(paths, deck, settings.memory, plugins) as memories,
+            Engine.open(paths, deck, stopping, memories) as engine,
+        ):
             engine.problems = plugins.problems
             server = Server(build(engine), stopping, on_started=on_started, on_stopping=on_stopping)
             listener = bind(paths.socket)

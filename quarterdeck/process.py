@@ -50,6 +50,17 @@ def alive(who: Identity) -> bool:
     return identity(who.pid) == who
 
 
+def environ(pid: int) -> dict[str, str]:
+    """The environment a process was started with; empty where it is gone, not ours, or the system tells none."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            said = os.fsdecode(file.read())
+    except OSError:
+        return {}
+    pairs = [one.partition("=") for one in said.split("\0")]
+    return {name: value for name, found, value in reversed(pairs) if found}  # of two of one name the first counts
+
+
 def in_foreground(pid: int) -> bool | None:
     """Whether ``pid`` belongs to the foreground process group of its terminal; None where that cannot be told."""
     try:

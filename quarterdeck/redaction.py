@@ -186,8 +186,12 @@ class Redactor:
     """
 
     def __init__(self, known: Mapping[str, str] | None = None) -> None:
+        self.know(known or {})
+
+    def know(self, known: Mapping[str, str]) -> None:
+        """Look for these from now on, instead of those that were known before."""
         forms: dict[str, tuple[str, bool]] = {}
-        for name, value in sorted((known or {}).items(), key=lambda pair: (-len(pair[1]), pair)):
+        for name, value in sorted(known.items(), key=lambda pair: (-len(pair[1]), pair)):
             label = name if re.fullmatch(r"[A-Za-z0-9_.-]{1,60}", name) else "known"
             for form, encoded in _forms(value.strip()):
                 forms.setdefault(form, (label, encoded))

@@ -22,6 +22,7 @@ from quarterdeck.errors import Invalid, NotFound, NotPermitted, QuarterdeckError
 from quarterdeck.ids import new_id
 from quarterdeck.paths import Paths, private_folder
 from quarterdeck.text import safe
+from quarterdeck.watching import Watching
 from sessions import agentfile, environment, tags, worktree
 from sessions.approvals import Approvals
 from sessions.attention import Attention
@@ -207,6 +208,21 @@ class Deck:
     def watch(self, ref: str, callback: Callable[[], None]) -> Callable[[], None]:
         """Call ``callback`` on the loop whenever the agent's screen may have changed; returns how to stop."""
         return self._roster.find(ref).watch(callback)
+
+    @property
+    def watching(self) -> Watching:
+        """Watches folders for as long as the deck is open."""
+        return self.status.watching
+
+    def secrets(self) -> dict[str, frozenset[str]]:
+        """Values of secrets by name, as far as agents were started with them by this process. Never stored."""
+        return dict(self._launcher.secrets)
+
+    async def tell(self, kind: str, **data: Any) -> Event:
+        """Store an event about no agent and no session, and hand it to everybody."""
+        event = await self.store.append(kind, data=data)
+        self._roster.hub.publish(event)
+        return event
 
     def subscribe(self) -> Subscription:
         """Follow the events from now on; earlier ones by :meth:`events`."""

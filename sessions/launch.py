@@ -13,6 +13,7 @@ from profiles import Profile
 from profiles.hooks import arm
 from quarterdeck.errors import Invalid, QuarterdeckError, Unreachable
 from quarterdeck.paths import Paths
+from quarterdeck.redaction import secrets_in
 from quarterdeck.text import safe
 from sessions.model import Agent
 from sessions.supervised import Supervised
@@ -59,6 +60,8 @@ class Launcher:
         self._adapters = adapters
         self._feeder = feeder
         self.limits = limits
+        self.secrets: dict[str, frozenset[str]] = {}
+        """Secrets by name that agents were started with; kept in memory alone, to be masked in text."""
 
     def adapter(self, name: str) -> Adapter:
         """The adapter called ``name``. Raises :class:`Invalid` when there is none."""
@@ -80,6 +83,8 @@ class Launcher:
         What the profile says of hooks is added for this run: the agent's record keeps the command line without it.
         Raises NotFound, Broken or Unreachable; then nothing runs.
         """
+        for name, value in secrets_in(environ).items():
+            self.secrets[name] = self.secrets.get(name, frozenset()) | {value}
         folder, cwd = self._paths.agent(agent.id), Path(agent.cwd)
         armed = await asyncio.to_thread(arm, profile, argv, environ, folder=folder, cwd=cwd)
         if armed.problem:

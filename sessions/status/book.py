@@ -77,14 +77,15 @@ class StatusBook:
         self._alarms = Alarms(self._rang)
         self._recorder = Recorder(roster)
         self._looks = Looks(self.tell, roster.clock, self._alarms, _LOOK)
-        self._watching = Watching()
+        self.watching = Watching()
+        """Folders are watched through it while :meth:`run` runs, for whoever watches one."""
         self._errands = Errands()
         self._tasks: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
         """Look at screens, watch folders and store what changes, until cancelled."""
         try:
-            async with self._watching, asyncio.TaskGroup() as tasks:
+            async with self.watching, asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._recorder.run())
                 tasks.create_task(self._looks.run())
                 tasks.create_task(self._errands.run())
@@ -242,14 +243,14 @@ class StatusBook:
             "armed": len(self._alarms),
             "looks": self._looks.looks,
             "evaluations": self._looks.evaluations,
-            "folder_events": self._watching.events,
+            "folder_events": self.watching.events,
             "reads": self._errands.done,
         }
 
     @property
     def late(self) -> str:
         """Why changes of watched files are seen late; "" while they are not."""
-        return self._watching.trouble
+        return self.watching.trouble
 
     async def flush(self) -> None:
         """Wait until what is known now is stored. Raises :class:`Broken` on a full disk; it is tried again."""
@@ -289,7 +290,7 @@ class StatusBook:
         return self._enter(supervised, profile, row_knowledge(supervised.agent, profile))
 
     def _enter(self, supervised: Supervised, profile: Profile, known: Knowledge) -> _Entry:
-        sources = Sources(supervised, profile, self, self._watching, self._errands, self._roster.clock)
+        sources = Sources(supervised, profile, self, self.watching, self._errands, self._roster.clock)
         entry = _Entry(supervised, profile, known, Reports(profile), sources)
         self._entries[supervised.agent.id] = entry
         return entry

@@ -182,6 +182,10 @@ def test_an_agent_may_change_nothing_not_even_of_its_own(inside, shared):
         "/v1/approvals/{approval}/answer": {"answer": "allow"},
         "/v1/policy/accept": {"hash": ""},
         "/v1/restore/markdown": {"workspaces": ["/"], "hash": ""},
+        "/v1/memory/entries": {"body": "yes"},
+        "/v1/memory/entries/{ref}/restore": {"version": "a:1"},
+        "/v1/memory/entries/{ref}/missing": {"answer": "keep"},
+        "/v1/memory/export": {"path": "/nowhere"},
     }
     changing = [
         (method.upper(), path.replace("{ref}", inside.agent["id"]), bodies.get(path, {}))
