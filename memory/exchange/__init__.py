@@ -93,7 +93,8 @@ async def import_(
     """Take what an export holds. ``form`` "" tells it by the place: a folder, ``.csv``, else JSON.
 
     Rows that make no entry are left out and told, each with line and reason; ``strict``: then nothing is taken.
-    ``put`` stores what somebody edited (a bank's ``take``; the backend's own ``put`` unless said); ``masked`` is asked
+    ``put`` masks and stores what somebody edited (a bank's ``take``; the backend's ``put``, which masks nothing, unless
+    said); ``masked`` is asked
     for each version that is stored as it is. Raises :class:`Invalid` for what is no export at all.
     """
     kind = form or ("markdown" if place.is_dir() else "csv" if place.suffix.lower() == ".csv" else "json")

@@ -39,6 +39,7 @@ class _Taking:
     source: str
     masked: Masked
     put: Take
+    """Masks by itself what it stores."""
     added: int = 0
     changed: int = 0
     known: int = 0
@@ -55,7 +56,9 @@ class _Taking:
         if entry is None:
             self.added += 1
             if edited and not item.updated_ns:
-                self.drafts.append(Draft(entry=name, content=said, author=item.author or AUTHOR, why=WHY, seen={}))
+                self.drafts.append(
+                    Draft(entry=name, content=item.content, author=item.author or AUTHOR, why=WHY, seen={})
+                )
             else:
                 stub = 0 < item.created_ns < item.updated_ns
                 if stub:
@@ -115,7 +118,7 @@ class _Taking:
             had = context([origin])
         elif item.dot is not None:  # from another bank: beside what there is
             had = joined(item.seen, {item.dot.writer: item.dot.seq})
-        return Draft(entry=name, content=said, author=AUTHOR, why=WHY, seen=had)
+        return Draft(entry=name, content=item.content, author=AUTHOR, why=WHY, seen=had)
 
 
 async def take(

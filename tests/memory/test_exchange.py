@@ -14,11 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from memory.backend import Draft, Filter, Version
+from memory.bank import Bank
 from memory.entry import Content, Entry, Kind, Links, content
 from memory.exchange import FORMATS, Imported, chunks, export, import_
 from memory.sqlite.backend import SqliteBackend
 from quarterdeck.clock import ManualClock
 from quarterdeck.errors import Broken, Invalid, Refused
+from quarterdeck.redaction import Finding, Redactor
 from tests.support.banks import bodies, held, opened, settled, with_place, wrote
 
 Open = Callable[[str], Awaitable[SqliteBackend]]
@@ -290,6 +292,34 @@ async def test_what_is_imported_is_masked(bank: Open, tmp_path: Path) -> None:
         await export(a, form, tmp_path / form, clock=CLOCK)
         told = await import_(b, tmp_path / form, form=form, masked=masked)
         assert (told.changed, await bodies(b)) == (0, {"note": "the [x]"})
+
+
+async def test_a_bank_masks_and_resolves_what_it_takes(tmp_path: Path) -> None:
+    one = Bank(
+        "/somewhere",
+        await opened(tmp_path / "a"),
+        CLOCK,
+        state=tmp_path / "a",
+        redactor=Redactor({"DB_PASSWORD": "correct-horse"}),
+    )
+    try:
+        place = tmp_path / "hand.csv"
+        place.write_text("id,key,body\nnote,k,the correct-horse\n")
+        assert (await one.import_(place)).added == 1
+        assert (await one.get("note")).content.body == "the [redacted: DB_PASSWORD]"
+        assert one.findings("note") == (Finding("DB_PASSWORD", 1),)
+        assert (await one.import_(place)).known == 1
+        await one.edit("note", content(body="1\n2\n3\n4\n5\n", key="k"), author="person")
+        await one.export("csv", tmp_path / "out.csv")
+        await one.edit("note", content(body="one\n2\n3\n4\n5\n", key="k"), author="person")
+        (tmp_path / "out.csv").write_bytes((tmp_path / "out.csv").read_bytes().replace(b"\n5\n", b"\nfive\n"))
+        assert (await one.import_(tmp_path / "out.csv")).changed == 1
+        assert (await one.get("note")).content.body == "one\n2\n3\n4\nfive\n"
+        place.write_text("id,key,body,namespace\nfar-off,k,b,shared\n")
+        told = await one.import_(place)
+        assert (told.added, [problem.line for problem in told.problems]) == (0, [2])
+    finally:
+        await one.aclose()
 
 
 async def test_a_spreadsheet_runs_nothing(bank: Open) -> None:

@@ -66,6 +66,7 @@ class Replicas(RuleBasedStateMachine):
     @rule(name=bank, entry=entry, stale=st.booleans())
     def write(self, name: str, entry: str, stale: bool) -> None:
         seen = self.read.get((name, entry)) if stale else None
+        self.look(name, entry)  # before this write: the next stale one has not seen it
         self.count += 1
         lines = [f"line {number}" for number in range(9)]
         lines[(self.count * 4) % 9] = f"text {self.count}"
@@ -75,7 +76,6 @@ class Replicas(RuleBasedStateMachine):
             assert all(seen.get(writer, 0) >= seq for writer, seq in version.seen.items())
         self.acknowledged[f"{self.count}"] = version
 
-    @rule(name=bank, entry=entry)
     def look(self, name: str, entry: str) -> None:
         found = self.run_(self.banks[name].entry(entry))
         if found is not None:
@@ -166,7 +166,7 @@ class Replicas(RuleBasedStateMachine):
 
 
 Replicas.TestCase.settings = settings(
-    max_examples=12,
+    max_examples=8,
     stateful_step_count=20,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
