@@ -101,7 +101,11 @@ class Backend(Protocol):
         ...
 
     async def put(self, drafts: Sequence[Draft]) -> list[Version]:
-        """Number and store new versions, all or none. Acknowledged: a kill loses none of them."""
+        """Number and store new versions, all or none. Acknowledged: a kill loses none of them.
+
+        ``seen`` counts as far as it is here, together with all that those versions had seen. Raises
+        :class:`NotFound` for the deletion of an entry that never was.
+        """
         ...
 
     async def receive(self, versions: Sequence[Version]) -> list[str]:
