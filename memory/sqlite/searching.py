@@ -19,7 +19,7 @@ from memory.sqlite.rows import ENTRIES, entry_of
 from quarterdeck.database import Connection
 from quarterdeck.text import safe
 
-CANDIDATES = 1_000
+CANDIDATES = 600
 SCANNED = 8_000
 """Of what matches, this many are held against filters that the index does not know."""
 FEW = 500
@@ -36,7 +36,8 @@ STX, ETX = "\x02", "\x03"
 
 def where(which: Filter) -> tuple[list[str], list[object]]:
     """Conditions on ``entries e`` and their parameters."""
-    conditions = ["e.deleted = ?"]
+    few = which.key or which.begins or which.pinned or which.conflict or which.missing
+    conditions = ["+e.deleted = ?" if few else "e.deleted = ?"]  # + leaves the choice of an index to the others
     values: list[object] = [int(which.deleted)]
 
     def either(columns: Iterable[str], names: Iterable[str]) -> None:
@@ -122,12 +123,14 @@ def _match(query: Query) -> str:
         if names:
             terms = [Term(mark + name.encode("utf-8", "replace").hex(), prefix=name.endswith("/")) for name in names]
             parts.append(" OR ".join(term.match() for term in terms))
+    if which.pinned:
+        parts.append('"qd0p"')
     return " AND ".join(f"({part})" for part in parts)
 
 
 def _bounds(db: Connection, match: str, which: Filter) -> tuple[str | None, list[object]]:
     """Which rows of the index are held against the filters, so that they are never too many; None for none."""
-    if which.key or which.begins or which.pinned or which.conflict or which.missing:
+    if which.key or which.begins or which.conflict or which.missing:
         conditions, values = where(which)
         sql = f"SELECT e.text FROM entries e WHERE {' AND '.join(conditions)} LIMIT ?"  # noqa: S608
         few = [text for (text,) in db.execute(sql, (*values, FEW + 1))]
@@ -142,7 +145,7 @@ def _bounds(db: Connection, match: str, which: Filter) -> tuple[str | None, list
         ).fetchone()
         if late < 2 * CANDIDATES:
             return (None, []) if first is None else (" AND words.rowid >= ?", [first])
-    known = replace(which, tags=(), links=Links(), kinds=(), namespaces=(), since_ns=0) == Filter()
+    known = replace(which, tags=(), links=Links(), kinds=(), namespaces=(), since_ns=0, pinned=None) == Filter()
     (deleted,) = db.execute(
         "SELECT count(*) FROM (SELECT 1 FROM entries WHERE deleted = 1 LIMIT ?)", (CANDIDATES,)
     ).fetchone()

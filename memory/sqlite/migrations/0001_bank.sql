@@ -93,11 +93,13 @@ CREATE TABLE notes (
 -- An identifier or a path is a phrase of its parts, so that both it and they are found. What filters ask for most is
 -- one word each that nobody types: a filter on columns would make every search several times slower.
 CREATE VIEW texts AS
-    SELECT number, key, tags, links, body, 'qd0k' || hex(kind) || ' qd0n' || hex(namespace) AS marks FROM versions;
+    SELECT number, key, tags, links, body,
+        'qd0k' || hex(kind) || ' qd0n' || hex(namespace) || CASE WHEN pinned THEN ' qd0p' ELSE '' END AS marks
+    FROM versions;
 CREATE VIRTUAL TABLE words USING fts5 (
     key, tags, links, body, marks,
     content = 'texts', content_rowid = 'number',
-    tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3'
+    tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3 4'
 );
 -- Merging segments of the index seldom and many at once: a store waits for it less often.
 INSERT INTO words (words, rank) VALUES ('automerge', 8);
