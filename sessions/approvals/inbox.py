@@ -11,20 +11,16 @@ import contextlib
 import logging
 import time
 from collections.abc import Coroutine
-from dataclasses import replace
 from typing import Any
 
-from profiles.hooks.answers import VIA
 from quarterdeck.errors import QuarterdeckError, Refused
 from quarterdeck.evidence import Evidence, Sign, Source
-from quarterdeck.ids import new_id
 from quarterdeck.text import safe
-from sessions.approvals import likeness, rules
+from sessions.approvals import rules
 from sessions.approvals.answer import Answerer
-from sessions.approvals.asked import COMPLETE, ONE_AT_A_TIME, SPEAKERS, Asked, asked
+from sessions.approvals.asked import SPEAKERS, asked
 from sessions.approvals.case import Case
 from sessions.approvals.life import (
-    UNEXPLAINED,
     Answer,
     Over,
     answered,
@@ -37,6 +33,7 @@ from sessions.approvals.life import (
 from sessions.approvals.ports import Book, Policy, Submit
 from sessions.approvals.records import Records
 from sessions.approvals.typist import went_away
+from sessions.approvals.words import Words
 from sessions.model import Approval, ApprovalState, Status
 from sessions.roster import Roster
 from sessions.supervised import Supervised
@@ -44,19 +41,11 @@ from sessions.tasks import survived
 
 log = logging.getLogger(__name__)
 
-ECHO_NS = 10**9
-"""How long after its end a source that lags may still tell of a request; told of later, it is a new one."""
-AGAIN_NS = 60 * 10**9
-"""How long details of a request that went away are kept for when it turns out to wait still."""
-PENDING = 32
-"""Words of one agent that wait until its status says that it is blocked."""
-LATELY = 8
 WAIT_LIMIT = 60.0
 
 _OTHERWISE = frozenset(
     {Sign.STARTED, Sign.WORKING, Sign.PROMPT, Sign.IDLE, Sign.DONE, Sign.ERROR, Sign.LIMITED, Sign.CLEAR, Sign.QUIT}
 )
-_LAGGING = frozenset({Source.SCREEN, Source.FILE, Source.HOOK})
 _MOVED_ON = frozenset({Status.WORKING, Status.IDLE, Status.DONE, Status.LIMITED})
 
 
@@ -70,15 +59,10 @@ class Approvals:
         self.records = Records(roster.store, roster.hub)
         self._policy = policy
         self._answerer = Answerer(self)
+        self._words = Words(self)
         self._cases: dict[str, Case] = {}
-        self._pending: dict[str, list[Asked]] = {}
-        self._lately: dict[str, list[Approval]] = {}
         self._stored: dict[str, list[Approval]] = {}
         self._typed: dict[str, float] = {}
-        self._hands: dict[str, float] = {}
-        """When a person typed, or an answer was given, as far as it was seen."""
-        self._unasked: dict[str, list[Case]] = {}
-        """Requests that ended while their hooks waited for us, and nobody is known to have decided."""
         self._vouched = ""
         self._group: asyncio.TaskGroup | None = None
         self._waiting: list[Coroutine[Any, Any, None]] = []
@@ -155,28 +139,26 @@ class Approvals:
         agent = supervised.agent.id
         self._attach(supervised)
         if piece.source is Source.PERSON and piece.sign is Sign.TYPED:
-            self._typed[agent] = self._hands[agent] = time.monotonic()
+            self._typed[agent] = time.monotonic()
+            self._words.by_hand(agent)
         if piece.source not in SPEAKERS and piece.source is not Source.TRANSCRIPT:
             return
         if told := asked(piece):
-            pending = self._pending.setdefault(agent, [])
-            pending.append(told)
-            del pending[:-PENDING]
-            self._settle(supervised)
+            self._words.asked(supervised, told)
         elif piece.sign in (Sign.ANSWERED, Sign.REFUSED, Sign.INTERRUPTED):
-            self._decided(agent, piece)
+            self._words.decided(agent, piece)
         elif piece.sign in _OTHERWISE:
-            self._otherwise(agent, piece)
+            self._words.otherwise(agent, piece)
 
     def status_changed(self, supervised: Supervised, before: Status) -> None:
         """An agent's status changed."""
         agent, status = supervised.agent.id, supervised.agent.status
         self._attach(supervised)
         if not status.alive:
-            self._pending.pop(agent, None)
+            self._words.drop(agent)
             self._close_all(agent, Over.ENDED)
         elif status is Status.BLOCKED:
-            self._settle(supervised)
+            self._words.settle(supervised)
         elif before is Status.BLOCKED and status in _MOVED_ON and agent != self._vouched:
             self._close_all(agent, Over.MOVED_ON)
 
@@ -191,7 +173,7 @@ class Approvals:
             text=f"{approval.answer} by {safe(approval.answered_by, 80)}",
             data={"key": approval.key, "allowed": approval.answer != "deny"},
         )
-        self._hands[approval.agent] = time.monotonic()
+        self._words.by_hand(approval.agent)
         self._vouched = approval.agent
         try:
             self.book.tell(approval.agent, said)
@@ -202,164 +184,35 @@ class Approvals:
         """Seconds since a person typed there."""
         return time.monotonic() - self._typed.get(agent, float("-inf"))
 
-    def _settle(self, supervised: Supervised) -> None:
-        """What was told while it became known that the agent is blocked opens requests, or adds to them."""
-        agent = supervised.agent.id
-        if supervised.agent.status is not Status.BLOCKED or self.roster.agents.get(agent) is not supervised:
-            return
-        pending, self._pending[agent] = self._pending.get(agent, []), []
-        for told in pending:
-            self._take(supervised, told)
+    # -- what words, hands and rules do to cases
 
-    def _take(self, supervised: Supervised, told: Asked) -> None:
-        agent = supervised.agent.id
-        now = self.roster.clock.wall_ns()
-        for closed in self._lately.get(agent, ()):
-            if (told.key and told.key != closed.key) or not likeness.same(closed, told, frozenset()):
-                continue
-            if told.wall_ns <= closed.closed_ns:
-                return
-            if (left := closed.closed_ns + ECHO_NS - now) > 0 and told.source in _LAGGING and not told.reply:
-                self._pending[agent].append(told)
-                asyncio.get_running_loop().call_later(left / 1e9, self._settle, supervised)
-                return
-        mine = [case for case in self._cases.values() if case.approval.agent == agent]
-        if any(self._answerer.leads_to(case, told.rule) for case in mine):
-            return
-        mine.sort(key=lambda case: -case.approval.asked_ns)
-        alike = [case for case in mine if likeness.same(case.approval, told, case.heard)]
-        for case in mine:
-            was_in_front = told.source in case.heard or (told.source is Source.SCREEN and case.approval.rule)
-            if case not in alike and told.source in ONE_AT_A_TIME and was_in_front:
-                self.close(case, Over.MOVED_ON if case.given else Over.REPLACED)
-        if alike:
-            self._add(alike[0], told)
-        else:
-            self._open(supervised, told)
+    def cases_of(self, agent: str) -> list[Case]:
+        """The open ones of the agent with this id."""
+        return [case for case in self._cases.values() if case.approval.agent == agent]
 
-    def _open(self, supervised: Supervised, told: Asked) -> None:
-        agent = supervised.agent
-        by_keys = told.can if told.source is Source.SCREEN else ()
-        approval = Approval(
-            id=new_id(),
-            agent=agent.id,
-            kind=told.kind or "permission",
-            tool=told.tool,
-            command=told.command,
-            path=told.path,
-            diff=told.diff,
-            text=told.text,
-            key=told.key,
-            can=(told.can or ("allow", "deny")) if told.reply else by_keys,
-            reply=told.reply,
-            replies=(told.can or ("allow", "deny")) if told.reply else (),
-            source=told.source.value,
-            asked_ns=told.wall_ns,
-        )
-        approval = self._known_before(approval, told)
-        case = self._cases[approval.id] = Case(approval, supervised, frozenset({told.source}))
-        case.calls = frozenset({told.call}) if told.call else frozenset()
-        case.opened = time.monotonic()
-        self.put(case, approval, "approval.opened")
+    def enter(self, case: Case) -> None:
+        """A new request."""
+        self._cases[case.approval.id] = case
+        self.put(case, case.approval, "approval.opened")
+        self.attend(case)
+
+    def attend(self, case: Case) -> None:
+        """Ask the policy, and find the dialog on the screen: something became known."""
         self.spawn(self._attend(case))
 
-    def _known_before(self, approval: Approval, told: Asked) -> Approval:
-        """A request that seemed over and is told of again, in fewer words perhaps, has what was known of it."""
-        for closed in reversed(self._lately.get(approval.agent, ())):
-            recent = told.wall_ns - closed.closed_ns < AGAIN_NS
-            if recent and closed.state is ApprovalState.GONE and not told.key and likeness.names(closed, told):
-                again = replace(
-                    approval,
-                    tool=closed.tool,
-                    command=closed.command,
-                    path=closed.path,
-                    diff=closed.diff,
-                    key=closed.key,
-                    reply=closed.reply,
-                    replies=closed.replies,
-                    source=closed.source,
-                )
-                return likeness.merged(replace(again, can=closed.replies), told)
-        return approval
-
-    def _add(self, case: Case, told: Asked) -> None:
-        case.heard |= {told.source}
-        before = case.approval
-        if before.state is ApprovalState.ANSWERING:
-            case.meanwhile = [*case.meanwhile, told][-PENDING:]
-            case.approval = replace(before, key=before.key or told.key)
-            return
-        approval = likeness.merged(before, told)
-        more = told.call is not None and told.call not in case.calls
-        if told.call and len(case.calls) < PENDING:
-            case.calls |= {told.call}
-        if approval != before:
-            self.put(case, approval, "approval.changed")
-        if approval != before or more or (told.source is Source.SCREEN and not before.rule):
-            self.spawn(self._attend(case))
-
     async def _attend(self, case: Case) -> None:
-        """Ask the policy, and find the dialog on the screen."""
         await self._consider(case)
         if not case.approval.rule:
             await self._answerer.observe(case)
             await self._consider(case)
 
-    def _decided(self, agent: str, piece: Evidence) -> None:
-        """The agent says that a request was decided, or its turn interrupted."""
-        pending = self._pending.get(agent, [])
-        self._pending[agent] = [told for told in pending if told.wall_ns > piece.wall_ns]
-        mine = [c for c in self._cases.values() if c.approval.agent == agent and piece.wall_ns >= c.approval.asked_ns]
-        if piece.sign is Sign.INTERRUPTED:
-            for case in mine:
-                self.close(case, Over.INTERRUPTED)
-            return
-        key = piece.data.get("key") or ""
-        found = [case for case in mine if key and case.approval.key == key]
-        if not found and (not key or piece.source is Source.TRANSCRIPT):
-            # without a key of ours: the one we answered, else the one that waits longest
-            found = sorted(mine, key=lambda case: (not case.given, case.approval.asked_ns))[:1]
-        allowed = piece.sign is Sign.ANSWERED and piece.data.get("allowed") is not False
-        for case in found:
-            self.close(case, Over.ALLOWED if allowed else Over.DENIED)
-        if key and piece.data.get("allowed") is True:
-            self._explain(agent, key)
+    def recheck(self, case: Case) -> None:
+        """Look whether its dialog is still there."""
+        self.spawn(self._answerer.recheck(case))
 
-    def _explain(self, agent: str, key: str) -> None:
-        """A call was allowed: where its hook waited for an answer of ours and nobody is known to have decided, say so.
-
-        It may have been closed before, by the agent's going on.
-        """
-        for case in [case for case in self._unasked.get(agent, ()) if case.approval.key == key]:
-            self._unasked[agent].remove(case)
-            self.put(case, replace(case.approval, reason=UNEXPLAINED), "approval.changed")
-            self.spawn(self.records.put_unexplained(case.approval))
-
-    def _by_nobody(self, case: Case) -> bool:
-        """Whether a request with a hook that waits was decided without an answer of ours and without a key typed."""
-        approval, agent = case.approval, case.supervised.agent
-        waited = approval.state is ApprovalState.GONE and approval.reply.get("via") == VIA and case.opened > 0
-        return waited and not agent.adopted and self._hands.get(agent.id, 0.0) < case.opened
-
-    def _otherwise(self, agent: str, piece: Evidence) -> None:
-        """A source that asked, or might have, says something else now."""
-        source = piece.source
-        if source in COMPLETE and source is not Source.STREAM and piece.sign is Sign.WORKING:
-            return  # another tool of the same turn
-        key = piece.data.get("key") if piece.sign is Sign.CLEAR else None
-        self._pending[agent] = [
-            told for told in self._pending.get(agent, ()) if told.source is not source or (key and told.key != key)
-        ]
-        for case in [c for c in self._cases.values() if c.approval.agent == agent and source in c.heard]:
-            if piece.wall_ns < case.approval.asked_ns or (key and case.approval.key != key):
-                continue
-            case.heard -= {source}
-            if not case.heard and source is not Source.SCREEN:
-                self.close(case, Over.MOVED_ON)
-            elif source is Source.SCREEN:
-                self.spawn(self._answerer.recheck(case))
-
-    # -- what hands and rules do to cases
+    def leads_to(self, case: Case, rule: str) -> bool:
+        """Whether the keys of an answer on its way lead from the dialog that was asked to that of this rule."""
+        return self._answerer.leads_to(case, rule)
 
     def put(self, case: Case, approval: Approval, kind: str = "") -> None:
         """Make ``approval`` the truth; stored soon, told by an event when ``kind`` names one."""
@@ -385,9 +238,7 @@ class Approvals:
         self.put(case, approval, "approval.closed")
         self._cases.pop(approval.id, None)
         if approval.agent in self.roster.agents:
-            self._lately[approval.agent] = [*self._lately.get(approval.agent, ()), approval][-LATELY:]
-            if self._by_nobody(case):
-                self._unasked[approval.agent] = [*self._unasked.get(approval.agent, ()), case][-LATELY:]
+            self._words.ended(case)
         case.closed.set()
         case.settled.set()
         if not case.given:
@@ -401,17 +252,18 @@ class Approvals:
             case.settled.set()
             words, case.meanwhile = case.meanwhile, []
             for told in words:
-                self._add(case, told)
+                self._words.add(case, told)
 
     def _close_all(self, agent: str, how: Over) -> None:
-        for case in [case for case in self._cases.values() if case.approval.agent == agent]:
+        for case in self.cases_of(agent):
             self.close(case, how)
 
     def forget(self, agent_id: str) -> None:
         """The agent is not ours any more: what waits for it is over, and nothing of it is kept in memory."""
         self._close_all(agent_id, Over.ENDED)
-        for kept in (self._pending, self._lately, self._stored, self._typed, self._hands, self._unasked):
-            kept.pop(agent_id, None)
+        self._words.forget(agent_id)
+        self._stored.pop(agent_id, None)
+        self._typed.pop(agent_id, None)
 
     def others(self, case: Case) -> list[Approval]:
         """The other open requests of the same agent."""

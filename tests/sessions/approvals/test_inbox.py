@@ -347,7 +347,8 @@ async def test_a_removed_agent_is_forgotten(deck: Deck, stage: Stage) -> None:
     gone = await deck.approvals.find(approval.id)
     assert (gone.state, gone.reason) == (ApprovalState.GONE, "its program ended")
     inbox = deck.approvals
-    kept = (inbox._pending, inbox._lately, inbox._typed, inbox._hands, inbox._unasked, inbox._cases)
+    words = inbox._words
+    kept = (words._pending, words._lately, inbox._typed, words._hands, words._unasked, inbox._cases)
     assert not any(approval.agent in one for one in kept)
     assert inbox.open() == []
 
@@ -374,7 +375,8 @@ async def test_who_let_a_waiting_hook_go_is_asked(deck: Deck, stage: Stage, how:
     )
     gone = await closed(deck, approval)
     await deck.approvals.save()
-    await eventually(lambda: not deck.approvals._unasked.get(approval.agent) or how == "refused", "it is looked at")
+    unasked = deck.approvals._words._unasked
+    await eventually(lambda: not unasked.get(approval.agent) or how == "refused", "it is looked at")
 
     async def audited() -> list[Any]:
         return [row for row in await deck.store.audited() if row.action == "approval.unexplained"]
