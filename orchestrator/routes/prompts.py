@@ -15,8 +15,8 @@ from quarterdeck.errors import Invalid, Unreachable
 from quarterdeck.text import safe
 from sessions.interrupt import PATIENCE
 from sessions.model import Prompt, PromptState, Status
-from sessions.outbox.outbox import Until
 from sessions.outbox.selection import select
+from sessions.outbox.turns import Until
 from sessions.tags import tidy
 
 router = APIRouter(prefix="/v1", tags=["prompts"])

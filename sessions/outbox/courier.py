@@ -21,8 +21,9 @@ from quarterdeck.evidence import Evidence, Sign, Source
 from quarterdeck.rows import Look as Screen
 from quarterdeck.text import safe
 from sessions.model import Agent, Prompt, PromptState, Status
-from sessions.outbox import delivery as plan
-from sessions.outbox.delivery import Delivery, Glimpse, Manner, Moment, Step
+from sessions.outbox import actions
+from sessions.outbox.actions import Glimpse, Manner, Moment
+from sessions.outbox.delivery import TRIES, Delivery, Step
 from sessions.supervised import Supervised
 from terminals.adapter import WriteStatus
 from terminals.live import LiveTerminal, Turn
@@ -68,9 +69,9 @@ class Office(Protocol):
 class Lately:
     """What happened at one agent that the next prompt depends on."""
 
-    typed: float = plan.NEVER
-    taken: float = plan.NEVER
-    doubt: float = plan.NEVER
+    typed: float = actions.NEVER
+    taken: float = actions.NEVER
+    doubt: float = actions.NEVER
     fresh: bool = False
     """Whether its program was started under our eyes."""
     speaks: bool = False
@@ -97,7 +98,7 @@ class Courier:
         self._woken = False
         self._moved = False
         """Whether the screen has changed since it was looked at."""
-        self._looked = plan.NEVER
+        self._looked = actions.NEVER
         self._ended = False
         """Whether the terminal that the present delivery went to is gone."""
 
@@ -121,11 +122,11 @@ class Courier:
         """A piece of evidence about its agent."""
         lately = self.lately
         if piece.sign is Sign.TYPED:
-            lately.doubt = plan.NEVER
+            lately.doubt = actions.NEVER
             if not piece.data.get("whole"):
                 lately.typed = time.monotonic()
         elif piece.sign is Sign.SEEN:
-            lately.doubt = plan.NEVER
+            lately.doubt = actions.NEVER
         elif piece.sign is Sign.SPAWNED:
             self.lately = Lately(typed=lately.typed, fresh=True)
         elif piece.sign in (Sign.IDLE, Sign.DONE, Sign.STARTED):
@@ -142,7 +143,7 @@ class Courier:
         """The agent's status changed."""
         after = self.supervised.agent.status
         if after in _READY and before not in _READY:
-            self.lately.taken, self.lately.doubt = plan.NEVER, plan.NEVER
+            self.lately.taken, self.lately.doubt = actions.NEVER, actions.NEVER
         if not after.alive and self.under_way:
             self._ended = True
         self.wake()
@@ -169,7 +170,7 @@ class Courier:
             return replace(prompt, reason=f"waits for {before} before it")
         now = self._now
         action = now.next(self._moment(), self.manner()) if now and now.prompt.id == prompt.id else None
-        return replace(prompt, reason=action.detail) if isinstance(action, plan.Hold) and action.detail else prompt
+        return replace(prompt, reason=action.detail) if isinstance(action, actions.Hold) and action.detail else prompt
 
     # -- the work
 
@@ -202,7 +203,7 @@ class Courier:
             while (now := self._current()) is not None:
                 self._woken = False
                 action = now.next(self._moment(), self.manner())
-                typing = now.step in (Step.CLAIMED, Step.PASTED) and isinstance(action, plan.TYPING)
+                typing = now.step in (Step.CLAIMED, Step.PASTED) and isinstance(action, actions.TYPING)
                 if not typing:
                     await stack.aclose()
                     turn = None
@@ -223,38 +224,38 @@ class Courier:
         if head is None:
             self._now = None
         elif now is None or now.prompt is not head:
-            kept = now.not_before if now is not None and now.prompt.id == head.id else plan.NEVER
+            kept = now.not_before if now is not None and now.prompt.id == head.id else actions.NEVER
             self._now = replace(Delivery.of(head, time.monotonic()), not_before=kept)
             self._ended = False
         return self._now
 
-    async def _do(self, now: Delivery, action: plan.Action, turn: Turn | None) -> None:
+    async def _do(self, now: Delivery, action: actions.Action, turn: Turn | None) -> None:
         match action:
-            case plan.Hold():
+            case actions.Hold():
                 await self._hold(now, action)
-            case plan.Look():
+            case actions.Look():
                 await self._look(now)
-            case plan.Claim():
+            case actions.Claim():
                 await self._claim(now)
-            case plan.Ask():
+            case actions.Ask():
                 await self._ask(now)
-            case plan.Paste() | plan.Settle() | plan.Press() if turn is not None:
+            case actions.Paste() | actions.Settle() | actions.Press() if turn is not None:
                 await self._type(now, action, turn)
-            case plan.Paste() | plan.Settle() | plan.Press():
+            case actions.Paste() | actions.Settle() | actions.Press():
                 self._ended = True  # there is nothing to type into any more
-            case plan.Record():
+            case actions.Record():
                 prompt = await self._store(now.prompt, durable=True, enters=now.prompt.enters + 1)
                 self._now = self._latest(now).recorded(prompt)
-            case plan.Await():
+            case actions.Await():
                 self._now = self._latest(now).awaits(self._moment())
-            case plan.Back() | plan.Close():
+            case actions.Back() | actions.Close():
                 await self._conclude(now, action)
 
     def _latest(self, now: Delivery) -> Delivery:
         """``now`` with what evidence told meanwhile."""
         return self._now if self._now is not None else now
 
-    async def _hold(self, now: Delivery, hold: plan.Hold) -> None:
+    async def _hold(self, now: Delivery, hold: actions.Hold) -> None:
         if hold.reason != now.prompt.reason:
             async with self.lock:
                 if not self._is_current(now):
@@ -265,7 +266,7 @@ class Courier:
         if self._now is not None:
             self._now = self._now.changed()
 
-    async def _wait(self, hold: plan.Hold) -> None:
+    async def _wait(self, hold: actions.Hold) -> None:
         """Until something is told, the time has come, or the screen moved and the last look is a little while ago."""
         while not self._woken:
             due = [] if hold.until is None else [hold.until]
@@ -330,29 +331,29 @@ class Courier:
             return
         await self._went(now, self._latest(now).found(paste, enters, self._moment()))
 
-    async def _type(self, now: Delivery, action: plan.Paste | plan.Settle | plan.Press, turn: Turn) -> None:
+    async def _type(self, now: Delivery, action: actions.Paste | actions.Settle | actions.Press, turn: Turn) -> None:
         profile = self._profile()
         try:
             match action:
-                case plan.Paste(if_offset):
+                case actions.Paste(if_offset):
                     newline = keys.parse(profile.keys.newline) if profile.kind == "agent" else None
                     done = await turn.paste(
                         now.prompt.text, newline=newline, write_id=now.prompt.write_id, if_offset=if_offset
                     )
                     await self._went(now, self._latest(now).pasted(done.status, self._moment()))
-                case plan.Settle():
+                case actions.Settle():
                     await turn.settle(len(now.prompt.text), profile.settle_ms / 1000)
                     self._now = self._latest(now).has_settled()
-                case plan.Press(write_id, if_offset):
+                case actions.Press(write_id, if_offset):
                     key = keys.parse(profile.keys.submit)
                     done = await turn.press(key, write_id=write_id, if_offset=if_offset)
                     await self._went(now, self._latest(now).entered(done.status, self._moment()))
         except (Unreachable, Refused):
             self._now = self._latest(now).unsure(time.monotonic() + NO_ANSWER)
 
-    async def _went(self, now: Delivery, outcome: Delivery | plan.Action) -> None:
+    async def _went(self, now: Delivery, outcome: Delivery | actions.Action) -> None:
         """Go on from what became of a write."""
-        if isinstance(outcome, plan.Back | plan.Close):
+        if isinstance(outcome, actions.Back | actions.Close):
             await self._conclude(now, outcome)
             return
         assert isinstance(outcome, Delivery)
@@ -362,8 +363,8 @@ class Courier:
             prompt = await self._store(outcome.prompt, state=PromptState.WRITTEN, reason="")
             self._now = self._latest(outcome).stored(prompt)
 
-    async def _conclude(self, now: Delivery, action: plan.Back | plan.Close) -> None:
-        if isinstance(action, plan.Back):
+    async def _conclude(self, now: Delivery, action: actions.Back | actions.Close) -> None:
+        if isinstance(action, actions.Back):
             prompt = await self._store(
                 now.prompt, state=PromptState.QUEUED, reason=action.reason, write_id=0, enters=0, offset=-1
             )
@@ -376,7 +377,7 @@ class Courier:
         self._now = None
         self.queue = [other for other in self.queue if other.id != prompt.id]
         if prompt.state is PromptState.ACCEPTED:
-            self.lately.taken, self.lately.doubt = time.monotonic(), plan.NEVER
+            self.lately.taken, self.lately.doubt = time.monotonic(), actions.NEVER
         elif prompt.state is PromptState.UNCONFIRMED:
             self.lately.doubt = time.monotonic()
         self._office.delivered(prompt)
@@ -390,7 +391,7 @@ class Courier:
     async def _pause(self, seconds: float) -> None:
         """Try again after so many seconds, or when something is told."""
         self._woken = False
-        await self._wait(plan.Hold("", time.monotonic() + seconds))
+        await self._wait(actions.Hold("", time.monotonic() + seconds))
 
     # -- what is known
 
@@ -447,7 +448,7 @@ async def _became(live: LiveTerminal, prompt: Prompt) -> tuple[WriteStatus, list
     paste = (await live.became(prompt.write_id)).status
     if paste != "written":
         return paste, []
-    ids = range(prompt.write_id + 1, prompt.write_id + 1 + prompt.enters * plan.TRIES)
+    ids = range(prompt.write_id + 1, prompt.write_id + 1 + prompt.enters * TRIES)
     return paste, [(await live.became(write_id)).status for write_id in ids]
 
 

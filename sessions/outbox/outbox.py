@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from profiles.profile import Profile
 from quarterdeck.clock import Clock
@@ -20,8 +20,9 @@ from quarterdeck.evidence import Evidence, Sign, Source
 from quarterdeck.ids import new_id
 from sessions.model import Agent, Prompt, PromptState, Status
 from sessions.outbox.courier import Courier, Sight
-from sessions.outbox.delivery import TURN_GRACE, UNKNOWN_END, asking, confirms, ends
+from sessions.outbox.delivery import UNKNOWN_END, asking, confirms, ends
 from sessions.outbox.store import KEPT_NS, Prompts
+from sessions.outbox.turns import Turns, Until
 from sessions.outbox.wording import clean
 from sessions.roster import Roster
 from sessions.status import store as transitions
@@ -34,9 +35,6 @@ CHANGES_SEEN = 20
 """Changes of status in which the receipt of a half delivered prompt is looked for."""
 QUEUE_LIMIT = 100
 """Prompts that may wait for one agent."""
-
-Until = Literal["decided", "accepted", "idle"]
-"""What a client waits for: that it is typed or known why not, that it is over, that the turn it began has ended."""
 
 
 class Passed(NamedTuple):
@@ -77,11 +75,9 @@ class Outbox:
         self._table = Prompts(roster.store)
         self._couriers: dict[str, Courier] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._turns: dict[str, str] = {}
-        """By agent, the prompt whose turn goes on."""
+        self._turns = Turns(roster, self)
         self._late: dict[str, Prompt] = {}
         """By agent, the newest prompt where it is unconfirmed: its receipt may still come."""
-        self._waiters: dict[str, set[asyncio.Event]] = {}
         self._early: list[tuple[Supervised, Evidence]] | None = []
         """What was told before the prompts were loaded: receipts of those that were under way."""
         book.listen(self)
@@ -129,7 +125,7 @@ class Outbox:
     async def forget(self, agent_id: str) -> None:
         """The agent goes to the trash: what waits for it is cancelled."""
         courier = self._couriers.pop(agent_id, None)
-        self._turns.pop(agent_id, None)
+        self._turns.end(agent_id)
         self._late.pop(agent_id, None)
         if courier is None:
             return
@@ -227,6 +223,11 @@ class Outbox:
         courier = self._couriers.get(agent_id)
         return courier.told() if courier else []
 
+    def taken(self, agent_id: str) -> float | None:
+        """See :class:`sessions.outbox.turns.Queues`."""
+        courier = self._couriers.get(agent_id)
+        return courier.lately.taken if courier else None
+
     def count(self, agent_id: str) -> int:
         """How many prompts wait for the agent."""
         courier = self._couriers.get(agent_id)
@@ -273,41 +274,11 @@ class Outbox:
 
     async def wait(self, ref: str, until: Until, seconds: float) -> Prompt:
         """The prompt once what is waited for has happened, or as it stands after so many ``seconds``."""
-        prompt = await self.prompt(ref)
-        told = asyncio.Event()
-        self._waiters.setdefault(prompt.agent, set()).add(told)
-        deadline = time.monotonic() + seconds
-        try:
-            while not self._reached(prompt := await self.prompt(prompt.id), until):
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    break
-                try:
-                    async with asyncio.timeout(left if prompt.open else min(left, TURN_GRACE)):
-                        await told.wait()
-                except TimeoutError:
-                    pass
-                told.clear()
-        finally:
-            self._waiters[prompt.agent].discard(told)
-        return prompt
-
-    def _reached(self, prompt: Prompt, until: Until) -> bool:
-        if until == "decided":
-            first = next((other.id for other in self.queue(prompt.agent)), prompt.id)
-            under_way = prompt.state in (PromptState.QUEUED, PromptState.SENDING) and first == prompt.id
-            return not under_way or bool(prompt.reason)
-        return not prompt.open if until == "accepted" else self.finished(prompt)
+        return await self._turns.wait(ref, until, seconds)
 
     def finished(self, prompt: Prompt) -> bool:
         """Whether a prompt is over, and the turn it began as well."""
-        if prompt.open or self._turns.get(prompt.agent) != prompt.id:
-            return not prompt.open
-        supervised, courier = self._roster.agents.get(prompt.agent), self._couriers.get(prompt.agent)
-        if supervised is None or courier is None or not supervised.agent.status.alive:
-            return True
-        rested = time.monotonic() >= courier.lately.taken + TURN_GRACE
-        return supervised.agent.status is Status.RUNNING or (supervised.agent.status.ready and rested)
+        return self._turns.finished(prompt)
 
     # -- what is told (sessions.status.book.Listener)
 
@@ -333,10 +304,10 @@ class Outbox:
         """See :class:`sessions.status.book.Listener`."""
         agent = supervised.agent
         if (agent.status.ready and not before.ready) or not agent.status.alive:
-            self._turns.pop(agent.id, None)
+            self._turns.end(agent.id)
         if courier := self._couriers.get(agent.id):
             courier.turned(before)
-        self._tell_waiters(agent.id)
+        self._turns.tell(agent.id)
 
     # -- what couriers are handed (sessions.outbox.courier.Office)
 
@@ -350,16 +321,16 @@ class Outbox:
             self._roster.hub.publish(event)
         if prompt.state is PromptState.SENDING:
             self._late.pop(prompt.agent, None)
-        self._tell_waiters(prompt.agent)
+        self._turns.tell(prompt.agent)
 
     def delivered(self, prompt: Prompt) -> None:
         """See :class:`sessions.outbox.courier.Office`."""
         supervised = self._roster.agents.get(prompt.agent)
         if prompt.state is PromptState.ACCEPTED and supervised is not None and supervised.agent.status.alive:
-            self._turns[prompt.agent] = prompt.id
+            self._turns.begin(prompt)
         elif prompt.state is PromptState.UNCONFIRMED:
             self._late[prompt.agent] = prompt
-        self._tell_waiters(prompt.agent)
+        self._turns.tell(prompt.agent)
 
     # -- inside
 
@@ -431,7 +402,3 @@ class Outbox:
         raise Refused(
             f"prompt {prompt.id} is {prompt.state.value} and can no longer be {done}", state=prompt.state.value
         )
-
-    def _tell_waiters(self, agent_id: str) -> None:
-        for told in self._waiters.get(agent_id, ()):
-            told.set()

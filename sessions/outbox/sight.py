@@ -5,7 +5,8 @@ from __future__ import annotations
 from profiles import rules
 from profiles.profile import Profile
 from quarterdeck.rows import Look
-from sessions.outbox.delivery import Glimpse, asking
+from sessions.outbox.actions import Glimpse
+from sessions.outbox.delivery import asking
 
 
 def glimpse(profile: Profile, look: Look) -> Glimpse:

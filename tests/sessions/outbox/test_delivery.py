@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from quarterdeck.evidence import Evidence, Sign, Source
 from sessions.model import Prompt, PromptState, Status
+from sessions.outbox import actions
 from sessions.outbox import delivery as plan
-from sessions.outbox.delivery import Delivery, Glimpse, Manner, Moment, Step
+from sessions.outbox.actions import Glimpse, Manner, Moment
+from sessions.outbox.delivery import UNKNOWN_END, Delivery, Step
 
 TEXT = "run the tests and tell me"
 SEES = Manner(receipts=frozenset({Source.HOOK, Source.SCREEN}), sees=True, sees_box=True)
@@ -35,15 +37,19 @@ def queued(**values: Any) -> Delivery:
 @pytest.mark.parametrize(
     ("text", "values", "action"),
     [
-        ("/exit", {"status": Status.EXITED, "exit_code": 0}, plan.Close(PromptState.ACCEPTED, receipt="process")),
-        ("/exit", {"status": Status.EXITED, "exit_code": 1}, plan.Close(PromptState.UNCONFIRMED, plan.UNKNOWN_END)),
-        ("/exit", {"status": Status.EXITED, "exit_code": -9}, plan.Close(PromptState.UNCONFIRMED, plan.UNKNOWN_END)),
-        ("/exit", {"status": Status.LOST, "exit_code": 0}, plan.Close(PromptState.UNCONFIRMED, plan.UNKNOWN_END)),
-        ("/exit now", {"status": Status.EXITED, "exit_code": 0}, plan.Close(PromptState.UNCONFIRMED, plan.UNKNOWN_END)),
-        ("/exit", {"status": Status.WORKING}, plan.Hold("", 103.0)),
+        ("/exit", {"status": Status.EXITED, "exit_code": 0}, actions.Close(PromptState.ACCEPTED, receipt="process")),
+        ("/exit", {"status": Status.EXITED, "exit_code": 1}, actions.Close(PromptState.UNCONFIRMED, UNKNOWN_END)),
+        ("/exit", {"status": Status.EXITED, "exit_code": -9}, actions.Close(PromptState.UNCONFIRMED, UNKNOWN_END)),
+        ("/exit", {"status": Status.LOST, "exit_code": 0}, actions.Close(PromptState.UNCONFIRMED, UNKNOWN_END)),
+        (
+            "/exit now",
+            {"status": Status.EXITED, "exit_code": 0},
+            actions.Close(PromptState.UNCONFIRMED, UNKNOWN_END),
+        ),
+        ("/exit", {"status": Status.WORKING}, actions.Hold("", 103.0)),
     ],
 )
-def test_what_its_programs_end_says(text: str, values: dict[str, Any], action: plan.Action) -> None:
+def test_what_its_programs_end_says(text: str, values: dict[str, Any], action: actions.Action) -> None:
     who = replace(HOOKED, ends=frozenset({"/exit"}))
     written = Delivery(prompt=prompt(text=text, state=PromptState.WRITTEN), step=Step.AWAITING, since=98.0)
     assert written.next(moment(living=False, **values), who) == action
@@ -51,7 +57,7 @@ def test_what_its_programs_end_says(text: str, values: dict[str, Any], action: p
 
 def test_a_command_whose_box_cannot_be_seen_does_not_wait_for_the_screen() -> None:
     written = Delivery(prompt=prompt(text="/clear", state=PromptState.WRITTEN), step=Step.AWAITING, since=98.0)
-    assert written.next(moment(), HOOKED) == plan.Hold("", 103.0, screen=False)
+    assert written.next(moment(), HOOKED) == actions.Hold("", 103.0, screen=False)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +82,7 @@ def test_a_command_whose_box_cannot_be_seen_does_not_wait_for_the_screen() -> No
 )
 def test_why_a_queued_prompt_waits(values: dict[str, Any], reason: str) -> None:
     action = queued().next(moment(**values), HOOKED)
-    assert isinstance(action, plan.Hold)
+    assert isinstance(action, actions.Hold)
     assert action.reason == reason
 
 
@@ -92,35 +98,35 @@ def test_why_a_queued_prompt_waits(values: dict[str, Any], reason: str) -> None:
     ],
 )
 def test_when_a_queued_prompt_goes(values: dict[str, Any]) -> None:
-    assert queued().next(moment(**values), HOOKED) == plan.Claim()
+    assert queued().next(moment(**values), HOOKED) == actions.Claim()
 
 
 def test_a_usage_limit_is_waited_for() -> None:
     action = queued().next(moment(status=Status.LIMITED, limited_until_ns=160 * 10**9), HOOKED)
-    assert action == plan.Hold("waits: its usage limit is reached", 160.0)
+    assert action == actions.Hold("waits: its usage limit is reached", 160.0)
 
 
 def test_now_does_not_wait_for_the_turn_but_for_a_dialog() -> None:
     steering = queued(now=True)
-    assert steering.next(moment(status=Status.WORKING), HOOKED) == plan.Claim()
-    assert isinstance(steering.next(moment(status=Status.BLOCKED), HOOKED), plan.Hold)
-    assert isinstance(steering.next(moment(status=Status.WORKING, typed=99.0), HOOKED), plan.Hold)
+    assert steering.next(moment(status=Status.WORKING), HOOKED) == actions.Claim()
+    assert isinstance(steering.next(moment(status=Status.BLOCKED), HOOKED), actions.Hold)
+    assert isinstance(steering.next(moment(status=Status.WORKING, typed=99.0), HOOKED), actions.Hold)
 
 
 def test_the_screen_is_looked_at_before_anything_is_typed() -> None:
     waiting = queued()
-    assert waiting.next(moment(), SEES) == plan.Look()
-    assert waiting.looked(Glimpse(7, "a dialog is open")).next(moment(), SEES) == plan.Hold(
+    assert waiting.next(moment(), SEES) == actions.Look()
+    assert waiting.looked(Glimpse(7, "a dialog is open")).next(moment(), SEES) == actions.Hold(
         "waits: a dialog is open", screen=True
     )
     half = waiting.looked(Glimpse(7, draft="git sta")).next(moment(), SEES)
-    assert half == plan.Hold("waits: a half-typed line stands in its input box", screen=True)
-    assert waiting.looked(Glimpse(7, draft="")).next(moment(), SEES) == plan.Claim()
+    assert half == actions.Hold("waits: a half-typed line stands in its input box", screen=True)
+    assert waiting.looked(Glimpse(7, draft="")).next(moment(), SEES) == actions.Claim()
     claimed = waiting.claimed(prompt(state=PromptState.SENDING, write_id=5, enters=1))
-    assert claimed.next(moment(), SEES) == plan.Look()
-    assert claimed.looked(Glimpse(9, draft="")).next(moment(), SEES) == plan.Paste(9)
-    assert isinstance(claimed.looked(Glimpse(9, "a dialog is open")).next(moment(), SEES), plan.Back)
-    assert claimed.next(moment(), BLIND) == plan.Paste(None)
+    assert claimed.next(moment(), SEES) == actions.Look()
+    assert claimed.looked(Glimpse(9, draft="")).next(moment(), SEES) == actions.Paste(9)
+    assert isinstance(claimed.looked(Glimpse(9, "a dialog is open")).next(moment(), SEES), actions.Back)
+    assert claimed.next(moment(), BLIND) == actions.Paste(None)
 
 
 @pytest.mark.parametrize(
@@ -129,17 +135,17 @@ def test_the_screen_is_looked_at_before_anything_is_typed() -> None:
 def test_an_empty_input_box_is_enough_where_little_is_known(values: dict[str, Any], until: float | None) -> None:
     now = moment(**values)
     waiting = queued()
-    assert waiting.next(now, SEES) == plan.Look()
-    assert waiting.looked(Glimpse(7, draft="")).next(now, SEES) == plan.Claim()
+    assert waiting.next(now, SEES) == actions.Look()
+    assert waiting.looked(Glimpse(7, draft="")).next(now, SEES) == actions.Claim()
     hold = waiting.looked(Glimpse(7)).next(now, SEES)
-    assert isinstance(hold, plan.Hold)
+    assert isinstance(hold, actions.Hold)
     assert "not known" in hold.reason
     assert (hold.until, hold.screen) == (until, True)
-    assert waiting.looked(Glimpse(7, "a dialog is open", "")).next(now, SEES) == plan.Hold(
+    assert waiting.looked(Glimpse(7, "a dialog is open", "")).next(now, SEES) == actions.Hold(
         "waits: a dialog is open", screen=True
     )
-    assert queued(now=True).looked(Glimpse(7)).next(now, SEES) == plan.Claim()
-    assert queued(now=True).next(now, HOOKED) == plan.Claim()
+    assert queued(now=True).looked(Glimpse(7)).next(now, SEES) == actions.Claim()
+    assert queued(now=True).next(now, HOOKED) == actions.Claim()
 
 
 def entered(who: Manner = HOOKED, **values: Any) -> Delivery:
@@ -186,8 +192,8 @@ def test_a_turn_that_was_under_way_confirms_no_steering_prompt() -> None:
     assert steered.told(piece(Source.FILE, Sign.WORKING), EXACT).receipt == ""
     assert steered.told(piece(Source.HOOK, Sign.PROMPT, prompt=TEXT), EXACT).receipt == "hook"
     late = moment(time=200.0, status=Status.WORKING)
-    assert isinstance(steered.next(late, EXACT), plan.Hold)
-    assert isinstance(steered.next(moment(time=200.0), EXACT), plan.Close)
+    assert isinstance(steered.next(late, EXACT), actions.Hold)
+    assert isinstance(steered.next(moment(time=200.0), EXACT), actions.Close)
 
 
 def test_a_command_is_confirmed_by_what_sees_it() -> None:
@@ -199,16 +205,16 @@ def test_a_command_is_confirmed_by_what_sees_it() -> None:
     boxed = replace(HOOKED, sees=True, sees_box=True)
     assert done.told(piece(Source.FILE, Sign.BLOCKED), boxed).receipt == "file"
     shown = done.looked(Glimpse(20, draft="/cost")).looked(Glimpse(30, draft=""))
-    assert shown.next(moment(time=101.5), boxed) == plan.Close(PromptState.ACCEPTED, receipt="screen")
+    assert shown.next(moment(time=101.5), boxed) == actions.Close(PromptState.ACCEPTED, receipt="screen")
 
 
 def test_a_usage_limit_refuses_the_prompt() -> None:
     action = entered().told(piece(Source.FILE, Sign.LIMITED), EXACT).next(moment(), EXACT)
-    assert action == plan.Close(PromptState.REFUSED, "its usage limit is reached")
+    assert action == actions.Close(PromptState.REFUSED, "its usage limit is reached")
 
 
 def test_a_kind_that_confirms_nothing_ends_at_written() -> None:
-    assert entered(BLIND).next(moment(), BLIND) == plan.Close(PromptState.WRITTEN, receipt="none")
+    assert entered(BLIND).next(moment(), BLIND) == actions.Close(PromptState.WRITTEN, receipt="none")
     assert not prompt(state=PromptState.WRITTEN, receipt="none").open
     assert prompt(state=PromptState.WRITTEN).open
 
@@ -216,30 +222,30 @@ def test_a_kind_that_confirms_nothing_ends_at_written() -> None:
 def test_text_that_still_stands_there_gets_enter_once_more() -> None:
     late = moment(time=106.0)
     waiting = entered(SEES)
-    assert waiting.next(late, SEES) == plan.Look()
+    assert waiting.next(late, SEES) == actions.Look()
     there = waiting.looked(Glimpse(20, draft="tests and tell me"))
-    assert there.next(late, SEES) == plan.Record()
+    assert there.next(late, SEES) == actions.Record()
     again = there.recorded(replace(there.prompt, enters=2))
-    assert again.next(late, SEES) == plan.Look()
+    assert again.next(late, SEES) == actions.Look()
     press = again.looked(Glimpse(20, draft="tests and tell me")).next(late, SEES)
-    assert press == plan.Press(again.prompt.write_id + 1 + plan.TRIES, 20)
+    assert press == actions.Press(again.prompt.write_id + 1 + plan.TRIES, 20)
     twice = again.entered("written", late)
     assert isinstance(twice, Delivery)
     end = twice.looked(Glimpse(20, draft="tests and tell me")).next(moment(time=200.0), SEES)
-    assert end == plan.Close(PromptState.UNCONFIRMED, "nothing confirmed it within 5 s")
+    assert end == actions.Close(PromptState.UNCONFIRMED, "nothing confirmed it within 5 s")
     gone = again.looked(Glimpse(21, draft="")).next(late, SEES)
-    assert gone == plan.Await()
+    assert gone == actions.Await()
 
 
 def test_an_empty_box_confirms_what_was_seen_in_it() -> None:
     waiting = entered(SEES)
     shown = waiting.looked(Glimpse(20, draft="tests and tell me")).changed().looked(Glimpse(30, draft=""))
-    assert isinstance(shown.next(moment(time=100.5), SEES), plan.Hold)
-    assert shown.next(moment(time=101.5), SEES) == plan.Close(PromptState.ACCEPTED, receipt="screen")
+    assert isinstance(shown.next(moment(time=100.5), SEES), actions.Hold)
+    assert shown.next(moment(time=101.5), SEES) == actions.Close(PromptState.ACCEPTED, receipt="screen")
     never = waiting.looked(Glimpse(30, draft=""))
-    assert isinstance(never.next(moment(time=101.5), SEES), plan.Hold)
-    assert never.next(moment(time=106.0), SEES) == plan.Close(PromptState.ACCEPTED, receipt="screen")
-    assert isinstance(waiting.looked(Glimpse(3, draft="")).next(moment(time=106.0), SEES), plan.Close)
+    assert isinstance(never.next(moment(time=101.5), SEES), actions.Hold)
+    assert never.next(moment(time=106.0), SEES) == actions.Close(PromptState.ACCEPTED, receipt="screen")
+    assert isinstance(waiting.looked(Glimpse(3, draft="")).next(moment(time=106.0), SEES), actions.Close)
 
 
 def test_a_dialog_over_pasted_text_gets_no_enter() -> None:
@@ -247,9 +253,9 @@ def test_a_dialog_over_pasted_text_gets_no_enter() -> None:
     pasted = queued(now=True).claimed(sending).pasted("written", moment())
     assert isinstance(pasted, Delivery)
     settled = pasted.has_settled().looked(Glimpse(5, "a dialog is open", draft=None))
-    assert settled.next(moment(), SEES) == plan.Hold("Enter waits: a dialog is open", screen=True)
+    assert settled.next(moment(), SEES) == actions.Hold("Enter waits: a dialog is open", screen=True)
     typed = pasted.told(piece(Source.PERSON, Sign.TYPED), SEES)
-    assert isinstance(typed.next(moment(), SEES), plan.Close)
+    assert isinstance(typed.next(moment(), SEES), actions.Close)
 
 
 # -- any order of events
@@ -279,7 +285,7 @@ class World:
     dialog: bool = False
     box: str = ""
     living: bool = True
-    typed: float = plan.NEVER
+    typed: float = actions.NEVER
     deaf: bool = False
     loses_enter: int = 0
     ledger: dict[int, str] = field(default_factory=dict)
@@ -345,43 +351,43 @@ def step(world: World, now: Delivery) -> Delivery:
     """What the courier does with one action."""
     action = now.next(world.moment(), world.who)
     match action:
-        case plan.Hold(_, until):
+        case actions.Hold(_, until):
             world.time = world.time + 0.5 if until is None else max(world.time, min(until, world.time + 5))
             return now.changed()
-        case plan.Look():
+        case actions.Look():
             return now.looked(world.glimpse())
-        case plan.Claim():
+        case actions.Claim():
             return now.claimed(
                 world.store(state=PromptState.SENDING, write_id=world.new_id(), enters=1, offset=world.offset)
             )
-        case plan.Ask():
+        case actions.Ask():
             base = now.prompt.write_id
             never = 1 << 62
             paste = world.write(base, never, lambda: None)
             count = now.prompt.enters * plan.TRIES if paste == "written" else 0
             enters = [world.write(base + 1 + n, never, lambda: None) for n in range(count)]
             return went(world, now.found(paste, enters, world.moment()), now)
-        case plan.Paste(if_offset):
+        case actions.Paste(if_offset):
             status = world.write(now.prompt.write_id, if_offset, world.paste)
             return went(world, now.pasted(status, world.moment()), now)
-        case plan.Settle():
+        case actions.Settle():
             world.time += 0.3
             return now.has_settled()
-        case plan.Press(write_id, if_offset):
+        case actions.Press(write_id, if_offset):
             return went(world, now.entered(world.write(write_id, if_offset, world.enter), world.moment()), now)
-        case plan.Record():
+        case actions.Record():
             return now.recorded(world.store(enters=now.prompt.enters + 1))
-        case plan.Await():
+        case actions.Await():
             return now.awaits(world.moment())
-        case plan.Back() | plan.Close():
+        case actions.Back() | actions.Close():
             return went(world, action, now)
 
 
-def went(world: World, outcome: Delivery | plan.Action, now: Delivery) -> Delivery:
-    if isinstance(outcome, plan.Back):
+def went(world: World, outcome: Delivery | actions.Action, now: Delivery) -> Delivery:
+    if isinstance(outcome, actions.Back):
         row = world.store(state=PromptState.QUEUED, write_id=0, enters=0, reason=outcome.reason)
         return now.went_back(row, world.time + outcome.wait)
-    if isinstance(outcome, plan.Close):
+    if isinstance(outcome, actions.Close):
         return now.stored(world.store(state=outcome.state, reason=outcome.reason, receipt=outcome.receipt))
     assert isinstance(outcome, Delivery)
     if outcome.step is Step.AWAITING and outcome.prompt.state is PromptState.SENDING:
