@@ -325,6 +325,8 @@ class Bank:
                     continue
                 except QuarterdeckError as error:
                     log.warning("entry %s of %s was not resolved: %s", name, self.root or "all", error.message)
+                except Exception:  # the other entries are settled all the same
+                    log.exception("entry %s of %s was not resolved", name, self.root or "all")
 
     def _ready(self, draft: Draft) -> Draft:
         if draft.content is None:
