@@ -44,6 +44,9 @@ VERBS: dict[str, dict[str, str]] = {
         "approve": "cli.approvals:approve",
         "deny": "cli.approvals:deny",
     },
+    "What is remembered": {
+        "memory": "cli.memory:memory",
+    },
     "Panes of your own tmux": {
         "adopt": "cli.panes:adopt",
         "release": "cli.panes:release",

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -15,7 +13,8 @@ from cli.keyboard import tell
 from cli.output import DIM, GREEN, YELLOW, Cell, Column, Output
 from cli.overview import age
 from cli.scope import Scope, agent_argument, agent_path, complete_agents, json_option
-from quarterdeck.errors import Invalid, NotFound, Refused
+from cli.texts import text_of
+from quarterdeck.errors import Invalid, Refused
 
 TIMED_OUT = 124
 """Exit code when the time to wait is up, as of ``timeout``."""
@@ -76,7 +75,7 @@ def send(
 
     It is kept until the agent takes it, is typed once, and its state says what the agent made of it.
     """
-    body: dict[str, Any] = {"text": _text(text, file)}
+    body: dict[str, Any] = {"text": text_of(text, file)}
     if no_enter or if_offset is not None:
         if now or until:
             raise Invalid("--no-enter and --if-offset type at once, past the queue", hint="leave --now and --wait out")
@@ -126,7 +125,7 @@ def broadcast(
     Agents that ask something and those that have ended are passed over, and so are shells that nobody named.
     """
     text, agents = (None, words) if file else (words[0] if words else None, words[1:])
-    body: dict[str, Any] = {"text": _text(text, file), "now": now, "agents": list(agents), "all": everyone}
+    body: dict[str, Any] = {"text": text_of(text, file), "now": now, "agents": list(agents), "all": everyone}
     chosen = {"session": session, "status": status, "profile": profile, "tags": list(tags)}
     done = scope.post("/v1/broadcast", body | {key: value for key, value in chosen.items() if value})
     prompts = _waited(scope, [one["prompt"] for one in done["receipts"]], until, timeout)
@@ -190,7 +189,7 @@ def cancel(scope: Scope, prompts: tuple[str, ...]) -> None:
 @click.pass_obj
 def edit(scope: Scope, prompt: str, text: str | None, file: str | None) -> None:
     """Give a queued prompt another text: TEXT, or "-" for standard input."""
-    _changed(scope.out, [scope.client.request("PATCH", _path(prompt), {"text": _text(text, file)})])
+    _changed(scope.out, [scope.client.request("PATCH", _path(prompt), {"text": text_of(text, file)})])
 
 
 @queue.command()
@@ -210,19 +209,6 @@ def move(scope: Scope, prompt: str, place: str) -> None:
 
 def _path(prompt: str) -> str:
     return f"/v1/prompts/{quote(prompt, safe='')}"
-
-
-def _text(text: str | None, file: str | None) -> str:
-    if file is not None:
-        if text is not None:
-            raise Invalid("the text is given twice", hint="either TEXT or --file FILE")
-        try:
-            return Path(file).read_bytes().decode("utf-8", "replace")
-        except FileNotFoundError:
-            raise NotFound(f"the file {file} does not exist") from None
-    if text is None:
-        raise Invalid("there is no text to send", hint='TEXT, "-" for standard input, or --file FILE')
-    return sys.stdin.buffer.read().decode("utf-8", "replace") if text == "-" else text
 
 
 def _waited(

@@ -3,6 +3,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import click
 import pytest
 
 import quarterdeck
@@ -22,14 +23,16 @@ def test_every_verb_is_documented_with_its_options(verb):
     command = getattr(importlib.import_module(module), name)
     found = re.search(rf"^### `{verb}\b.*?(?=^##)", DOCS, re.MULTILINE | re.DOTALL)
     assert found, f"docs/cli.md has no section for {verb}"
-    leaves = [command, *getattr(command, "commands", {}).values()]
+    context = click.Context(command)
+    below = command.list_commands(context) if isinstance(command, click.Group) else []
+    leaves = [command, *(command.get_command(context, name) for name in below)]
     for leaf in leaves:
         assert leaf.help, f"{verb} has no help"
         for param in leaf.params:
             for option in [*param.opts, *param.secondary_opts]:
                 if option.startswith("--") and option not in ("--lines",):
                     assert option in found.group(), f"docs/cli.md does not name {option} of {verb}"
-    for name in getattr(command, "commands", {}):
+    for name in below:
         assert re.search(rf"\b{name}\b", found.group()), f"docs/cli.md does not name {verb} {name}"
 
 
