@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-OURS = ("quarterdeck", "terminals", "profiles", "sessions", "memory", "orchestrator", "cli", "tui", "themes")
+OURS = ("quarterdeck", "terminals", "profiles", "sessions", "memory", "pipelines", "orchestrator", "cli", "tui", "themes")
 NEEDED = ("profiles/data/claude.toml", "themes/dark.toml", "tui/app.tcss", "quarterdeck/py.typed")
 
 
