@@ -19,8 +19,9 @@ bytes  type meaning
 52     u32  CRC-32 of the 52 bytes before
 ====== ==== =========================================================
 
-Bytes inside one segment are contiguous; what is missing lies between segments. One append is one write to the log,
-then one record: bytes beyond the last record are real all the same (see :mod:`terminals.journal.repair`).
+Bytes inside one segment are contiguous; what is missing lies between segments, or is damaged and stays where it is
+under a ``GAP``. One append is one write to the log, then one record: bytes beyond the last record are real all the
+same, unless that one is damaged (see :mod:`terminals.journal.repair`).
 """
 
 from __future__ import annotations
@@ -91,6 +92,12 @@ def unpack(data: bytes, at: int = 0) -> Record | None:
         return None
     kind, version, *rest = _HEAD.unpack_from(data, at)
     return Record(kind, *rest) if version == VERSION else None
+
+
+def unchecked(data: bytes) -> Record:
+    """What the 56 bytes of a damaged record say, true or not."""
+    kind, _version, *rest = _HEAD.unpack_from(data)
+    return Record(kind, *rest)
 
 
 def log_path(folder: str, start: int) -> str:

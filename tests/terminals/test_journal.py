@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from quarterdeck.clock import ManualClock
@@ -285,6 +285,43 @@ def test_every_torn_end_is_repaired(folder: Path, tmp_path: Path) -> None:
         assert journal.repair(copy, "boot").recovered == 0
 
 
+@pytest.mark.parametrize("byte", range(form.RECORD_SIZE))
+def test_bytes_outlive_a_damaged_last_record_where_they_can_be_proven(folder: Path, byte: int) -> None:
+    writer = make(folder)
+    for letter in (b"a", b"b", b"c"):
+        writer.append(letter * 10)
+    killed(writer)
+    _flip(Path(form.idx_path(str(folder), 0)), byte - form.RECORD_SIZE)
+    report = journal.repair(folder, "boot")
+    assert (report.end, report.recovered, report.cut) == (30, 10, 0)
+    assert text(everything(folder)) == b"a" * 10 + b"b" * 10 + b"c" * 10
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_bytes_that_nothing_proves_are_a_gap(folder: Path, closed: bool) -> None:
+    writer = make(folder)
+    for letter in (b"a", b"b", b"c"):
+        writer.append(letter * 10)
+    writer.close() if closed else killed(writer)
+    _flip(Path(form.idx_path(str(folder), 0)), -form.RECORD_SIZE * (2 if closed else 1))
+    _flip(Path(form.log_path(str(folder), 0)), 25)
+    for _ in range(2):
+        report = journal.repair(folder, "boot")
+        assert (report.end, report.recovered) == (30, 0)
+    again = make(folder)
+    assert again.offset == 30
+    again.append(b"next")
+    again.close()
+    assert gaps(everything(folder)) == [(20, 30, "corrupt")]
+    assert text(everything(folder)) == b"a" * 10 + b"b" * 10 + b"next"
+
+
+def _flip(path: Path, at: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+
+
 def test_a_log_without_an_index_is_kept(folder: Path) -> None:
     writer = make(folder)
     writer.append(b"kept")
@@ -518,6 +555,7 @@ def test_whatever_happens_readers_see_the_truth(steps: list[tuple[str, object]],
 @given(
     st.lists(st.tuples(st.booleans(), st.integers(0, 9000), st.integers(1, 255)), min_size=1, max_size=4), st.booleans()
 )
+@example([(False, 3991, 1), (True, 8009, 1)], True)
 def test_any_damage_is_a_gap_and_never_wrong_bytes(damage: list[tuple[bool, int, int]], repaired: bool) -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "journal"
