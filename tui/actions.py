@@ -102,6 +102,12 @@ class Actions:
         """The inbox, at one request if it is known."""
         self._app.push_screen(Inbox(chosen))
 
+    def do_memory(self) -> None:
+        """What agents and people wrote down."""
+        from tui.memory.screen import MemoryScreen
+
+        self._app.push_screen(MemoryScreen())
+
     def do_prompt(self) -> None:
         """Write a prompt for the focused agent."""
         from tui.composer import Composer

@@ -31,6 +31,7 @@ COMMANDS = (
     Command("detach", "d", "detach", "leave; the agents run on", footer=True),
     Command("close", "x", "close", "close the focused agent, into the trash", "agent", footer=True),
     Command("sessions", "s", "sessions", "open another session", footer=True),
+    Command("memory", "m", "memory", "what agents and people wrote down", footer=True),
     Command("next", "right", "next", "focus the next panel", "agent"),
     Command("previous", "left", "previous", "focus the previous panel", "agent"),
     Command("broadcast", "b", "broadcast", "send one prompt to many agents"),

@@ -88,6 +88,18 @@ class Terminal(LinuxDriver):
         self._last = (0, 0)
         self.synchronized = False
         """Whether the outer terminal holds its screen between the two marks of mode 2026."""
+        self._away = False
+
+    def suspend_application_mode(self) -> None:
+        """Leave the outer terminal to another program; what is drawn meanwhile is dropped."""
+        super().suspend_application_mode()
+        self._away = True
+
+    def resume_application_mode(self) -> None:
+        """Take it back; everything has to be drawn anew."""
+        self._away = False
+        self._cursor, self._cursor_shown = None, False
+        super().resume_application_mode()
 
     def start_application_mode(self) -> None:
         """Textual's, then the keyboard protocols this client wants."""
@@ -124,21 +136,25 @@ class Terminal(LinuxDriver):
         if wanted is None:
             if self._cursor_shown:
                 self._cursor, self._cursor_shown = None, False
-                super().write("\x1b[?25l")
+                self._put("\x1b[?25l")
             return
         shape = ""
         if self._cursor is None or (wanted.shape, wanted.blink) != (self._cursor.shape, self._cursor.blink):
             shape = f"\x1b[{_SHAPES.get(wanted.shape, 2) - bool(wanted.blink)} q"
         show = "" if self._cursor_shown else "\x1b[?25h"
         if shape or show or self._last != (x, y):
-            super().write(f"\x1b[{y + 1};{x + 1}H{shape}{show}")
+            self._put(f"\x1b[{y + 1};{x + 1}H{shape}{show}")
         self._cursor, self._cursor_shown, self._last = wanted, True, (x, y)
 
     def write(self, data: str) -> None:
         """Write; a painted frame hides the cursor while it moves over the screen."""
         if self._cursor_shown and len(data) > 8 and data not in (SYNC_START, SYNC_END):
             data = f"\x1b[?25l{data}\x1b[{self._last[1] + 1};{self._last[0] + 1}H\x1b[?25h"
-        super().write(data)
+        self._put(data)
+
+    def _put(self, data: str) -> None:
+        if not self._away:
+            super().write(data)
 
     def write_frame(self, data: str) -> None:
         """Write positioned lines at once where the outer terminal can hold its screen until they are complete."""
@@ -146,7 +162,7 @@ class Terminal(LinuxDriver):
 
     def call(self, data: str) -> None:
         """Ring or notify: moves nothing on the screen."""
-        super().write(data)
+        self._put(data)
 
     # input
 
