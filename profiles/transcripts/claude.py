@@ -16,8 +16,6 @@ from typing import Any
 
 from profiles.transcripts import limits
 from profiles.transcripts.reader import (
-    MESSAGE_LIMIT,
-    PROMPT_LIMIT,
     Piece,
     amount,
     moment,
@@ -93,7 +91,7 @@ class Fold:
                 yield from self._system(entry, when)
             case "queue-operation" if entry.get("operation") == "enqueue" and (said := text(entry.get("content"))):
                 self._queued.append(said)
-                yield Piece(Sign.PROMPT, when, prompt=said[:PROMPT_LIMIT])
+                yield Piece(Sign.PROMPT, when, prompt=said)
 
     def _count(self, entry: Mapping[str, Any], message: Mapping[str, Any]) -> None:
         usage = table(message.get("usage"))
@@ -149,7 +147,7 @@ class Fold:
         if command := _COMMAND.search(said[:5_000]):
             arguments = _ARGUMENTS.search(said[:10_000])
             prompt = f"{command[1]} {arguments[1] if arguments else ''}".strip()
-            yield Piece(Sign.PROMPT, when, prompt=prompt[:PROMPT_LIMIT])
+            yield Piece(Sign.PROMPT, when, prompt=prompt)
             return
         self._turn = True
         if said in self._queued:
@@ -158,10 +156,10 @@ class Fold:
             return
         if shell := _SHELL.match(said):
             said = "!" + shell[1]
-        yield Piece(Sign.PROMPT, when, prompt=said[:PROMPT_LIMIT])
+        yield Piece(Sign.PROMPT, when, prompt=said)
 
     def _assistant(self, entry: Mapping[str, Any], message: Mapping[str, Any], when: int) -> Iterable[Piece]:
-        said = texts(message.get("content"), "text").strip()[:MESSAGE_LIMIT]
+        said = texts(message.get("content"), "text").strip()
         if entry.get("isApiErrorMessage"):
             self._turn = False
             until = _limit(entry, said, when)
@@ -187,7 +185,7 @@ class Fold:
             if command := _COMMAND.search(said[:5_000]):
                 arguments = _ARGUMENTS.search(said[:10_000])
                 prompt = f"{command[1]} {arguments[1] if arguments else ''}".strip()
-                yield Piece(Sign.PROMPT, when, prompt=prompt[:PROMPT_LIMIT])
+                yield Piece(Sign.PROMPT, when, prompt=prompt)
             elif not self._turn:
                 yield Piece(Sign.IDLE, when)
 

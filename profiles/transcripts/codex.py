@@ -16,8 +16,6 @@ from typing import Any
 
 from profiles.transcripts import limits
 from profiles.transcripts.reader import (
-    MESSAGE_LIMIT,
-    PROMPT_LIMIT,
     Piece,
     moment,
     number,
@@ -106,16 +104,16 @@ class Fold:
         if form != self._form:
             return
         if who in ("user_message", "UserMessage"):
-            yield Piece(Sign.PROMPT, when, prompt=said[:PROMPT_LIMIT])
+            yield Piece(Sign.PROMPT, when, prompt=said)
         else:
-            self._said = said[:MESSAGE_LIMIT]
+            self._said = said
             yield Piece(Sign.MESSAGE, when, message=self._said)
 
     def _end(self, error: Mapping[str, Any], said: str, when: int) -> Piece:
-        message = text(error.get("message"))[:MESSAGE_LIMIT]
+        message = text(error.get("message"))
         info = error.get("codex_error_info")
         if not error:
-            return Piece(Sign.DONE, when, message=said[:MESSAGE_LIMIT] or self._said)
+            return Piece(Sign.DONE, when, message=said or self._said)
         if info == "usage_limit_exceeded" or limits.reached(message):
             until = self._resets or limits.ends(message, when)
             return Piece(Sign.LIMITED, when, until_ns=until, message=message)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from profiles.transcripts import limits
-from profiles.transcripts.reader import MESSAGE_LIMIT, PROMPT_LIMIT, Piece, moment, number, table, text
+from profiles.transcripts.reader import Piece, moment, number, table, text
 from quarterdeck.evidence import Sign
 
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -75,7 +75,7 @@ class Fold:
             case "user.message" if not data.get("source") and not data.get("isAutopilotContinuation"):
                 self._refused = ""
                 if said := text(data.get("content")).strip():
-                    yield Piece(Sign.PROMPT, when, prompt=said[:PROMPT_LIMIT])
+                    yield Piece(Sign.PROMPT, when, prompt=said)
             case "assistant.turn_start":
                 self._said = self._refused = ""
                 self._open.clear()
@@ -93,7 +93,7 @@ class Fold:
                 yield self._failed(data, when)
 
     def _answer(self, data: Mapping[str, Any], when: int) -> Iterable[Piece]:
-        said = text(data.get("content")).strip()[:MESSAGE_LIMIT]
+        said = text(data.get("content")).strip()
         if data.get("toolRequests"):
             self._said = ""
         elif said:
@@ -126,7 +126,7 @@ class Fold:
         return Piece(Sign.REFUSED, when, key=refused) if refused else Piece(Sign.INTERRUPTED, when)
 
     def _failed(self, data: Mapping[str, Any], when: int) -> Piece:
-        said = text(data.get("message"))[:MESSAGE_LIMIT]
+        said = text(data.get("message"))
         self._said = ""
         kind, code = data.get("errorType"), text(data.get("errorCode"))[:100]
         if kind == "quota" or (kind == "rate_limit" and _LIMITS.fullmatch(code)) or limits.reached(said):

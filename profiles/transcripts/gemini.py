@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from profiles.transcripts import limits
-from profiles.transcripts.reader import MESSAGE_LIMIT, PROMPT_LIMIT, Piece, moment, number, table, text
+from profiles.transcripts.reader import Piece, moment, number, table, text
 from quarterdeck.evidence import Sign
 
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -87,7 +87,7 @@ class Fold:
                 refused, self._rejected, self._stopped = self._rejected, "", True
                 yield Piece(Sign.REFUSED, when, key=refused) if refused else Piece(Sign.INTERRUPTED, when)
             case "error":
-                said = text(entry.get("content"))[:MESSAGE_LIMIT]
+                said = text(entry.get("content"))
                 if limits.reached(said):
                     yield Piece(Sign.LIMITED, when, until_ns=limits.ends(said, when), message=said)
                 else:
@@ -104,12 +104,12 @@ class Fold:
     def _user(self, entry: Mapping[str, Any], when: int) -> Iterable[Piece]:
         if said := "\n".join(part for part in _parts(entry) if part).strip():
             self._rejected, self._stopped = "", False
-            yield Piece(Sign.PROMPT, when, prompt=said[:PROMPT_LIMIT])
+            yield Piece(Sign.PROMPT, when, prompt=said)
 
     def _answer(self, entry: Mapping[str, Any], when: int) -> Iterable[Piece]:
         said, key = text(entry.get("content")).strip(), text(entry.get("id"))[:200]
         if said and _first(self._said, key):
-            yield Piece(Sign.MESSAGE, when, message=said[:MESSAGE_LIMIT])
+            yield Piece(Sign.MESSAGE, when, message=said)
         calls = entry.get("toolCalls")
         for call in calls if isinstance(calls, list) else ():
             name = text(table(call).get("id"))[:200]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from profiles.transcripts import limits
-from profiles.transcripts.reader import MESSAGE_LIMIT, PROMPT_LIMIT, Piece, moment, number, table, text
+from profiles.transcripts.reader import Piece, moment, number, table, text
 from quarterdeck.evidence import Sign
 
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -80,11 +80,11 @@ class Fold:
         # what was typed while it worked stands between results of tools, with what was shown beside what was sent
         shown = text(table(entry.get("systemPayload")).get("displayText"))
         if said := (shown or _said(entry)).strip():
-            yield Piece(Sign.PROMPT, when, prompt=said[:PROMPT_LIMIT])
+            yield Piece(Sign.PROMPT, when, prompt=said)
 
     def _answer(self, entry: Mapping[str, Any], when: int) -> Iterable[Piece]:
         whole, self._whole = self._whole or not self._tells or bool(entry.get("usageMetadata")), False
-        said = _said(entry).strip()[:MESSAGE_LIMIT]
+        said = _said(entry).strip()
         calls = any("functionCall" in part for part in _parts(entry))
         if not whole:
             if said:
@@ -112,7 +112,7 @@ class Fold:
         told, payload = _telemetry(entry), table(entry.get("systemPayload"))
         if told.get("event.name") == "qwen-code.api_error" and not told.get("subagent_name"):
             self._whole = True  # what was said until then was not cut off by a person
-            if limits.reached(said := text(told.get("error_message"))[:MESSAGE_LIMIT]):
+            if limits.reached(said := text(told.get("error_message"))):
                 yield Piece(Sign.LIMITED, when, until_ns=limits.ends(said, when), message=said)
             elif number(told.get("status_code")) in _FINAL:
                 yield Piece(Sign.ERROR, when, message=said)
@@ -120,7 +120,7 @@ class Fold:
             return
         if payload.get("phase") == "invocation":
             self._sent = bool(payload.get("sentToModel"))
-            yield Piece(Sign.PROMPT, when, prompt=text(payload.get("rawCommand"))[:PROMPT_LIMIT])
+            yield Piece(Sign.PROMPT, when, prompt=text(payload.get("rawCommand")))
         elif not self._sent:
             yield Piece(Sign.IDLE, when)
 

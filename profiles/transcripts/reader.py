@@ -14,14 +14,14 @@ from quarterdeck.clock import Clock, SystemClock
 from quarterdeck.evidence import Evidence, Sign, Source
 
 PROMPT_LIMIT = 16_000
-"""Characters of a prompt that evidence carries."""
+"""Characters of a prompt that evidence carries, and below of a message."""
 MESSAGE_LIMIT = 2_000
 BACKLOG = 64
 """Pieces that the first look at a file tells at most; the newest are kept. What was long ago decides nothing."""
 
 
 class Piece:
-    """What one entry says, before it is stamped. ``wall_ns`` 0: the entry does not tell when."""
+    """What one entry says, its texts whole, before it is stamped. ``wall_ns`` 0: the entry does not tell when."""
 
     __slots__ = ("data", "sign", "wall_ns")
 
@@ -129,9 +129,11 @@ class Reader:
     def _stamp(self, piece: Piece, now: int) -> Evidence:
         # a time to come would make this the newest word of all for ever
         wall_ns = min(piece.wall_ns or now, now)
-        return Evidence(
-            source=Source.TRANSCRIPT, sign=piece.sign, wall_ns=wall_ns, text=self.path.name, data=piece.data
-        )
+        data = dict(piece.data)
+        for name, limit in (("prompt", PROMPT_LIMIT), ("message", MESSAGE_LIMIT)):
+            if name in data:
+                data[name] = data[name][:limit]
+        return Evidence(source=Source.TRANSCRIPT, sign=piece.sign, wall_ns=wall_ns, text=self.path.name, data=data)
 
 
 def moment(value: object) -> int:

@@ -91,9 +91,8 @@ def test_what_flickers_by_without_a_pause_is_no_line(writer: journal.Writer, clo
     writer.append(b"\x1b[?1049h")
     for number in range(400):
         clock.ns += 10_000_000
-        writer.append(
-            f"\x1b[H\x1b[2Kflash {chr(97 + number % 26) * 30} {number}\x1b[2;1H\x1b[Kstays here, over and over again".encode()
-        )
+        flash = f"flash {chr(97 + number % 26) * 30} {number}"
+        writer.append(f"\x1b[H\x1b[2K{flash}\x1b[2;1H\x1b[Kstays here, over and over again".encode())
     clock.ns += 10**9
     writer.append(b"\x1b[3;1Hthe end")
     found = lines(writer.folder)
