@@ -161,6 +161,9 @@ def check(path: Path) -> None:
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert db.execute("PRAGMA foreign_key_check").fetchall() == []
+        indexed = db.execute("SELECT id FROM words_docsize ORDER BY id").fetchall()
+        shown = "SELECT text FROM entries JOIN versions v ON v.number = text WHERE v.key IS NOT NULL ORDER BY text"
+        assert indexed == db.execute(shown).fetchall()
 
 
 TestModel = Machine.TestCase
