@@ -39,6 +39,8 @@ ID = re.compile(r"[0-9a-z][0-9a-z_-]{3,39}")
 PREFIX = 4
 """Characters of an id that are enough to name an entry, where no other begins so."""
 FINDINGS_KEPT = 1_000
+LONG = 100_000
+"""Characters of a text that are looked through for secrets in a thread."""
 
 
 @runtime_checkable
@@ -118,7 +120,7 @@ class Bank:
         name = (await self.get(ref)).id
         async with self._changing(name):
             entry = await self._present(name)
-            said = self._masked(name, self._fitting(content))
+            said = await self._masked_apart(name, self._fitting(content))
             read = seen is None or all(covers(seen, dot) for dot in entry.heads)
             if read and said == entry.content and len(entry.heads) == 1 and not entry.deleted:
                 return entry
@@ -256,7 +258,7 @@ class Bank:
         async with AsyncExitStack() as locked:
             for name in sorted({draft.entry for draft in drafts}):
                 await locked.enter_async_context(self._changing(name))
-            masked = [self._ready(draft) for draft in drafts]
+            masked = [await self._ready(draft) for draft in drafts]
             stored = await self.backend.put(masked)
             for name in {draft.entry for draft in drafts}:
                 await self._settle(name)
@@ -281,7 +283,7 @@ class Bank:
                 self._locks[entry_id] = lock, users - 1
 
     async def _put(self, draft: Draft) -> Entry:
-        await self.backend.put([self._ready(draft)])
+        await self.backend.put([await self._ready(draft)])
         return await self._settle(draft.entry)
 
     async def _present(self, entry_id: str) -> Entry:
@@ -301,7 +303,7 @@ class Bank:
                 await self.backend.settle(entry_id, said.shown, said.conflict)
                 return await self._present(entry_id)
             draft = Draft(entry=entry_id, content=said.merged, author="merge", why="merged", seen=said.seen)
-            await self.backend.put([self._ready(draft)])
+            await self.backend.put([await self._ready(draft)])
             entry = await self._present(entry_id)
         return entry
 
@@ -328,10 +330,10 @@ class Bank:
                 except Exception:  # the other entries are settled all the same
                     log.exception("entry %s of %s was not resolved", name, self.root or "all")
 
-    def _ready(self, draft: Draft) -> Draft:
+    async def _ready(self, draft: Draft) -> Draft:
         if draft.content is None:
             return draft
-        return replace(draft, content=self._masked(draft.entry, self._fitting(draft.content)))
+        return replace(draft, content=await self._masked_apart(draft.entry, self._fitting(draft.content)))
 
     def _fitting(self, said: Content) -> Content:
         if (said.namespace == SHARED) == (not self.root):
@@ -341,7 +343,15 @@ class Bank:
         raise Invalid(f"the shared bank holds the namespace {SHARED} only, not {said.namespace}")
 
     def _masked(self, entry_id: str, said: Content) -> Content:
-        masked, findings = self._without_secrets(said)
+        return self._noted(entry_id, *self._without_secrets(said))
+
+    async def _masked_apart(self, entry_id: str, said: Content) -> Content:
+        """As :meth:`_masked`; a long text, which takes seconds, in a thread."""
+        if len(said.body) < LONG:
+            return self._masked(entry_id, said)
+        return self._noted(entry_id, *await asyncio.to_thread(self._without_secrets, said))
+
+    def _noted(self, entry_id: str, masked: Content, findings: tuple[Finding, ...]) -> Content:
         self._findings.pop(entry_id, None)
         if findings:
             self._findings[entry_id] = findings

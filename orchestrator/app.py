@@ -162,6 +162,8 @@ async def _validation_error(request: Request, error: Exception) -> Json:
 
 async def _http_error(request: Request, error: Exception) -> Json:
     assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, QuarterdeckError):  # raised while the body was read
+        return _answer(error.__cause__)
     kind = NotFound if error.status_code == 404 else Invalid
     what = f"{request.method} {request.url.path[:200]}"
     return _answer(kind(f"{error.detail}: {what}", hint="see /openapi.json"), error.status_code)

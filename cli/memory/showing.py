@@ -130,8 +130,8 @@ def told(out: Output, entry: dict[str, Any], done: str) -> None:
     out.note(f"{done}: {entry['key']}")
     masked(out, entry.get("redacted", ()))
     if entry["conflict"]:
-        out.note(f"others changed it at the same place meanwhile: all versions are kept, and a person decides: "
-                 f"quarterdeck memory resolve {entry['id']}")  # fmt: skip
+        out.note("others changed the same lines: all versions are kept, none is lost")
+        out.note(f"to decide: quarterdeck memory resolve {entry['id']}")
 
 
 def masked(out: Output, findings: Sequence[dict[str, Any]]) -> None:
