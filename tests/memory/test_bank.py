@@ -189,13 +189,15 @@ async def test_two_banks_exchange_and_what_both_changed_is_merged(made: Callable
         folder.mkdir()
     left, right = [await banks.of(folder) for folder in folders]
     entry = await left.add(said("one\n\ntwo\n", key="k"), author="person")
-    told = await right.exchange(left.state)
+    between = tmp_path / "between"
+    between.mkdir()
+    await left.exchange(between)
+    told = await right.exchange(between)
     assert told.entries == (entry.id,)
     await left.edit(entry.id, said("ONE\n\ntwo\n", key="k"), author="person")
     await right.edit(entry.id, said("one\n\nTWO\n", key="k"), author="person")
-    await right.exchange(left.state)
-    await left.exchange(right.state)
-    await right.exchange(left.state)
+    for side in (left, right, left):
+        await side.exchange(between)
     assert (await left.get(entry.id)).content == (await right.get(entry.id)).content
     assert (await left.get(entry.id)).content.body == "ONE\n\nTWO\n"
     assert (await right.get(entry.id)).heads == (await left.get(entry.id)).heads
