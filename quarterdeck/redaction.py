@@ -117,7 +117,21 @@ _LOOKED_AT = 80
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _ROUNDS = 4
 """What is masked may leave a secret standing free that was part of a longer word before."""
-_MARK = re.compile(r"\[redacted: [A-Za-z0-9_. -]{1,60}\]")
+_OPENS = "[redacted: "
+_MARK = re.compile(r"\[redacted: ([A-Za-z0-9_. -]{1,60})\]")
+_RULES = frozenset(
+    {
+        *(rule for rule, _, _ in _SHAPES),
+        "private key",
+        "jwt",
+        "password in url",
+        "authorization",
+        "cookie",
+        "assignment",
+    }
+)
+_LOOSE = 4
+"""The rank from which rules go by what stands around a value, and not by the value."""
 _BASE64_RUN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_-")
 
 _STRONG = re.compile(
@@ -191,18 +205,21 @@ class Redactor:
     def know(self, known: Mapping[str, str]) -> None:
         """Look for these from now on, instead of those that were known before."""
         forms: dict[str, tuple[str, bool]] = {}
+        labels = set(_RULES)
         for name, value in sorted(known.items(), key=lambda pair: (-len(pair[1]), pair)):
             label = name if re.fullmatch(r"[A-Za-z0-9_.-]{1,60}", name) else "known"
+            labels.add(label)
             for form, encoded in _forms(value.strip()):
                 forms.setdefault(form, (label, encoded))
+        self._labels = frozenset(labels)
         self._forms = sorted(((form, *told) for form, told in forms.items()), key=lambda one: (-len(one[0]), one))
 
     def redact(self, text: str) -> Redacted:
         """``text`` with each secret replaced by ``[redacted: RULE]``, and how many of which."""
         counts: Counter[str] = Counter()
         for _ in range(_ROUNDS):
-            marks = [mark.span() for mark in _MARK.finditer(text)] if "[redacted: " in text else []
-            spans = list(_apart([*self._known(text), *_ruled(text)], marks))
+            marks = list(_MARK.finditer(text)) if _OPENS in text else []
+            spans = list(_apart([*self._known(text), *_ruled(text)], marks, self._labels))
             if not spans:
                 break
             parts: list[str] = []
@@ -247,8 +264,12 @@ def _forms(value: str) -> Iterator[tuple[str, bool]]:
             yield core.translate({43: "-", 47: "_"}), True
 
 
-def _apart(spans: list[_Span], marks: list[tuple[int, int]]) -> Iterator[_Span]:
-    """Spans in order, overlapping ones joined under the strongest rule, without what is masked already."""
+def _apart(spans: list[_Span], marks: list[re.Match[str]], labels: frozenset[str]) -> Iterator[_Span]:
+    """Spans in order, overlapping ones joined under the strongest rule, without what is masked already.
+
+    ``labels`` are those this redactor gives. In a mark with another one only what is a secret by itself is masked:
+    anybody can write brackets around a secret.
+    """
     joined: list[_Span] = []
     for span in sorted(spans):
         if joined and span.start < joined[-1].end:
@@ -259,10 +280,13 @@ def _apart(spans: list[_Span], marks: list[tuple[int, int]]) -> Iterator[_Span]:
             joined.append(span)
     index = 0
     for span in joined:
-        while index < len(marks) and marks[index][1] <= span.start:
+        while index < len(marks) and marks[index].end() <= span.start:
             index += 1
-        if index < len(marks) and marks[index][0] <= span.start and span.end <= marks[index][1]:
-            continue
+        mark = marks[index] if index < len(marks) else None
+        if mark is not None and mark.start() <= span.start and span.end <= mark.end():
+            ours = mark[1] in labels or span.rank >= _LOOSE or span.start < mark.start(1) or span.end > mark.end(1)
+            if ours:
+                continue
         yield span
 
 

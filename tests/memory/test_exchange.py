@@ -17,11 +17,12 @@ from memory.backend import Draft, Filter, Version
 from memory.bank import Bank
 from memory.entry import Content, Entry, Kind, Links, content
 from memory.exchange import FORMATS, Imported, chunks, export, import_
+from memory.replicate import exchange
 from memory.sqlite.backend import SqliteBackend
 from quarterdeck.clock import ManualClock
 from quarterdeck.errors import Broken, Invalid, Refused
 from quarterdeck.redaction import Finding, Redactor
-from tests.support.banks import bodies, held, opened, settled, with_place, wrote
+from tests.support.banks import bodies, held, opened, settled, wrote
 
 Open = Callable[[str], Awaitable[SqliteBackend]]
 CLOCK = ManualClock()
@@ -98,7 +99,7 @@ async def test_with_its_history_a_bank_is_there_again_as_it_was(bank: Open, tmp_
     assert (await import_(b, place)).added == 0
     assert (await import_(a, place)).added == 0
     await wrote(b, "edited", "later")
-    await with_place(a, tmp_path / "a", tmp_path / "b")
+    await exchange(a, b)
     assert (await bodies(a))["edited"] == "later", "it is a replica like any other"
 
 
@@ -115,7 +116,7 @@ async def test_the_history_of_some_does_not_stand_in_the_way_of_the_rest(bank: O
         "one\ntwo\nthree\nfour\n",
         "one\ntwo\nthree\n4\n",
     ]
-    await with_place(b, tmp_path / "b", tmp_path / "a")
+    await exchange(b, a)
     assert await bodies(a) == await bodies(b)
     entry = await b.entry("edited")
     assert entry is not None
@@ -164,8 +165,8 @@ async def test_two_banks_that_import_the_same_agree(bank: Open, tmp_path: Path) 
     await import_(b, tmp_path / "out.csv")
     await import_(c, tmp_path / "out.csv")
     assert await held(b) == await held(c)
-    await with_place(b, tmp_path / "b", tmp_path / "c")
-    await with_place(b, tmp_path / "b", tmp_path / "a")
+    await exchange(b, c)
+    await exchange(b, a)
     assert all(len(entry.heads) == 1 for entry in await b.find(Filter()))
 
 

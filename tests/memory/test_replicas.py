@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from memory.backend import Version
+from memory.replicate import exchange
 from memory.retention import Limits, Policy, prune
 from memory.sqlite.backend import SqliteBackend
 from memory.versions import Dot, Vector, covers
@@ -130,7 +131,10 @@ class Replicas(RuleBasedStateMachine):
                 assert set(found.heads) == standing
 
     async def exchanged(self, name: str, other: str) -> None:
-        told = await with_place(self.banks[name], self.root / name, self.root / other)
+        if other == "folder":
+            told = await with_place(self.banks[name], self.root / name, self.folder)
+        else:
+            told = await exchange(self.banks[name], self.banks[other])
         assert told.renamed == ""
         assert told.problems == ()
 

@@ -15,13 +15,13 @@ import pytest
 from memory.backend import Version
 from memory.hybrid import HybridBackend
 from memory.records import decode, encode
-from memory.replicate import exchange
+from memory.replicate import Exchanged, exchange
 from memory.segments import MANY_SMALL, Folder
 from memory.sqlite.backend import SqliteBackend
 from memory.versions import Dot
-from quarterdeck.errors import Broken, Invalid, NotFound
+from quarterdeck.errors import Broken, Invalid, NotFound, Refused
 from quarterdeck.watching import Watching
-from tests.support.banks import bodies, held, killed, opened, settled, with_place, wrote
+from tests.support.banks import bodies, held, keeper, killed, opened, settled, with_place, wrote
 
 Open = Callable[[str], Awaitable[SqliteBackend]]
 
@@ -75,17 +75,28 @@ async def test_a_third_bank_hears_of_the_first_through_the_second(bank: Open, sh
 
 
 async def test_the_bank_of_another_orchestrator_is_visited_while_it_runs(bank: Open, tmp_path: Path) -> None:
-    a, b = await bank("a"), await bank("b")
+    a = await bank("a")
     for number in range(30):
         await wrote(a, f"left{number}", "x")
-        await wrote(b, f"right{number}", "y")
-    name = b.writer
-    told = await with_place(a, tmp_path / "a", tmp_path / "b" / "bank.db")
-    await wrote(b, "right0", "z")
-    assert (told.received, told.sent, b.writer) == (30, 30, name)
-    told = await with_place(a, tmp_path / "a", tmp_path / "b")
-    assert (told.received, told.sent) == (1, 0)
-    assert await held(a) == await held(b)
+    async with keeper(tmp_path / "b") as write:
+        for number in range(30):
+            await write(f"right{number}")
+        told = await with_place(a, tmp_path / "a", tmp_path / "b" / "bank.db")
+        assert (told.received, told.sent) == (30, 30)
+        await write("later")
+        told = await with_place(a, tmp_path / "a", tmp_path / "b")
+        assert (told.received, told.sent) == (1, 0)
+        await write("last")
+    assert await held(await bank("b")) == {**await held(a), "last": (await held(await bank("b")))["last"]}
+
+
+async def test_a_bank_that_is_open_in_this_process_is_not_opened_again(bank: Open, tmp_path: Path) -> None:
+    a, b = await bank("a"), await bank("b")
+    await wrote(b, "note", "x")
+    with pytest.raises(Refused, match="open in this process already"):
+        await with_place(a, tmp_path / "a", tmp_path / "b")
+    await b.aclose()
+    assert (await with_place(a, tmp_path / "a", tmp_path / "b")).received == 1
 
 
 async def test_concurrent_edits_end_the_same_in_both(bank: Open) -> None:
@@ -348,8 +359,11 @@ class Backup:
 async def test_a_bank_that_was_set_back_takes_another_name_and_nothing_is_lost(
     bank: Open, shared: Path, tmp_path: Path, new: int, through: str
 ) -> None:
-    place = shared if through == "folder" else tmp_path / "b"
     a, b = await bank("a"), await bank("b")
+
+    async def met(a: SqliteBackend) -> Exchanged:
+        return await (with_place(a, tmp_path / "a", shared) if through == "folder" else exchange(a, b))
+
     for number in range(3):
         await wrote(a, f"note{number}", "before")
     await a.aclose()
@@ -358,7 +372,7 @@ async def test_a_bank_that_was_set_back_takes_another_name_and_nothing_is_lost(
     name = a.writer
     for number in range(4):
         await wrote(a, f"note{number}", f"lost {number}")
-    await with_place(a, tmp_path / "a", place)
+    await met(a)
     await with_place(b, tmp_path / "b", shared)
     await a.aclose()
     backup.put_back()
@@ -367,10 +381,10 @@ async def test_a_bank_that_was_set_back_takes_another_name_and_nothing_is_lost(
     assert a.writer == name
     for number in range(new):
         await wrote(a, f"note{number}", f"new {number}")
-    told = await with_place(a, tmp_path / "a", place)
+    told = await met(a)
     assert told.renamed == a.writer != name
     await wrote(a, "last", "under the new name")
-    await with_place(a, tmp_path / "a", place)
+    await met(a)
     await with_place(b, tmp_path / "b", shared)
     assert await held(a) == await held(b)
     texts = {version.content.body for versions in (await held(b)).values() for version in versions if version.content}
@@ -378,7 +392,7 @@ async def test_a_bank_that_was_set_back_takes_another_name_and_nothing_is_lost(
     entry = await b.entry("note0")
     assert entry is not None
     assert len(entry.heads) == (2 if new else 1), "what was lost and what was written since did not see each other"
-    assert (await with_place(a, tmp_path / "a", place)).renamed == ""
+    assert (await met(a)).renamed == ""
 
 
 async def test_a_peer_that_was_set_back_is_given_a_name_too(bank: Open, tmp_path: Path) -> None:
@@ -394,8 +408,8 @@ async def test_a_peer_that_was_set_back_is_given_a_name_too(bank: Open, tmp_path
     b = await bank("b")
     name = b.writer
     await wrote(b, "note", "new")
-    await with_place(a, tmp_path / "a", tmp_path / "b")
-    await wrote(b, "more", "by the process that has it open")
+    await exchange(a, b)
+    await wrote(b, "more", "under the new name")
     assert b.writer != name
     await exchange(a, b)
     assert await held(a) == await held(b)
@@ -467,7 +481,7 @@ async def test_an_exchange_that_was_killed_is_gone_on_with(
     await a.aclose()
     assert await killed(tmp_path / "a", place, after)
     a = await bank("a")
-    await with_place(a, tmp_path / "a", place)
+    await (exchange(a, b) if through == "bank" else with_place(a, tmp_path / "a", shared))
     await with_place(b, tmp_path / "b", shared)
     await with_place(a, tmp_path / "a", shared)
     assert await held(a) == await held(b)

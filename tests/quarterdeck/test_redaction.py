@@ -172,6 +172,12 @@ def test_known_values_come_first_and_the_longest_first() -> None:
     assert Redactor({"R": "redacted"}).redact("[redacted: x]") == ("[redacted: x]", ())
 
 
+def test_brackets_around_a_secret_do_not_protect_it() -> None:
+    assert GITHUB not in REDACTOR.redact(f"[redacted: {GITHUB}]").text
+    assert "t0ps3cret" not in Redactor({"A": "t0ps3cret"}).redact("[redacted: t0ps3cret]").text
+    assert REDACTOR.redact("[redacted: SOMEBODY_ELSES_TOKEN]").findings == ()
+
+
 def test_secrets_that_overlap_leave_no_part() -> None:
     known = {"A": "12345678abcd", "B": "abcd87654321"}
     assert Redactor(known).redact("x12345678abcd87654321y").text == "x[redacted: A]y"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from memory.backend import Backend, Draft, Filter, Version
@@ -85,6 +86,42 @@ async def _told(state: Path, place: Path) -> None:
     await bank.aclose()
 
 
+async def _keep(state: Path) -> None:
+    """Have a bank open as an orchestrator has, and store an entry for each line of the input."""
+    bank = await opened(state)
+    told_of("open")
+    while name := (await asyncio.to_thread(sys.stdin.readline)).strip():
+        await wrote(bank, name, name)
+        told_of("stored")
+    await bank.aclose()
+
+
+@asynccontextmanager
+async def keeper(state: Path) -> AsyncIterator[Callable[[str], Awaitable[None]]]:
+    """Another process that has the bank open; what is called stores an entry there."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.support.banks", str(state)),
+        cwd=Path(__file__).resolve().parents[2],
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    stdin, stdout = process.stdin, process.stdout
+
+    async def write(name: str) -> None:
+        stdin.write(f"{name}\n".encode())
+        assert await stdout.readline() == b"stored\n"
+
+    try:
+        assert await stdout.readline() == b"open\n"
+        yield write
+    finally:
+        stdin.close()
+        await process.communicate()
+    assert process.returncode == 0
+
+
 def told_of(step: str) -> None:
     sys.stdout.write(f"{step}\n")
     sys.stdout.flush()
@@ -109,4 +146,4 @@ async def killed(state: Path, place: Path, after: int) -> bool:
 
 
 if __name__ == "__main__":
-    asyncio.run(_told(Path(sys.argv[1]), Path(sys.argv[2])))
+    asyncio.run(_told(*map(Path, sys.argv[1:])) if len(sys.argv) > 2 else _keep(Path(sys.argv[1])))
