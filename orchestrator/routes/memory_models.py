@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from memory.entry import Content, Entry, Links
     from memory.replicate import Exchanged
     from memory.retention import Pruned
+    from memory.texts.source import TextHit
     from quarterdeck.redaction import Finding
 
 LISTED_BYTES = 16 << 10
@@ -262,11 +263,39 @@ class HitView(Answer):
         return cls(entry=EntryView.of(hit.entry, listed=True), snippet=hit.snippet, score=hit.score, bank=root)
 
 
+class TextWhere(Answer):
+    """Where a text stands."""
+
+    kind: Literal["journal", "transcript"]
+    start: int = Field(description="Of a journal: it was printed between these two offsets. Of a transcript: bytes.")
+    end: int
+    file: str = Field(description="The transcript; empty for a journal.")
+
+
+class TextView(Answer):
+    """Something an agent printed, or that its program wrote down of the conversation."""
+
+    agent: str = Field(description="Its id; it may be in the trash.")
+    agent_name: str
+    at_ns: int = Field(description="When it was recorded.")
+    snippet: str = Field(description="The line; found words stand between U+0002 and U+0003.")
+    score: float = Field(description="Higher is better, among the texts of one search.")
+    where: TextWhere
+
+    @classmethod
+    def of(cls, hit: TextHit, name: str) -> Self:
+        """From the model."""
+        where = TextWhere.model_validate({"kind": hit.kind, "start": hit.start, "end": hit.end, "file": hit.name})
+        return cls(agent=hit.agent, agent_name=name, at_ns=hit.at_ns, snippet=hit.snippet, score=hit.score, where=where)
+
+
 class FoundView(Answer):
     """What a search found, the best first."""
 
     bank: str
     hits: list[HitView]
+    texts: list[TextView] = Field(description="With `texts`: what agents said, printed and were told.")
+    behind: list[str] = Field(description="Names of agents whose texts are not all searched yet.")
     ms: float = Field(description="Milliseconds the search took.")
 
 
@@ -279,6 +308,7 @@ class VersionView(Answer):
     written_ns: int
     deleted: bool
     head: bool = Field(description="Whether nothing supersedes it.")
+    seen: dict[str, int] = Field(description="What its author had read of the entry, as `seen` of one.")
     content: ContentView | None = Field(description="null for a deletion.")
 
     @classmethod
@@ -291,6 +321,7 @@ class VersionView(Answer):
             written_ns=version.written_ns,
             deleted=version.content is None,
             head=head,
+            seen=dict(version.seen),
             content=ContentView(**_said(version.content, room)) if version.content else None,
         )
 

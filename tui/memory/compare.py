@@ -83,10 +83,12 @@ def lines_of(content: Mapping[str, Any] | None) -> list[str]:
     return [*found, "… and more, which is not compared here"] if more else found
 
 
-def diff_rows(before: Sequence[str], after: Sequence[str], width: int, *, plain: bool = False) -> list[Bits]:
+def diff_rows(
+    before: Sequence[str], after: Sequence[str], width: int, *, context: int = CONTEXT, plain: bool = False
+) -> list[Bits]:
     """What changed, with a few lines around it: ``+`` for what came, ``-`` for what went."""
     rows: list[Bits] = []
-    for line in difflib.unified_diff(before, after, lineterm="", n=CONTEXT):
+    for line in difflib.unified_diff(before, after, lineterm="", n=context):
         if line.startswith(("---", "+++")) and not rows:
             continue
         if line.startswith("@@"):

@@ -154,7 +154,7 @@ class ConflictScreen(ModalScreen[None], Follows, inherit_bindings=False):
             texts = [lines_of(one.content) for one in shown]
             if base is not None:
                 was = lines_of(base.content)
-                sides = [diff_rows(was, text, width, plain=plain) for text in texts]
+                sides = [diff_rows(was, text, width, context=len(was), plain=plain) for text in texts]
                 return beside(sides[0], sides[1], width, bar) if wide else stacked(sides)
             if wide:
                 return two_columns(texts[0], texts[1], width, bar, plain=plain)
@@ -196,12 +196,12 @@ class ConflictScreen(ModalScreen[None], Follows, inherit_bindings=False):
             hints = [
                 Hint("1", f"keep {cut_middle(left, 14)}'s", lambda: self.keep(0)),
                 Hint(str(self._other + 1), f"keep {cut_middle(right, 14)}'s", lambda: self.keep(self._other)),
-                Hint("e", "merge in your editor", self.merge),
+                Hint("e", "merge", self.merge),
             ]
             if len(self._heads) > 2:
                 hints.append(Hint("tab", "another side", self.turn))
             if self._base is not None:
-                label = "whole texts" if self._against_base else "what each changed"
+                label = "texts" if self._against_base else "changes"
                 hints.append(Hint("b", label, self.turn_base))
         if self.sides.below or self.sides.first:
             hints.append(Hint("pgup pgdn", "scroll", lambda: self.sides.scroll_lines(self.sides.room - 2)))

@@ -83,7 +83,7 @@ class Deeds:
             return [Hint("u", "bring it back", self.undo)] if not self._deleted else []
         if entry.conflict:
             return [Hint("c", "decide", self.decide)]
-        return [Hint("m", "keep or delete", self.missing)] if entry.missing else []
+        return [Hint("m", "decide", self.missing)] if entry.missing else []
 
     def _all(self) -> list[tuple[str, str, str, Callable[[], object]]]:
         """Every deed: key, name, what it does."""
@@ -91,7 +91,7 @@ class Deeds:
         found: list[tuple[str, str, str, Callable[[], object]]] = []
         if entry is not None:
             found += [
-                ("enter", "read", "give it the whole screen, or the list its place", screen.read),
+                ("enter", "read", "give it the whole screen", screen.read),
                 ("e", "edit", "change its text in your editor", self.edit),
                 ("t", "tags", "change its tags", self.tags),
                 ("r", "rename", "change its name, kind, or pin it", self.rename),
@@ -103,7 +103,7 @@ class Deeds:
             if entry.conflict:
                 found.insert(0, ("c", "decide", "see both sides, choose one or merge them", self.decide))
             if entry.missing:
-                found.insert(0, ("m", "keep or delete", "its file is not on this branch", self.missing))
+                found.insert(0, ("m", "decide", "keep or delete what is not on this branch", self.missing))
         if self._deleted or (entry is not None and entry.deleted):
             found.append(("u", "undo", "bring back what was deleted", self.undo))
         found += [
@@ -373,8 +373,9 @@ class Deeds:
         from tui.exact import folded
 
         lines: list[list[tuple[str, str]]] = []
+        width = min(100, self._screen.app.size.width - 12)
         for problem in found:
-            lines += [[("  " if part.more else "", "muted"), (part.text, "text")] for part in folded(problem, 100)]
+            lines += [[("  " if part.more else "", "muted"), (part.text, "text")] for part in folded(problem, width)]
             lines.append([])
         about = "What is stored is safe; what is named here waits until it is put right."
         page = Page(f"problems of the memory of {safe(self._screen.where, 60)}", about, lines[:-1])

@@ -68,7 +68,8 @@ def snippet_bits(text: str, room: int, *, plain: bool) -> list[tuple[str, bool]]
 def excerpt(entry: EntryInfo, room: int) -> str:
     """How the text begins, without the heading that repeats its name."""
     text = entry.body[: room * 4 + 2 * len(entry.key)].replace(FOUND, "").replace(END, "").lstrip("#> \n")
-    return (text.removeprefix(entry.key) if text.startswith(f"{entry.key}\n") else text).lstrip("#> \n")
+    head, _, rest = text.partition("\n")
+    return (rest if head.strip().casefold() == entry.key.casefold() else text).lstrip("#> \n")
 
 
 class Heading(Canvas):
@@ -84,8 +85,8 @@ class Heading(Canvas):
             number = told.entries
             right.append((f"{number:,} {'entry' if number == 1 else 'entries'} ", self.style("muted", bg)))
             for count, status, words in (
-                (told.conflicts, "blocked", "conflict" if told.conflicts == 1 else "conflicts"),
                 (told.missing, "lost", "not on this branch" if width >= 100 else "not here"),
+                (told.conflicts, "blocked", "conflict" if told.conflicts == 1 else "conflicts"),
             ):
                 if count:
                     text = f"{look(status).sign(plain)} {count:,} {words}   "
@@ -250,9 +251,13 @@ class Found(Canvas):
         spans: list[Span] = []
         if screen.wanted.everywhere:
             spans.append((f"{cut_middle(bank_name(entry.bank), 16)}  ", self.style("text", bg)))
+        if self.per == 1 and (state := state_of(entry, plain)):
+            spans.append((f"{state.short}  ", self.style("warm", bg)))
         if entry.tags and not entry.snippet:
             tags = " ".join(f"#{tag}" for tag in entry.tags)
-            spans.append((f"{cut_right(tags, room - cells(spans))}  ", self.style("text", bg)))
+            spans.append((cut_right(tags, room - cells(spans)), self.style("text", bg)))
+            if cells(spans) + 2 < room:
+                spans.append(("  ", self.style(bg=bg)))
         room -= cells(spans)
         if room < 16:
             return spans

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
 from textual import events
@@ -131,6 +132,10 @@ class HistoryScreen(ModalScreen[None], Follows, inherit_bindings=False):
         self._arrange()
         self.call_after_refresh(self.show)
 
+    def on_screen_resume(self) -> None:
+        """Nothing covers it any more."""
+        self.show()
+
     def _arrange(self) -> None:
         size = self.app.size
         split = size.width >= SPLIT_FROM
@@ -158,7 +163,6 @@ class HistoryScreen(ModalScreen[None], Follows, inherit_bindings=False):
         before = self.versions.chosen
         self.versions.entries = [VersionInfo.of(one) for one in reversed(found)]
         names = [one.version for one in self.versions.entries]
-        self._arrange()
         self.versions.choose(names.index(before.version) if before and before.version in names else 0)
         count = len(names)
         self.heading.tell(f"{count:,} version{'' if count == 1 else 's'}")
@@ -166,6 +170,9 @@ class HistoryScreen(ModalScreen[None], Follows, inherit_bindings=False):
 
     def show(self) -> None:
         """What the marked version is about."""
+        if not self.is_current:
+            return
+        self._arrange()
         one = self.versions.chosen
         key = (one, self._view, self.changes.measure, len(self.versions.entries))
         if one is None or key == self._shown:
@@ -174,7 +181,8 @@ class HistoryScreen(ModalScreen[None], Follows, inherit_bindings=False):
         same = isinstance(self._shown, tuple) and self._shown[:2] == key[:2]
         self._shown = key
         self.versions.choose(self.versions.at)
-        about = f"{self.VIEWS[self._view]}" if one.content is not None else "deleted here"
+        when = datetime.fromtimestamp(one.written_ns / 1e9)  # noqa: DTZ006  the person's own clock
+        about = f"{self.VIEWS[self._view]}, {when:%Y-%m-%d %H:%M}"
         room = self.changes.outer_size.width - 4
         line: Bits = [Bit(self.deck.glyphs.rule * room, "line")] if not self.changes.edge else []
         self.changes.head = [line, [Bit(about, "muted")], []] if line else [[Bit(about, "muted")], []]

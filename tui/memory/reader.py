@@ -25,6 +25,9 @@ AT_ONCE = 2_000
 def body_rows(entry: EntryInfo, width: int, glyphs: Glyphs, *, plain: bool, raw: bool) -> list[Bits]:
     """The text of an entry, its beginning if it is long, which is then said."""
     text = entry.body[:LONGEST]
+    head, _, rest = text.partition("\n")
+    if not raw and head.startswith("# ") and head[2:].strip().casefold() == entry.key.casefold():
+        text = rest  # the name stands above it
     if raw:
         rows = [
             [Bit(f"{glyphs.more} " if line.more else "", "muted"), *_exact(line.text)]
@@ -32,8 +35,8 @@ def body_rows(entry: EntryInfo, width: int, glyphs: Glyphs, *, plain: bool, raw:
         ]
     else:
         rows = render(text, width, glyphs, plain=plain)
-    if entry.cut or len(entry.body) > len(text):
-        about = f"These are the first {len(text):,} characters of a longer text; e opens all of it."
+    if entry.cut or len(entry.body) > LONGEST:
+        about = f"These are the first {LONGEST:,} characters of a longer text; e opens all of it."
         rows += [[], *wrap([Bit(about, "warm")], width)]
     return rows
 
@@ -147,21 +150,21 @@ class Reader(Rows):
         dot = f"  {self.glyphs.dot}  "
         head: list[Bits] = [[Bit(self.glyphs.rule * room, "line")]] if self.ruled else []
         head.append([Bit(cut_right(entry.key, max(8, room - len(told))), "text", BOLD), Bit(told, "warm")])
-        deck = self.deck
-        ago = f"{deck.since(entry.updated_ns)} ago" if entry.updated_ns else ""
-        who = author_words(entry.author)
+        who = f"by {author_words(entry.author)}"
         if entry.editor and entry.editor != entry.author:
-            who, ago = f"by {who}", f"changed by {author_words(entry.editor)} {ago}".strip()
-        else:
-            who = f"by {who}"
+            who += f", then {author_words(entry.editor)}"
+        if entry.updated_ns:
+            who += f", {self.deck.since(entry.updated_ns)} ago"
         place = bank_name(entry.bank) if everywhere else ""
-        parts = (entry.kind, place, entry.namespace, who, ago, "pinned" if entry.pinned else "")
+        space = entry.namespace if entry.namespace != "workspace" else ""
+        parts = (entry.kind, "pinned" if entry.pinned else "", place, space, who)
         head.append([Bit(cut_right(dot.join(part for part in parts if part), room), "muted")])
-        if entry.tags:
-            head.append([Bit(cut_right(" ".join(f"#{tag}" for tag in entry.tags), room))])
+        tags = " ".join(f"#{tag}" for tag in entry.tags)
         links = dot.join(f"{name} {', '.join(found)}" for name, found in entry.links)
-        if links:
-            head.append([Bit(cut_right(links, room), "muted")])
+        if tags and links and len(tags) + len(links) + 4 <= room:
+            head.append([Bit(f"{tags}    "), Bit(links, "muted")])
+        else:
+            head += [[Bit(cut_right(text, room), role)] for text, role in ((tags, "text"), (links, "muted")) if text]
         head.append([Bit(self.glyphs.rule * room, "line")] if not self.ruled else [])
         return head
 

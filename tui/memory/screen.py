@@ -93,7 +93,7 @@ class MemoryScreen(ModalScreen[None], Follows, Moves, inherit_bindings=False):
         self._count_again = Again(self, self._count)
         self.deeds = Deeds(self)
         self.heading = Heading(id="heading")
-        self.query_line = text_input(placeholder='words, "a phrase", tag:retry, by:person, is:pinned', id="query")
+        self.query_line = text_input(placeholder='words, "a phrase", tag:x, is:pinned', id="query")
         self.told_line = ToldLine()
         self.filters = Filters()
         self.found = Found()
@@ -161,6 +161,10 @@ class MemoryScreen(ModalScreen[None], Follows, Moves, inherit_bindings=False):
         self._arrange()
         self.call_after_refresh(self.show)
 
+    def on_screen_resume(self) -> None:
+        """Nothing covers it any more."""
+        self.show()
+
     def _arrange(self) -> None:
         size = self.app.size
         split = size.width >= SPLIT_FROM
@@ -219,9 +223,7 @@ class MemoryScreen(ModalScreen[None], Follows, Moves, inherit_bindings=False):
             self.told = Told.of(await self.deck.link.request("GET", f"/v1/memory/stats?{self._here()}"))
         except QuarterdeckError:
             return  # the numbers are missing; the list says why
-        self.heading.touch()
-        self.trouble.put(self.told.problems)
-        self._put_filters()
+        self.show()
 
     def _here(self) -> str:
         from urllib.parse import urlencode
@@ -241,10 +243,11 @@ class MemoryScreen(ModalScreen[None], Follows, Moves, inherit_bindings=False):
     # what is shown
 
     def show(self) -> None:
-        """Bring everything in step with what was found."""
-        if not self.is_attached:
+        """Bring everything in step with what was found; under a dialog that waits, as Textual forgets layouts there."""
+        if not self.is_current:
             return
         self._arrange()
+        self.trouble.put(self.told.problems if self.told else ())
         self.found.choose(self.found.at)
         self.heading.touch()
         self._put_filters()
@@ -345,10 +348,11 @@ class MemoryScreen(ModalScreen[None], Follows, Moves, inherit_bindings=False):
         enter = deck.glyphs.enter
         entry = self.found.chosen
         hints: list[Hint] = []
+        crowded = False
         if self.typing:
             if entry is not None:
                 hints = [
-                    Hint(f"{enter} tab", "use what is marked", self.to_list),
+                    Hint(f"{enter} tab", "go to the list", self.to_list),
                     Hint(deck.glyphs.arrows, "choose", lambda: self.choose(self.found.at + 1)),
                 ]
                 if self.reader.below:
@@ -361,15 +365,14 @@ class MemoryScreen(ModalScreen[None], Follows, Moves, inherit_bindings=False):
             hints.append(Hint("u", "undo", deeds.undo))
         if entry is not None:
             hints += deeds.urgent(entry)
+            crowded = bool(hints) and self.app.size.width < 100
             hints.append(Hint(enter, "list" if self.reading else "read", self.read))
             hints.append(Hint("e", "edit", deeds.edit))
         hints.append(Hint("n", "new", deeds.new))
         if entry is not None:
-            hints += [
-                Hint("t", "tags", deeds.tags),
-                Hint("h", "history", deeds.history),
-                Hint("x", "delete", deeds.delete),
-            ]
+            hints += [Hint("t", "tags", deeds.tags), Hint("h", "history", deeds.history)]
+            if not crowded:
+                hints.append(Hint("x", "delete", deeds.delete))
         hints += [Hint("/", "search", self.to_search), Hint("?", "more", deeds.more), Hint("esc", "back", self.leave)]
         self.keys.put(hints, "", self._note)
 
