@@ -5,7 +5,7 @@ READY := $(VENV)/ready
 BIN := $(VENV)/bin
 export PYTHONUTF8 := 1
 
-.PHONY: run test check bench bench-check lock setup openapi clean
+.PHONY: run test check bench bench-check lock setup openapi run-schema clean
 
 run: $(READY) ## set up, then run the main job on a demo session
 	@$(BIN)/quarterdeck demo
@@ -36,6 +36,9 @@ lock: ## resolve the dependencies anew (needs uv; UPGRADE=--upgrade takes newer 
 
 openapi: $(READY) ## write docs/openapi.json from the code
 	@$(BIN)/python -c 'from orchestrator.app import openapi_text; print(openapi_text(), end="")' > docs/openapi.json
+
+run-schema: $(READY) ## write docs/run.schema.json, the schema of run manifests, from the code
+	@$(BIN)/python -c 'from pipelines.manifest import schema_text; print(schema_text(), end="")' > docs/run.schema.json
 
 clean: ## remove what set-up and checks made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -122,10 +122,13 @@ class StepPlan:
     name: str
     needs: tuple[str, ...] = ()
     """Keys of the steps that come before."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """By the name that its texts and its condition use: the key of the step that is meant."""
     run: str = ""
     agent: str = ""
     prompt: str = ""
-    """May hold ``${{ steps.NAME.outputs.FIELD }}`` and the like, filled in when it starts."""
+    """May hold ``${{ steps.NAME.outputs.FIELD }}`` and the like, as may ``run``, ``verify`` and the values of
+    ``environ``; :func:`pipelines.filling.fill` fills them in when it starts."""
     matrix: Mapping[str, str] = field(default_factory=dict)
     when: str = ""
     """A condition; "" means that all it needs has succeeded."""
@@ -155,6 +158,8 @@ class RunPlan:
     steps: tuple[StepPlan, ...]
     agents: Mapping[str, AgentPlan] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """What the run was given, by name; variables of every step, as ``environ`` is."""
     secrets: tuple[str, ...] = ()
     concurrency: int = 0
     """Steps at the same time; 0: as many as there are processors."""
