@@ -134,6 +134,7 @@ def _problems(engine: Engine, found: Findings) -> list[Trouble]:
             )
         )
     told += [Trouble(problem=text, mend="quarterdeck memory sync") for text in engine.memories.problems()[:20]]
+    told += [Trouble(problem=text, mend="look into the orchestrator's log") for text in engine.texts.problems[:20]]
     if not found.versions["tmux"]:
         told.append(Trouble(problem="tmux is not installed: no agents in tmux panes", mend=_install("tmux")))
     elif _number(found.versions["tmux"]) < OLDEST_TMUX:

@@ -12,6 +12,7 @@ from typing import Any, Self, TypeVar
 from orchestrator.memories import Memories
 from orchestrator.roles import Caller, Peer, Role, Roles
 from orchestrator.sizes import Sizes
+from orchestrator.texts import Texts
 from quarterdeck.errors import Broken, NotPermitted
 from quarterdeck.paths import Paths
 from sessions.deck import Deck
@@ -36,10 +37,11 @@ def refusal(caller: Caller, why: str = "", **fields: Any) -> NotPermitted:
 class Engine:
     """One running orchestrator. Made by :meth:`open`; ``stopping`` is set once and ends the process in good order."""
 
-    def __init__(self, paths: Paths, deck: Deck, stopping: asyncio.Event, memories: Memories) -> None:
+    def __init__(self, paths: Paths, deck: Deck, stopping: asyncio.Event, memories: Memories, texts: Texts) -> None:
         self.paths = paths
         self.deck = deck
         self.memories = memories
+        self.texts = texts
         self.started_ns = time.time_ns()
         self.stopping = stopping
         self.problems: tuple[str, ...] = ()
@@ -52,9 +54,11 @@ class Engine:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, paths: Paths, deck: Deck, stopping: asyncio.Event, memories: Memories) -> AsyncIterator[Self]:
+    async def open(
+        cls, paths: Paths, deck: Deck, stopping: asyncio.Event, memories: Memories, texts: Texts
+    ) -> AsyncIterator[Self]:
         """An engine whose own tasks run until the context is left."""
-        engine = cls(paths, deck, stopping, memories)
+        engine = cls(paths, deck, stopping, memories, texts)
         sizes = asyncio.create_task(engine.sizes.run(), name="sizes")
         try:
             yield engine

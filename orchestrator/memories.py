@@ -40,7 +40,8 @@ REST = 0.1
 """Seconds between two rounds of telling what changed."""
 RETENTION_S = 86_400.0
 """Between two times a bank that is open lets go what it need not keep; the first one follows its opening."""
-_SETTLE_S = 30.0
+SETTLE_S = 30.0
+"""After its opening a bank is left alone for so long."""
 
 
 class Memories:
@@ -129,6 +130,11 @@ class Memories:
             self._hear(bank.root)
             self._later(self._keep_small(bank))
         return bank
+
+    @property
+    def redactor(self) -> Redactor:
+        """Masks what :meth:`learn` got to know, and what looks like a secret."""
+        return self._redactor
 
     async def protected(self) -> frozenset[str]:
         """What retention must not take: what belongs to agents and sessions there are, or is linked from them."""
@@ -224,7 +230,7 @@ class Memories:
 
     async def _keep_small(self, bank: Bank) -> None:
         """Let go what the settings do not keep, once a day while the bank is open."""
-        await asyncio.sleep(_SETTLE_S)
+        await asyncio.sleep(SETTLE_S)
         while True:
             try:
                 await bank.prune(self.banks.policy(), protected=self.protected)

@@ -16,6 +16,7 @@ from orchestrator.app import build
 from orchestrator.engine import Engine
 from orchestrator.memories import Memories
 from orchestrator.server import Server, bind
+from orchestrator.texts import Texts
 from quarterdeck import __version__, config, hooks
 from quarterdeck.clock import SystemClock
 from quarterdeck.paths import Paths
@@ -53,7 +54,8 @@ async def serve(paths: Paths, on_started: Callable[[], None], on_stopping: Calla
     ) as deck:
         async with (
             Memories.open(paths, deck, settings.memory, plugins) as memories,
-            Engine.open(paths, deck, stopping, memories) as engine,
+            Texts.open(paths, deck, memories, settings.memory.texts) as texts,
+            Engine.open(paths, deck, stopping, memories, texts) as engine,
         ):
             engine.problems = plugins.problems
             server = Server(build(engine), stopping, on_started=on_started, on_stopping=on_stopping)

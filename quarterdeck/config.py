@@ -148,6 +148,8 @@ class Memory(BaseModel):
     a person decides."""
     semantic: bool = True
     """Search by meaning as well, where the extra ``semantic`` is installed."""
+    texts: Annotated[int, BeforeValidator(_size), Field(ge=0, le=1 << 40)] = 256 << 20
+    """Characters kept of what agents printed and wrote down, to be searched; ``"256 MB"`` is understood. 0: none."""
     history_days: Days = 0
     """Superseded versions older than this are removed; 0 keeps them."""
     tombstone_days: Days = 180

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from cli.memory.place import Place, entry_argument, filter_options, in_memory, kind_option
-from cli.memory.showing import hit, table, told, whole
+from cli.memory.showing import hit, passage, table, told, whole
 from cli.output import plain
 from cli.overview import workspace
 from cli.scope import json_option
@@ -133,25 +133,32 @@ def delete_verb(place: Place, refs: tuple[str, ...]) -> None:
 @click.argument("words", nargs=-1, required=True)
 @filter_options
 @click.option("--everywhere", is_flag=True, help="In the memory of every workspace.")
+@click.option("--texts", is_flag=True, help="Also in what agents printed, and in the transcripts of their talks.")
 @click.option("--limit", type=click.IntRange(1, _PAGE), default=20, show_default=True)
 @in_memory
 @json_option
-def search_verb(place: Place, words: tuple[str, ...], which: dict[str, Any], everywhere: bool, limit: int) -> None:
+def search_verb(
+    place: Place, words: tuple[str, ...], which: dict[str, Any], everywhere: bool, texts: bool, limit: int
+) -> None:
     """Find entries by words, the best first.
 
     All words are to be found; "a phrase", begin*, and after "--" -without. Also tag:X, kind:X, in:NAMESPACE, by:WHO,
     since:7d, until:2026-01-31, file:PATH, is:pinned.
     """
     out = place.scope.out
-    query = place.query(q=" ".join(words), everywhere=everywhere, limit=limit, **which)
+    query = place.query(q=" ".join(words), everywhere=everywhere, texts=texts, limit=limit, **which)
     found = place.scope.get(f"/v1/memory/search?{query}")
     if out.json:
         out.data(found)
         return
     for one in found["hits"]:
         hit(out, one, everywhere=everywhere)
-    if not found["hits"]:
+    for one in found["texts"]:
+        passage(out, one)
+    if not found["hits"] and not found["texts"]:
         out.note("nothing was found")
+    if found["behind"]:
+        out.note(f"not searched to the end yet: {', '.join(found['behind'])}; ask again in a moment")
 
 
 @click.command("list")

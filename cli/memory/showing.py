@@ -84,13 +84,24 @@ def hit(out: Output, found: dict[str, Any], *, everywhere: bool) -> None:
     about += [state.text] if state.text else []
     head = f"{out.painted(safe(entry['id'], 60), YELLOW)}  {out.painted(safe(entry['key'], 200), BOLD)}"
     out.write(f"{head}  {out.painted(safe(', '.join(about), 400), DIM)}\n")
-    text = found["snippet"].replace("\n", " ")
+    out.write(f"    {_snippet(out, found['snippet'])}\n")
+
+
+def passage(out: Output, found: dict[str, Any]) -> None:
+    """Something an agent said that a search found."""
+    about = f"{found['where']['kind']}, {age(found['at_ns'], time.time_ns())} ago"
+    head = f"{out.painted(safe(found['agent'], 60), YELLOW)}  {out.painted(safe(found['agent_name'], 200), BOLD)}"
+    out.write(f"{head}  {out.painted(about, DIM)}\n    {_snippet(out, found['snippet'])}\n")
+
+
+def _snippet(out: Output, snippet: str) -> str:
+    text = snippet.replace("\n", " ")
     parts = [part for piece in text.split(BEGIN) for part in piece.partition(END)]
     # before the first mark nothing is found: each further piece begins with what was
     line = safe_part(parts[0])
     for at in range(3, len(parts), 3):
         line += out.painted(safe_part(parts[at]), f"{BOLD};{GREEN}") + safe_part(parts[at + 2])
-    out.write(f"    {line}\n")
+    return line
 
 
 def count(number: int, one: str, many: str) -> str:

@@ -22,6 +22,7 @@ from orchestrator.routes.memory_models import (
     MissingAnswer,
     RestoreVersion,
     StoredView,
+    TextView,
     VersionView,
 )
 from quarterdeck.errors import Invalid
@@ -100,6 +101,7 @@ async def search_memory(
     q: Annotated[str, Query(max_length=2000, description='Words, "phrases", beginnings*, -without, tag:X, kind:X ...')],
     workspace: InWorkspace = "",
     everywhere: Annotated[bool, Query(description="In all banks there are.")] = False,
+    texts: Annotated[bool, Query(description="Also what agents printed, and the transcripts of their talks.")] = False,
     limit: Annotated[int, Query(ge=1, le=MOST)] = 20,
 ) -> FoundView:
     """Entries by words, the best first."""
@@ -112,7 +114,14 @@ async def search_memory(
         hits = [HitView.of(one.hit, one.root) for one in found]
     else:
         hits = [HitView.of(hit, there.bank.root) for hit in await there.bank.search(q, which, limit=limit)]
-    return FoundView(bank=there.bank.root, hits=hits, ms=round((time.perf_counter() - began) * 1000, 2))
+    said = await engine.texts.search(q, which, caller.agent, limit=limit) if texts else None
+    return FoundView(
+        bank=there.bank.root,
+        hits=hits,
+        texts=[TextView.of(*one) for one in said.found] if said else [],
+        behind=list(said.behind) if said else [],
+        ms=round((time.perf_counter() - began) * 1000, 2),
+    )
 
 
 @router.post("/entries", status_code=201)
