@@ -347,8 +347,9 @@ class Deeds:
 
     def raw(self) -> None:
         """The text as it was written, or as a page."""
-        self._screen.reader.raw = not self._screen.reader.raw
-        self._screen.say("exactly as written" if self._screen.reader.raw else "as a page")
+        reader = self._screen.reader
+        reader.raw, reader.first = not reader.raw, 0
+        self._screen.say("exactly as written" if reader.raw else "as a page")
         self._screen.show()
 
     def links(self) -> None:

@@ -30,8 +30,15 @@ _JOINER = "\u200d"
 _BLANKS = re.compile(r"[\u00a0\u2000-\u200a\u202f\u205f\u3000]")
 
 
+class _AsWritten(MarkdownIt):
+    """Leaves addresses as they were written: one that needs another spelling is shown and not opened."""
+
+    def normalizeLink(self, url: str) -> str:  # noqa: N802
+        return url
+
+
 def _parser(*without: str) -> MarkdownIt:
-    made = MarkdownIt("commonmark", {"html": False, "maxNesting": DEEPEST})
+    made = _AsWritten("commonmark", {"html": False, "maxNesting": DEEPEST})
     return made.enable(["table", "strikethrough"]).disable(["reference", *without])
 
 
@@ -138,13 +145,14 @@ class _Page:
         return max(8, self.width - sum(cell_len(margin.rest) for margin in self.margins))
 
     def put(self, line: Sequence[Bit]) -> None:
-        before = "".join(margin.take() for margin in self.margins)
+        before = "".join(margin.take() for margin in self.margins)[-(self.width - 8) :]
         self.rows.append([*([Bit(before, "muted")] if before else []), *warmed(line)])
 
     def gap(self) -> None:
         """An empty line between blocks."""
         if not self.tight and self.rows and any(bit.text.strip() for bit in self.rows[-1]):
             before = "".join(margin.rest if margin.used else "" for margin in self.margins).rstrip()
+            before = before[: self.width - 8]
             self.rows.append([Bit(before, "muted")] if before else [])
         self.tight = False
 
@@ -167,6 +175,10 @@ class _Page:
     def table(self, rows: Sequence[Sequence[Bits]]) -> None:
         count = max((len(row) for row in rows), default=0)
         if not count:
+            return
+        if count * 5 > self.room:  # no room for columns
+            for row in rows:
+                self.flow([bit for cell in row for bit in (*cell, Bit("  "))])
             return
         wide = [max(3, *(size(row[n]) for row in rows if n < len(row)), 3) for n in range(count)]
         room = max(4 * count, self.room - 2 * (count - 1))

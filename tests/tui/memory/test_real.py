@@ -387,3 +387,25 @@ async def test_a_text_that_could_not_be_stored_stays_in_its_file(deck, bank, edi
         assert screen.found.chosen.body == "Short.\n"
         kept.unlink()
         kept.parent.rmdir()
+
+
+async def test_ten_megabytes_are_begun_at_once_and_searched(deck, bank, until):
+    ident = bank.add("needle " + "x" * (10_000_000), key="huge", kind="artifact")["id"]
+    bank.add("Small.\n", key="small")
+    async with client(deck) as (app, pilot):
+        screen = await opened(app, pilot, until)
+        await pilot.press(*"need")
+        await until(pilot, lambda: names(screen) == ["huge"], "the huge one")
+        await until(pilot, lambda: "needle" in shown(screen.reader), "its beginning")
+        await until(pilot, lambda: "more lines" in shown(screen.reader), "that there is more")
+        screen.reader.scroll_lines(10_000)
+        await until(pilot, lambda: "first 16,384 characters" in shown(screen.reader), "that it is not all")
+        await pilot.press("tab", "v")
+        await until(pilot, lambda: screen.reader.raw and "needle" in shown(screen.reader), "as it was written")
+        await pilot.press("h")
+        history = await until(pilot, lambda: isinstance(app.screen, HistoryScreen) and app.screen, "its history")
+        await until(pilot, lambda: "+ kind  artifact" in shown(history.changes), "what it changed")
+        await pilot.press("escape", "x")
+        await until(pilot, lambda: isinstance(app.screen, Dialog), "the question")
+        await pilot.press("enter")
+        await until(pilot, lambda: bank.get(ident)["deleted"], "it deleted")
