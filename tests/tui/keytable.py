@@ -186,6 +186,17 @@ it had been there for 0.4 s; whatever comes meanwhile is not answered.
 | prompt | `tab` | the queue: `enter` edits, `x` cancels, `u` and `d` move |
 | broadcast | `left` `right` | another session, state, profile, tag |
 | broadcast | `space` `a` | take an agent in or out; all or none |
+| memory | letters | search; `enter` or `tab` goes to the list, where letters are keys, `/` or `tab` back |
+| memory | `up` `down` `pageup` `pagedown` | choose; read on |
+| memory list | `enter` | the entry alone, or the list again |
+| memory list | `e` `n` `t` `r` | edit in your editor, write a new one, change tags, name and kind |
+| memory list | `h` `v` `o` | its history, its text as it was written, open a link of it |
+| memory list | `x` `u` | delete, bring back |
+| memory list | `c` `m` | decide a conflict, keep or delete what is not on this branch |
+| memory list | `1` to `6` `0` | kind, tag, namespace, everywhere, conflicts, not on this branch; all |
+| memory list | `p` `?` | what is wrong with the memory; everything that can be done |
+| history | `v` `r` | another look at the changes, restore |
+| conflict | `1` `2` `e` `b` | keep one side, merge in your editor, what each changed; `tab` another side |
 | anywhere | `escape` | back, nothing changed; what was written is kept |
 
 ## What arrives
