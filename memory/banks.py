@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -95,7 +96,8 @@ class Banks:
         self._banks: dict[str, Bank] = {}
         self._borrowers: dict[str, int] = {}
         """How many use a bank that is closed after them."""
-        self._opening = asyncio.Lock()
+        self._opening: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """By root: held while that bank is opened or closed. Taking in many files keeps no other one waiting."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -150,7 +152,7 @@ class Banks:
         return told
 
     async def _stats(self, name: str) -> Stats:
-        async with self._opening:
+        async with self._opening[name]:
             if name not in self._banks:  # counted without taking in its files
                 backend = await self._keeper.open(self._home(name), new_id())
                 try:
@@ -168,7 +170,7 @@ class Banks:
         return Policy(namespaces=limits, history_days=said.history_days, tombstone_days=said.tombstone_days)
 
     async def _get(self, root: str) -> Bank:
-        async with self._opening:
+        async with self._opening[root]:
             if root not in self._banks:
                 self._banks[root] = await self._made(root)
             return self._banks[root]
@@ -188,7 +190,7 @@ class Banks:
         try:
             yield await self._get(root)
         finally:
-            async with self._opening:
+            async with self._opening[root]:
                 if root in self._borrowers:
                     self._borrowers[root] -= 1
                     if not self._borrowers[root]:

@@ -1,5 +1,6 @@
 """Banks as the orchestrator keeps them: opened when needed, in step with files, whole after a kill."""
 
+import asyncio
 import os
 import sqlite3
 import subprocess
@@ -7,7 +8,14 @@ import sys
 
 import pytest
 
+from memory.backend import Filter
+from memory.entry import content
+from orchestrator import memories
+from quarterdeck import config, hooks
+from quarterdeck.clock import SystemClock
 from quarterdeck.errors import Broken, Invalid
+from quarterdeck.paths import Paths
+from sessions.deck import Deck
 from tests.orchestrator.conftest import eventually
 from tests.support.memory_api import Memory, repository
 
@@ -33,10 +41,10 @@ def test_nothing_of_the_memory_is_loaded_before_there_is_any(place):
     done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
     place.new("cat")
-    assert not place.paths.memory.exists()
+    assert not list(place.paths.memory.glob("*/bank.*"))
     assert not (place.workspace / ".quarterdeck" / "memory").exists()
     assert Memory(place.client, place.workspace).known() == []
-    assert not place.paths.memory.exists(), "looking makes nothing"
+    assert not list(place.paths.memory.glob("*/bank.*")), "looking makes nothing"
 
 
 def test_files_are_taken_where_an_agent_runs_without_anybody_asking(place, memory):
@@ -165,3 +173,46 @@ def test_a_bank_nobody_opened_is_searched_and_let_go_again(place, memory):
     assert (banks[str(memory.folder)]["open"], banks[str(memory.folder)]["entries"]) == (False, 1)
     open_files = [os.readlink(f"/proc/{place.pid()}/fd/{name}") for name in os.listdir(f"/proc/{place.pid()}/fd")]
     assert not any("bank.db" in path for path in open_files)
+
+
+def test_what_the_settings_do_not_keep_goes_by_itself(tmp_path, monkeypatch):
+    monkeypatch.setattr(memories, "SETTLE_S", 0.0)
+    repo = repository(tmp_path / "repo")
+    settings = config.Memory(retention={"workspace": config.Retention(entries=2)})
+    home = Paths(tmp_path / "home")
+
+    async def opened(look):
+        async with (
+            Deck.open(home, {}, SystemClock()) as deck,
+            memories.Memories.open(home, deck, settings, hooks.load(installed=False)) as open_memories,
+        ):
+            return await look(await open_memories.bank(str(repo)))
+
+    async def store(bank):
+        for number in range(5):
+            await bank.add(content(body=f"entry {number}"), author="person")
+        await bank.add(content(body="pinned", pinned=True), author="person")
+
+    async def listed(bank):
+        async with asyncio.timeout(20):
+            while len(found := await bank.list(Filter())) > 3:
+                await asyncio.sleep(0.01)
+        return sorted(entry.content.key for entry in found)
+
+    asyncio.run(opened(store))
+    assert asyncio.run(opened(listed)) == ["entry 3", "entry 4", "pinned"]
+
+
+def test_the_settings_say_what_prune_takes(place, memory):
+    folder = place.root / "config" / "quarterdeck"
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text("[memory.retention.workspace]\nentries = 1\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(place.root / "config"))
+        for number in range(3):
+            memory.add(f"entry {number}")
+        assert memory.post("prune")["count"] == 2
+        assert memory.post("prune", namespace="agent/")["count"] == 0
+        assert memory.post("prune", dry_run=False, namespace="workspace")["count"] == 2
+        assert memory.known() == ["entry 2"]
+        place.client.stop()
