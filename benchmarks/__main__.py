@@ -30,6 +30,7 @@ FIGURES = {
     "checkpoint": "a checkpoint of a hundred changed agents",
     "bank": "a memory bank of a hundred thousand entries",
     "folder": "a memory folder of ten thousand files",
+    "texts": "a hundred megabytes of what agents printed, indexed and searched",
 }
 
 

@@ -132,6 +132,10 @@ class TextIndex:
             self._hurried -= 1
         return True
 
+    async def chars(self) -> int:
+        """Characters that are kept."""
+        return await (await self._open()).read(store.chars)
+
     async def search(self, query: Query, which: TextFilter, *, limit: int = 20, seconds: float = 0.0) -> Answer:
         """Passages by words, the best first, after waiting so long at most for what is being indexed."""
         if seconds:
@@ -248,7 +252,7 @@ class TextIndex:
         return passage._replace(text=text)
 
     async def _trim(self) -> None:
-        if await (await self._open()).read(store.chars) > self._limit:
+        if await self.chars() > self._limit:
             lower = self._limit - self._limit // SLACK
             while await self._write(partial(store.trim, limit=lower)):
                 await self._rest(0.0)
