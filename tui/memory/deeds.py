@@ -117,6 +117,7 @@ class Deeds:
             ("6", "not here", "only what is not on this branch", lambda: screen.turn("missing")),
             ("0", "all", "nothing left out", screen.clear),
             ("p", "problems", "what is wrong with this memory", self.problems),
+            ("esc", "back", "to the list, to the agents", screen.leave),
         ]
         return found
 

@@ -44,9 +44,12 @@ def state_of(entry: EntryInfo, plain: bool) -> State | None:
 
 
 def snippet_bits(text: str, room: int, *, plain: bool) -> list[tuple[str, bool]]:
-    """A snippet on one line of ``room`` cells as (text, whether it was searched for)."""
+    """A snippet on one line of ``room`` cells as (text, whether it was searched for), the first found word in sight."""
     found: list[tuple[str, bool]] = []
-    hit = False
+    text = text.replace("**", "").replace("`", "")
+    before = text.find(FOUND)
+    if before > room // 3 and text.find(END) > room:
+        text = "…" + text[before - room // 3 :].lstrip("…")
     for part in text.replace(FOUND, f"{END}{FOUND}").split(END):
         hit = part.startswith(FOUND)
         said = " ".join(readable(part.removeprefix(FOUND), plain=plain).split())

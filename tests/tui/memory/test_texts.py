@@ -161,7 +161,8 @@ def test_text_to_be_read():
         ("plain", 40, [("plain", False)]),
         ("", 40, []),
         ("\x02open", 40, [("open", True)]),
-        ("long \x02words\x03 here", 8, [("long ", False), ("wo…", True)]),
+        ("far before the \x02word\x03 **it** is", 18, [("…e the ", False), ("word", True), (" it is", False)]),
+        ("long \x02words\x03 here", 8, [("…g ", False), ("words", True)]),
     ],
 )
 def test_a_snippet_on_one_line(text, room, bits):
