@@ -20,7 +20,7 @@ from pipelines.manifest.source import LIMIT
 from pipelines.manifest.values import inside, name, pattern, plain
 from pipelines.matrix import Cell
 from pipelines.model import AgentPlan, Budget, Drive, Retry, RunPlan, StepPlan, Verify
-from pipelines.scope import COMMAND, PATH, SHARED, Scope, near_variable
+from pipelines.scope import COMMAND, PLANNED, SHARED, Scope, near_variable
 from pipelines.spread import Spot, spread
 from quarterdeck.errors import Broken, NotFound
 from quarterdeck.paths import read_file
@@ -163,14 +163,15 @@ class _Planner:
         self._named(path, key)
         self._secrets((*path, "secrets"), table.secrets, {**self._environ, **table.env})
         profiles = self._around.profiles
+        profile = self._filled((*path, "profile"), table.profile, {})
         if not table.profile and not self._document.has(*path, "profile"):
             self._told.add(path, "needs a profile, the kind of agent it is", "profiles: " + ", ".join(sorted(profiles)))
-        elif table.profile and table.profile not in profiles:
-            hint = nearest(table.profile, profiles) or "profiles: " + ", ".join(sorted(profiles))
-            self._told.add((*path, "profile"), f"there is no profile {safe(table.profile, 60)!r}", hint)
+        elif profile and profile not in profiles:
+            hint = nearest(profile, profiles) or "profiles: " + ", ".join(sorted(profiles))
+            self._told.add((*path, "profile"), f"there is no profile {safe(profile, 60)!r}", hint)
         return AgentPlan(
             name=key,
-            profile=table.profile,
+            profile=profile,
             args=tuple(table.args),
             workspace=table.workspace,
             worktree=table.worktree,
@@ -277,9 +278,10 @@ class _Planner:
         return word, self._manifest.agents.get(word)
 
     def _filled(self, where: Where, text: str, cell: Cell) -> str:
-        """A text with nothing but its cell's values in it; "" where that is a mistake."""
-        made = Scope(cell=cell, may=PATH).check(self._told, where, text)
-        return made.fill(lambda name: cell.get(name.parts[1])) if made else ""
+        """A text with the values of its cell and of parameters in it; "" where that is a mistake."""
+        made = Scope(env=frozenset(self._parameters), cell=cell, may=PLANNED).check(self._told, where, text)
+        values = {"env": self._parameters, "matrix": cell}
+        return made.fill(lambda name: values[name.parts[0]].get(name.parts[1])) if made else ""
 
     def _path(self, where: Where, text: str, cell: Cell, check: Callable[[str], str]) -> str:
         filled = self._filled(where, text, cell)

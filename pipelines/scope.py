@@ -16,7 +16,9 @@ template = lru_cache(maxsize=4096)(expressions.template)
 COMMAND = ("matrix", "run")
 """What a command may hold: the manifest's own words and the run's id. All else may be chosen by an agent or a stranger
 and would be read by a shell; it reaches commands as variables."""
-PATH = ("matrix",)
+PLANNED = ("matrix", "env")
+"""What paths and names of agents and profiles may hold: what is known when the run is planned. Of ``env`` that is the
+parameters."""
 SHARED = ("env", "run")
 
 
@@ -88,6 +90,10 @@ class Scope:
     def _variable(self, word: str, optional: bool) -> None:
         if word in self.secrets:
             raise Wrong(f"{word} is a secret, which no text may hold", f"programs find it as ${word}")
+        if word not in self.env and self.may == PLANNED:
+            known = ", ".join(sorted(self.env))
+            hint = near_variable(word, self.env) or (f"parameters: {known}" if known else "")
+            raise Wrong(f"{safe(word, 80)} is no parameter, and others are not known yet", hint)
         if word not in self.env and not optional:
             hint = near_variable(word, self.env) or f"or write env.{word} or 'something'"
             raise Wrong(f"the variable {safe(word, 80)} has no value", hint)

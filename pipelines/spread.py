@@ -82,7 +82,7 @@ def spread(document: Document) -> Spread:
         told.add(("steps",), f"are {total} with all their cells, more than {STEPS}")
     if total > STEPS:
         return Spread({}, {}, {})
-    behind = graph.closure(known)
+    behind = graph.closure(known) if rings else {}
     straight = {
         step: [other for other in table.needs if step not in behind.get(other, ())] for step, table in steps.items()
     }

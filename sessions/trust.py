@@ -1,7 +1,8 @@
-"""What a workspace brings (``.quarterdeck/config.toml`` and ``profiles/``), and whether a person has agreed to it.
+"""What a workspace brings, and whether a person has agreed to it.
 
-It is data from strangers: until a person trusts exactly these bytes it may choose a theme and tighten policy, nothing
-else. Trust is remembered as a hash (:meth:`sessions.store.Store.trust`); any change asks again.
+It brings ``config.toml``, ``profiles/*.toml`` and ``workflows/*.toml`` in ``.quarterdeck``. It is data from strangers:
+until a person trusts exactly these bytes it may choose a theme and tighten policy, nothing else. Trust is remembered as
+a hash (:meth:`sessions.store.Store.trust`); any change asks again.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ class Outlook:
 def digest(workspace: Path) -> str:
     """A hash over the names and bytes of all a workspace brings; "" when it brings nothing."""
     folder = config.workspace_folder(workspace)
-    brought = [item for item in files(folder) if item[0].name == "config.toml"] + files(folder / "profiles")
+    brought = [item for item in files(folder) if item[0].name == "config.toml"]
+    brought += files(folder / "profiles") + files(folder / "workflows")
     if not brought:
         return ""
     total = hashlib.sha256(b"quarterdeck workspace 1\n")
@@ -157,6 +159,8 @@ def would_change(workspace: Path, users: Config, mine: profiles.Catalogue) -> li
             line += " and with " + ", ".join(f"{key}={safe(value, 60)}" for key, value in profile.hooks.environ.items())
         lines.append(line)
     lines += [f"a profile cannot be used: {problem.message}" for problem in problems]
+    for path, _ in files(folder / "workflows"):
+        lines.append(f"workflow file {safe(path.name)}: its commands and prompts may be run by name")
     return lines
 
 

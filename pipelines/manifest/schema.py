@@ -103,8 +103,8 @@ class ParameterTable(Table):
 class AgentTable(Table):
     """An agent that steps give work to."""
 
-    profile: Annotated[str, Field(min_length=1, max_length=48)] = ""
-    """The kind of agent: a profile's name."""
+    profile: Annotated[str, Field(min_length=1, max_length=200)] = ""
+    """The kind of agent: a profile's name; `${{ env.PARAMETER }}` may name it."""
     args: list[Scalar] = Field(default_factory=list)
     """Arguments added to its command."""
     workspace: Inside = ""
@@ -140,7 +140,7 @@ class StepTable(Table):
     run: Command = ""
     """A command, run by `sh -c`."""
     agent: Annotated[str, Field(min_length=1, max_length=200)] = ""
-    """Which agent of this file does it; `${{ matrix.AXIS }}` may name it."""
+    """Which agent of this file does it; `${{ matrix.AXIS }}` or `${{ env.PARAMETER }}` may name it."""
     prompt: Text = ""
     """What the agent is told."""
     prompt_file: Inside = ""

@@ -379,3 +379,27 @@ def test_secrets_may_come_from_elsewhere(wrong, make):
     (told,) = wrong(text, secrets=("DEPLOY_KEYS",))
     assert "did you mean DEPLOY_KEYS?" in told
     assert Surroundings(workspace="/", profiles=(), environ={"A": "1", "B": ""}).known_secrets == ["A"]
+
+
+def test_parameters_may_stand_in_paths_and_name_agents_and_profiles(make, wrong):
+    text = """
+[parameters.WHO]
+default = "codex"
+[parameters.FILE]
+default = "out.md"
+[agents.a]
+profile = "${{ env.WHO }}"
+[steps.s]
+agent = "a"
+prompt = "x"
+outputs = "${{ env.FILE }}"
+cwd = "${{ env.WHO }}"
+"""
+    plan = make(text)
+    assert (plan.agents["a"].profile, plan.steps[0].outputs, plan.steps[0].cwd) == ("codex", ("out.md",), "codex")
+    assert wrong(text, parameters={"WHO": "cod ex", "FILE": "../out.md"}) == [
+        "7: agents.a.profile: there is no profile 'cod ex' (did you mean codex?)",
+        "11: steps.s.outputs[0]: leaves the workspace; paths are relative to it",
+    ]
+    (told,) = wrong(text.replace('"${{ env.FILE }}"', '"${{ env.HOME }}"'))
+    assert told == "11: steps.s.outputs[0]: HOME is no parameter, and others are not known yet (parameters: FILE, WHO)"

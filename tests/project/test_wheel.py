@@ -13,8 +13,25 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-OURS = ("quarterdeck", "terminals", "profiles", "sessions", "memory", "pipelines", "orchestrator", "cli", "tui", "themes")
-NEEDED = ("profiles/data/claude.toml", "themes/dark.toml", "tui/app.tcss", "quarterdeck/py.typed")
+OURS = (
+    "quarterdeck",
+    "terminals",
+    "profiles",
+    "sessions",
+    "memory",
+    "pipelines",
+    "orchestrator",
+    "cli",
+    "tui",
+    "themes",
+)
+NEEDED = (
+    "profiles/data/claude.toml",
+    "pipelines/workflows/tdd.toml",
+    "themes/dark.toml",
+    "tui/app.tcss",
+    "quarterdeck/py.typed",
+)
 
 
 @pytest.fixture(scope="module")
