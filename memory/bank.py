@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from memory.backend import Backend, Draft, Filter, Hit, Stats, Version
 from memory.entry import SHARED, Content, Entry, content
@@ -32,6 +32,9 @@ from quarterdeck.ids import new_id
 from quarterdeck.redaction import Finding, Redactor
 from quarterdeck.text import nearest, safe
 from quarterdeck.watching import Watching
+
+if TYPE_CHECKING:
+    from memory.semantic.meaning import Meaning
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +79,7 @@ class Bank:
         state: Path,
         resolution: str = How.MERGE,
         redactor: Redactor | None = None,
+        semantic: bool = True,
     ) -> None:
         self.root = root
         """The folder it is the memory of; "" for the one all workspaces share."""
@@ -85,6 +89,8 @@ class Bank:
         self._how = resolution
         self._redactor = redactor or Redactor()
         self._findings: OrderedDict[str, tuple[Finding, ...]] = OrderedDict()
+        self._semantic = semantic
+        self._meaning: Meaning | None = None
         self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
         self._dirty: dict[str, None] = {}
         self._woken = asyncio.Event()
@@ -96,6 +102,8 @@ class Bank:
         self._unlisten()
         self._settling.cancel()
         await asyncio.gather(self._settling, return_exceptions=True)
+        if self._meaning is not None:
+            await self._meaning.aclose()
         await self.backend.aclose()
 
     # one entry
@@ -182,9 +190,27 @@ class Bank:
         """Entries, newest change first; ``after`` is the id of the last one of the page before."""
         return await self.backend.find(which, limit=limit, after=after)
 
-    async def search(self, words: str, which: Filter = Filter(), *, limit: int = 20) -> Sequence[Hit]:  # noqa: B008
-        """Entries by words, the best first; :mod:`memory.query` is the language."""
-        return await self.backend.search(words, which, limit=limit)
+    async def search(
+        self,
+        words: str,
+        which: Filter = Filter(),  # noqa: B008
+        *,
+        limit: int = 20,
+        semantic: bool = False,
+    ) -> Sequence[Hit]:
+        """Entries by words, the best first; :mod:`memory.query` is the language.
+
+        ``semantic``: by meaning as well. Raises :class:`Refused` where that is turned off or not installed.
+        """
+        if not semantic:
+            return await self.backend.search(words, which, limit=limit)
+        if not self._semantic:
+            raise Refused("searching by meaning is turned off", hint="set memory.semantic = true")
+        if self._meaning is None:
+            from memory.semantic.meaning import Meaning
+
+            self._meaning = Meaning(self.state, self.backend, self._clock)
+        return await self._meaning.search(words, which, limit=limit)
 
     async def conflicts(self, *, limit: int = 1_000) -> Sequence[Entry]:
         """Entries of which a person has to decide what they say."""

@@ -129,14 +129,21 @@ class Banks:
         """The banks on disk."""
         return list(roots.known(self.paths))
 
-    async def search_all(self, words: str, which: Filter = Filter(), *, limit: int = 20) -> list[Found]:  # noqa: B008
+    async def search_all(
+        self,
+        words: str,
+        which: Filter = Filter(),  # noqa: B008
+        *,
+        limit: int = 20,
+        semantic: bool = False,
+    ) -> list[Found]:
         """Search every bank on disk. Scores of banks do not compare, so the best of each come first, then the next."""
         ranked: list[tuple[int, float, Found]] = []
         for name in dict.fromkeys(("", *(bank.root for bank in self.known()))):
             if name and not Path(name).is_dir() and name not in self._banks:
                 continue  # its workspace is gone or not mounted
             async with self._borrowed(name) as bank:
-                hits = await bank.search(words, which, limit=limit)
+                hits = await bank.search(words, which, limit=limit, semantic=semantic)
             ranked += [(place, -hit.score, Found(name, hit)) for place, hit in enumerate(hits)]
         ranked.sort(key=lambda one: one[:2])
         return [found for *_, found in ranked[:limit]]
@@ -223,6 +230,7 @@ class Banks:
             state=home.state,
             resolution=self._settings.resolution,
             redactor=self._redactor,
+            semantic=self._settings.semantic,
         )
         try:
             await later.found()

@@ -147,7 +147,7 @@ class Memory(BaseModel):
     """What becomes of changes of one entry that did not see each other: their texts are merged, the later one is shown,
     a person decides."""
     semantic: bool = True
-    """Search by meaning as well, where the extra ``semantic`` is installed."""
+    """Whether a search may ask for meaning as well as words, where the extra ``semantic`` is installed."""
     texts: Annotated[int, BeforeValidator(_size), Field(ge=0, le=1 << 40)] = 256 << 20
     """Characters kept of what agents printed and wrote down, to be searched; ``"256 MB"`` is understood. 0: none."""
     history_days: Days = 0

@@ -134,11 +134,18 @@ def delete_verb(place: Place, refs: tuple[str, ...]) -> None:
 @filter_options
 @click.option("--everywhere", is_flag=True, help="In the memory of every workspace.")
 @click.option("--texts", is_flag=True, help="Also in what agents printed, and in the transcripts of their talks.")
+@click.option("--semantic", is_flag=True, help="By meaning as well as by words (needs the extra of that name).")
 @click.option("--limit", type=click.IntRange(1, _PAGE), default=20, show_default=True)
 @in_memory
 @json_option
 def search_verb(
-    place: Place, words: tuple[str, ...], which: dict[str, Any], everywhere: bool, texts: bool, limit: int
+    place: Place,
+    words: tuple[str, ...],
+    which: dict[str, Any],
+    everywhere: bool,
+    texts: bool,
+    semantic: bool,
+    limit: int,
 ) -> None:
     """Find entries by words, the best first.
 
@@ -146,7 +153,7 @@ def search_verb(
     since:7d, until:2026-01-31, file:PATH, is:pinned.
     """
     out = place.scope.out
-    query = place.query(q=" ".join(words), everywhere=everywhere, texts=texts, limit=limit, **which)
+    query = place.query(q=" ".join(words), everywhere=everywhere, texts=texts, semantic=semantic, limit=limit, **which)
     found = place.scope.get(f"/v1/memory/search?{query}")
     if out.json:
         out.data(found)

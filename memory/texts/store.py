@@ -10,7 +10,7 @@ from memory.query import Query, Term
 from memory.texts.source import Passage, TextFilter, TextHit, TextSource
 from quarterdeck.database import Connection
 
-CANDIDATES = 2_000
+CANDIDATES = 800
 """Of what matches, the passages stored last that are ranked."""
 RECENT = 1.0
 """How much better a passage of this moment is than the same one from long ago; half of it is left after a week."""

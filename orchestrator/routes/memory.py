@@ -102,6 +102,7 @@ async def search_memory(
     workspace: InWorkspace = "",
     everywhere: Annotated[bool, Query(description="In all banks there are.")] = False,
     texts: Annotated[bool, Query(description="Also what agents printed, and the transcripts of their talks.")] = False,
+    semantic: Annotated[bool, Query(description="By meaning as well; refused where that is not installed.")] = False,
     limit: Annotated[int, Query(ge=1, le=MOST)] = 20,
 ) -> FoundView:
     """Entries by words, the best first."""
@@ -110,10 +111,11 @@ async def search_memory(
     there = await visit(engine, caller, workspace)
     began = time.perf_counter()
     if everywhere:
-        found = await engine.memories.banks.search_all(q, which, limit=limit)
+        found = await engine.memories.banks.search_all(q, which, limit=limit, semantic=semantic)
         hits = [HitView.of(one.hit, one.root) for one in found]
     else:
-        hits = [HitView.of(hit, there.bank.root) for hit in await there.bank.search(q, which, limit=limit)]
+        best = await there.bank.search(q, which, limit=limit, semantic=semantic)
+        hits = [HitView.of(hit, there.bank.root) for hit in best]
     said = await engine.texts.search(q, which, caller.agent, limit=limit) if texts else None
     return FoundView(
         bank=there.bank.root,

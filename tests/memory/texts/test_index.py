@@ -266,7 +266,7 @@ async def test_the_loop_is_free_while_much_is_read(files: Files) -> None:
 
     ticking = asyncio.create_task(tick())
     async with opened(files) as index:
-        assert len((await search(index, "alpha", limit=20_000)).hits) == 2_000, "the newest are ranked"
+        assert len((await search(index, "alpha", limit=20_000)).hits) == 800, "the newest are ranked"
     ticking.cancel()
     pieces = sum(path.stat().st_size for path in files.folder.iterdir()) / 4096
     assert ticks > pieces, "the loop had its turn between any two pieces"
