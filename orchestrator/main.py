@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.lock import Lock, clear_stopped, mark_stopped, owner
+from quarterdeck import openfiles
 from quarterdeck.errors import QuarterdeckError
 from quarterdeck.paths import Paths
 
@@ -48,6 +49,7 @@ def run(arguments: Sequence[str]) -> int:
     if asked.detach and os.fork():
         os._exit(0)
     starter = Starter(asked.ready)
+    openfiles.raise_limit()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     faulthandler.enable()
     paths = Paths(asked.home)

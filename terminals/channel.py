@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from quarterdeck.errors import Refused, Unreachable
-from quarterdeck.paths import boot_id
 from quarterdeck.process import Identity
 from terminals import journal
 from terminals.adapter import WRITES_AT_ONCE, Exit, State, Watcher, WriteStatus, Written, clamp
 from terminals.holder import files, wire
+from terminals.spare import Spare, tidy
 
 ANSWER_WITHIN = 10.0
 """Seconds a holder may take to answer; it does so in less than a millisecond unless it is stopped."""
@@ -27,6 +27,8 @@ PACED = 64 << 10
 MOMENTS = 0.0625
 """Seconds between the moments at which paced terminals are asked for news; not all of them at the same one."""
 RETURN_WITHIN = 10.0
+SUCCESSION = 0.5
+"""Seconds between two successors of a holder at least, should they be killed as fast as they come."""
 WRITE_LIMIT = 4 << 20
 
 _STATUSES: tuple[WriteStatus, ...] = ("written", "refused", "full", "closed", "unknown")
@@ -48,11 +50,17 @@ class Channel:
         self._writes: dict[int, tuple[bytes, asyncio.Future[Written]]] = {}
         self._requests: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._request = 0
-        self._last_id = 0
+        self._last_id = self._last_sent = 0
+        self._known = 0
+        """Where the journal reached by what the holder told."""
+        self._spare: Spare | None = None
+        self._succeeded = -SUCCESSION
         self._acknowledged = self._acknowledgement_sent = 0
         self._ack_due = False
         self._pace = self._pace_told = 0.0
         self._paced: asyncio.TimerHandle | None = None
+        self._closing = b""
+        """The CLOSE that was sent; it is repeated where the connection or the holder is a new one."""
         self._released = False
         self._replaced = False
         self._over = asyncio.Event()
@@ -74,6 +82,7 @@ class Channel:
             await self._hello()
         except (OSError, TimeoutError) as error:
             self._hang_up()
+            self._drop_spare()
             if born and (how := exit_of(self.folder)) is not None:
                 facts = files.read_json(os.fspath(self.folder / files.HOLDER)) or {}
                 cols, lines = journal.size_at(self.folder / files.JOURNAL, how.end) or (0, 0)
@@ -88,6 +97,7 @@ class Channel:
             ) from error
         except BaseException:
             self._hang_up()
+            self._drop_spare()
             raise
 
     # what the adapter protocol asks for
@@ -123,6 +133,7 @@ class Channel:
             return await asyncio.shield(self._writes[number][1])
         answer: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
         self._writes[number] = (sent, answer)
+        self._last_sent = max(self._last_sent, number)
         self._send(sent)
         return await answer
 
@@ -143,7 +154,8 @@ class Channel:
         """End the program: hang up, then TERM and KILL what is left after ``grace`` seconds; waits for its exit."""
         if self._gone:
             return
-        self._send(wire.frame(wire.CLOSE, wire.U32.pack(int(grace * 1000))))
+        self._closing = wire.frame(wire.CLOSE, wire.U32.pack(int(grace * 1000)))
+        self._send(self._closing)
         try:
             async with asyncio.timeout(grace + ANSWER_WITHIN):
                 await self._over.wait()
@@ -162,6 +174,7 @@ class Channel:
         if self._transport is not None:
             self._send(wire.json_frame(wire.BYE, {"reason": "released"}))
         self._hang_up()
+        self._drop_spare()
         self._abandon()
 
     async def detach(self) -> None:
@@ -175,9 +188,12 @@ class Channel:
             self._send_ack()
 
     def pace(self, seconds: float) -> None:
-        """Ask for news at most once in so many seconds; 0 at once, also for those that were put off."""
+        """Ask for news at most once in so many seconds; 0 at once, also for those that were put off.
+
+        Output rests in the terminal only while a spare keeps it from being lost with the holder.
+        """
         self._pace = seconds
-        if seconds != self._pace_told and "pace" in self.state.facts.get("takes", ()):
+        if seconds != self._pace_told and self._spare is not None:
             self._pace_told = seconds
             self._send(wire.frame(wire.PACE, wire.U32.pack(int(seconds * 1000))))
         if not seconds and self._paced is not None:
@@ -214,10 +230,12 @@ class Channel:
         async with asyncio.timeout(ANSWER_WITHIN):
             waiter = self._state_waiter = loop.create_future()
             await loop.create_unix_connection(lambda: _Wire(self), os.fspath(self.socket))
-            self._send(wire.json_frame(wire.HELLO, {"version": wire.VERSION, "pid": os.getpid()}))
+            self._send(wire.json_frame(wire.HELLO, {"version": wire.VERSION, "pid": os.getpid(), "takes": ["master"]}))
             await waiter
         if (agent := self.state.facts.get("agent")) != self.agent:
             raise ConnectionError(f"the socket {self.socket} belongs to agent {agent}")
+        if self._spare is None and "master" in self.state.facts.get("takes", ()):
+            self._spare = await Spare.take(self.socket)
 
     async def _follow(self) -> None:
         waiter = self._state_waiter = asyncio.get_running_loop().create_future()
@@ -252,6 +270,8 @@ class Channel:
         self._send(wire.frame(wire.ACK, wire.U64.pack(self._acknowledged)))
 
     async def _ask(self, kind: int, *values: int) -> dict[str, Any]:
+        if self._recovery is not None and not self._gone:
+            await asyncio.wait([self._recovery])
         if self._transport is None or self._gone:
             raise Unreachable(f"the holder of agent {self.agent} is gone", agent=self.agent)
         self._request = (self._request + 1) & 0xFFFFFFFF
@@ -298,6 +318,11 @@ class Channel:
                 future.set_exception(error)
                 future.exception()  # nobody may be waiting any more
 
+    def _drop_spare(self) -> None:
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            spare.close()
+
     def _abandon(self) -> None:
         for _, answer in self._writes.values():
             if not answer.done():
@@ -314,17 +339,20 @@ class Channel:
         self._fail(ConnectionResetError("the connection was closed"))
 
     async def _recover(self) -> None:
-        """After a broken connection: connect again while the holder lives, else tell how it ended."""
+        """After a broken connection: connect again to the holder or its successor, else tell how it ended."""
         try:
             deadline = time.monotonic() + RETURN_WITHIN
             lock = os.fspath(self.folder / files.LOCK)
-            while not self._replaced and files.locked(lock) and time.monotonic() < deadline:
+            while not self._replaced and time.monotonic() < deadline:
+                if not files.locked(lock) and not await self._succeed():
+                    break
                 try:
                     await self._hello()
                     if self._watcher is not None:
                         await self._follow()
                     for sent, _ in list(self._writes.values()):
                         self._send(sent)
+                    self._send(self._closing)
                     return
                 except (OSError, TimeoutError, Unreachable):
                     self._hang_up()
@@ -332,6 +360,10 @@ class Channel:
             await self._finish(files.locked(lock))
         finally:
             self._recovery = None
+
+    async def _succeed(self) -> bool:
+        """Have a new holder go on where one was killed; whether one lives."""
+        return False
 
     async def _finish(self, living: bool) -> None:
         if self._replaced:
@@ -341,12 +373,16 @@ class Channel:
         elif (how := exit_of(self.folder)) is not None:
             self._ended(how)
         else:
-            await asyncio.to_thread(tidy, self.folder)
+            spare, self._spare = self._spare, None
+            found = await asyncio.to_thread(tidy, self.folder, spare)
+            if found is not None and self._watcher is not None:
+                self._watcher.advanced(found.end)
             self._lost("the holder was killed")
 
     def _lost(self, reason: str) -> None:
         self._loss = reason
         self._over.set()
+        self._drop_spare()
         self._abandon()
         self._tell_end()
 
@@ -354,6 +390,7 @@ class Channel:
         self._exit = how
         self.state = replace(self.state, offset=how.end, exit=how)
         self._over.set()
+        self._drop_spare()
         self._abandon()
         self._tell_end()
 
@@ -376,12 +413,14 @@ class Channel:
 
     def _on_state(self, payload: bytes) -> None:
         self.state = _state(wire.parse_json(payload))
+        self._known = max(self._known, self.state.offset)
         self._last_id = max(self._last_id, int(self.state.facts.get("newest_write", 0)))
         if self._state_waiter is not None and not self._state_waiter.done():
             self._state_waiter.set_result(None)
 
     def _on_offset(self, payload: bytes) -> None:
         (offset,) = wire.U64.unpack(payload)
+        self._known = max(self._known, offset)
         if not self._ack_due:
             self._ack_due = True
             loop = asyncio.get_running_loop()
@@ -399,6 +438,7 @@ class Channel:
 
     def _on_data(self, payload: bytes) -> None:
         (offset,) = wire.U64.unpack_from(payload)
+        self._known = max(self._known, offset + len(payload) - wire.U64.size)
         if self._watcher is not None:
             self._watcher.streamed(offset, payload[wire.U64.size :])
 
@@ -480,22 +520,6 @@ def exit_of(folder: Path) -> Exit | None:
     """How the last program in an agent's folder ended; None while it runs or when its holder was killed."""
     record = files.read_json(os.fspath(folder / files.EXIT))
     return _exit(record) if record is not None else None
-
-
-def tidy(folder: Path) -> journal.Report | None:
-    """Repair the journal a killed holder left; None where a holder lives or nothing can be written."""
-    try:
-        lock = files.take_lock(os.fspath(folder / files.LOCK))
-    except OSError:
-        return None
-    if lock is None:
-        return None
-    try:
-        return journal.repair(folder / files.JOURNAL, boot_id())
-    except OSError:
-        return None
-    finally:
-        os.close(lock)
 
 
 def _exit(record: dict[str, Any]) -> Exit:

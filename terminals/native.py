@@ -9,16 +9,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-from quarterdeck.errors import Invalid
+from quarterdeck.errors import Broken, Invalid, Unreachable
 from quarterdeck.keys import KeyPress
-from quarterdeck.process import members
+from quarterdeck.process import alive, members
 from terminals import scope
 from terminals.adapter import Spawn, Written, clamp
-from terminals.channel import Channel, exit_of, tidy
+from terminals.channel import SUCCESSION, Channel, exit_of
 from terminals.holder import wire
 from terminals.preloaded import Preloaded
 from terminals.refusal import refusal
 from terminals.remains import end_remains, remains
+from terminals.spare import tidy
 
 __all__ = ["NativeAdapter", "NativeTerminal", "end_remains", "exit_of", "remains", "tidy"]
 
@@ -33,6 +34,24 @@ class NativeTerminal(Channel):
     adapter = "native"
     answers_queries = True
     encodes_keys = False
+
+    def __init__(self, folder: Path, socket: Path, agent: str, adapter: NativeAdapter) -> None:
+        super().__init__(folder, socket, agent)
+        self._adapter = adapter
+
+    async def _succeed(self) -> bool:
+        spare, child = self._spare, self.state.child
+        if spare is None or child is None or not alive(child) or exit_of(self.folder) is not None:
+            return False
+        await asyncio.sleep(max(0.0, self._succeeded + SUCCESSION - time.monotonic()))
+        self._succeeded = time.monotonic()
+        left = {
+            "program": list(child),
+            "known": self._known,
+            "replied_upto": max(self.state.replied_upto, self._acknowledged),
+            "newest_write": max(self._last_sent, int(self.state.facts.get("newest_write", 0))),
+        }
+        return await self._adapter.succeed(self.agent, spare.heir | left, spare.handle)
 
     async def press(self, key: KeyPress, *, write_id: int | None = None, if_offset: int | None = None) -> Written:
         """Not for this adapter: the emulator encodes keys."""
@@ -80,7 +99,7 @@ class NativeAdapter:
         result = await self._start(spec, request)
         if "error" in result:
             raise refusal(spec, result)
-        terminal = NativeTerminal(spec.folder, spec.socket, spec.agent)
+        terminal = NativeTerminal(spec.folder, spec.socket, spec.agent, self)
         await terminal.open(born=True)
         self._enter_scope(spec.agent, int(result["pid"]), int(result["child"][0]))
         return terminal
@@ -95,9 +114,23 @@ class NativeAdapter:
                 return result
             await asyncio.sleep(0.02)
 
+    async def succeed(self, agent: str, request: dict[str, Any], master: int) -> bool:
+        """Have a new holder go on with a program whose holder was killed; whether one lives now.
+
+        ``request`` is what :class:`terminals.spare.Spare` and the connection know; ``master`` stays the caller's.
+        """
+        try:
+            result = await self.parent.request(wire.ADOPT, request, master)
+        except (Broken, Unreachable):
+            return False
+        if "error" in result:
+            return bool(result["error"] == "lock")
+        self._enter_scope(agent, int(result["pid"]), int(result["child"][0]), again=True)
+        return True
+
     async def find(self, agent: str, folder: Path, socket: Path) -> NativeTerminal:
         """Connect to a terminal that was started earlier. Raises Unreachable when it is gone."""
-        terminal = NativeTerminal(folder, socket, agent)
+        terminal = NativeTerminal(folder, socket, agent, self)
         await terminal.open()
         return terminal
 
@@ -108,9 +141,10 @@ class NativeAdapter:
         await asyncio.gather(*self._scopes, return_exceptions=True)
         await self.parent.aclose()
 
-    def _enter_scope(self, agent: str, holder: int, child: int) -> None:
+    def _enter_scope(self, agent: str, holder: int, child: int, *, again: bool = False) -> None:
         if scope.available() is None:
             return
-        task = asyncio.get_running_loop().create_task(scope.enter(agent, [holder, *members(child)]))
+        name = f"{agent}-{holder}" if again else agent  # the scope of the first one is there while its program is
+        task = asyncio.get_running_loop().create_task(scope.enter(name, [holder, *members(child)]))
         self._scopes.add(task)
         task.add_done_callback(self._scopes.discard)

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from quarterdeck import openfiles
 from quarterdeck.errors import Broken, Unreachable
 from terminals.holder import wire
 
@@ -122,6 +123,7 @@ class Preloaded:
             raise Broken(
                 f"cannot start the process that starts terminals: {error.strerror or error}", path=str(self.socket)
             ) from error
+        openfiles.as_before(self._process.pid)  # it has been asked for nothing yet
         ours.setblocking(False)
         self._control = ours
         asyncio.get_running_loop().add_reader(ours, self._dead)

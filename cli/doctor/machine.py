@@ -7,13 +7,13 @@ import locale
 import os
 import platform
 import re
-import resource
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from cli.doctor.finding import Finding
+from quarterdeck import openfiles
 
 TMUX_NEEDED = (3, 2)
 _NEEDED = ("aiosqlite", "fastapi", "msgspec", "psutil", "pyghostty", "textual", "uvicorn", "websockets")
@@ -75,12 +75,12 @@ def _terminals() -> Finding:
 
 
 def _files() -> Finding:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    told = "any number of" if soft == resource.RLIM_INFINITY else str(soft)
-    if soft != resource.RLIM_INFINITY and soft < _FILES_WANTED:
-        most = 4096 if hard == resource.RLIM_INFINITY else min(4096, hard)
-        return Finding("open files", "warning", f"{told} files may be open: few for many agents", f"ulimit -n {most}")
-    return Finding("open files", "ok", f"{told} files may be open")
+    most = openfiles.possible()
+    told = "any number of" if most < 0 else str(most)
+    if 0 <= most < _FILES_WANTED:
+        text = f"{told} files may be open: too few for more than {most // 8} agents"
+        return Finding("open files", "warning", text, f"raise the hard limit: ulimit -Hn {_FILES_WANTED}")
+    return Finding("open files", "ok", f"the orchestrator may open {told} files")
 
 
 def _language() -> Finding:

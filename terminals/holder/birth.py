@@ -10,20 +10,23 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
-from quarterdeck.process import stat
+from quarterdeck.process import Identity, stat
 from terminals.holder import files, wire
 from terminals.holder.keeper import Keeper
-from terminals.holder.program import NotStarted, Program, start
+from terminals.holder.program import NotStarted, Program, start, succeed
 from terminals.holder.replies import Replies
 from terminals.holder.system import become_subreaper
+from terminals.journal.format import UNWRITTEN
 from terminals.journal.writer import Writer
 
 _ANSWER_WITHIN = 2.0
+_HEIRLOOMS = ("agent", "folder", "socket", "replies", "journal_limit", "nonce", "lease", "linger")
+"""What a successor is asked with as this holder was: see ``HANDED`` in :mod:`terminals.holder.wire`."""
 _T = TypeVar("_T")
 
 
 class _Failed(Exception):
-    """Why no holder came to life: ``kind`` as in ``NotStarted``, or lock, folder, socket, journal, facts, bug."""
+    """Why no holder came to life: ``kind`` as in ``NotStarted``, lock, folder, socket, journal, facts, bug."""
 
     def __init__(self, kind: str, number: int, detail: str) -> None:
         super().__init__(kind, number, detail)
@@ -33,7 +36,8 @@ class _Failed(Exception):
 def live(request: dict[str, Any], connection: socket.socket | None, source: int | None, umask: int) -> None:
     """Become the holder of what ``request`` names and serve until the end; answers RESULT on ``connection``.
 
-    With ``source`` the output to record comes from that descriptor and nothing is started. Returns when all is over;
+    With ``source`` the output to record comes from that descriptor and nothing is started: it is a pane's pipe, or the
+    terminal of the ``program`` in the request. Returns when all is over;
     the caller is a process of its own and exits then. ``umask`` is the program's.
     """
     _leave_everything()
@@ -85,7 +89,7 @@ def _build(
     request: dict[str, Any], source: int | None, umask: int, undo: list[Callable[[], object]]
 ) -> tuple[Keeper, dict[str, Any]]:
     folder, path = str(request["folder"]), str(request["socket"])
-    cols, lines = int(request["cols"]), int(request["lines"])
+    heir = request.get("program")
     boot = _boot_id()
     lock = _try("folder", folder, lambda: files.take_lock(f"{folder}/{files.LOCK}"))
     if lock is None:
@@ -93,17 +97,23 @@ def _build(
     undo.append(lambda: files.remove(f"{folder}/{files.LOCK}"))
     listener = _try("socket", path, lambda: _listen(path))
     undo.append(lambda: files.remove(path))
-    journal = _try("journal", f"{folder}/{files.JOURNAL}", lambda: _journal(request, folder, cols, lines, boot))
+    journal = _try("journal", f"{folder}/{files.JOURNAL}", lambda: _journal(request, folder, boot))
     undo.append(journal.discard)
     if request.get("unseen"):
         _try("journal", f"{folder}/{files.JOURNAL}", lambda: journal.skip(1))
+    if (known := int(request.get("known", 0))) > journal.offset:
+        _try("journal", f"{folder}/{files.JOURNAL}", lambda: journal.skip(known - journal.offset, UNWRITTEN))
     if preamble := bytes.fromhex(str(request.get("preamble", ""))):
         journal.append(preamble)
     program: Program | None = None
-    if source is None:
+    if source is not None and heir is not None:
+        program = _succeed(Identity(*heir), source)
+        _try("pty", path, partial(program.resize, journal.cols, journal.lines))
+    elif source is None:
         environ = {str(name): str(value) for name, value in request["environ"].items()}
         try:
-            program = start([str(a) for a in request["argv"]], str(request["cwd"]), environ, cols, lines, umask)
+            argv = [str(word) for word in request["argv"]]
+            program = start(argv, str(request["cwd"]), environ, journal.cols, journal.lines, umask)
         except NotStarted as error:
             raise _Failed(error.kind, error.number, error.detail) from None
         undo.append(partial(program.end, signal.SIGKILL))
@@ -113,7 +123,7 @@ def _build(
     facts: dict[str, Any] = {
         "version": wire.VERSION,
         "kind": "native" if program else "writer",
-        "takes": ["pace"] if program else [],
+        "takes": ["pace", "master"] if program else [],
         "agent": request["agent"],
         "nonce": request.get("nonce", ""),
         "pid": os.getpid(),
@@ -127,6 +137,8 @@ def _build(
     _try("facts", folder, lambda: files.write_json(f"{folder}/{files.HOLDER}", facts, durable=False))
     files.remove(f"{folder}/{files.EXIT}")
     lease = request.get("lease")
+    answers = replies(request)
+    answers.replied_upto = int(request.get("replied_upto", 0))
     keeper = Keeper(
         folder=folder,
         socket_path=path,
@@ -134,8 +146,10 @@ def _build(
         source=program.master if program else (source if source is not None else -1),
         program=program,
         journal=journal,
-        replies=replies(request),
+        replies=answers,
         facts=facts,
+        heir={name: request[name] for name in _HEIRLOOMS if name in request},
+        forgotten=int(request.get("newest_write", -1)),
         lease=float(lease) if lease is not None else None,
         linger=float(request.get("linger", 10.0)),
     )
@@ -149,10 +163,22 @@ def _try(kind: str, detail: str, step: Callable[[], _T]) -> _T:
         raise _Failed(kind, error.errno or 0, detail) from None
 
 
-def _journal(request: dict[str, Any], folder: str, cols: int, lines: int, boot: str) -> Writer:
+def _journal(request: dict[str, Any], folder: str, boot: str) -> Writer:
     return Writer(
-        f"{folder}/{files.JOURNAL}", cols=cols, lines=lines, boot_id=boot, limit=int(request["journal_limit"])
+        f"{folder}/{files.JOURNAL}",
+        cols=int(request.get("cols", 0)),
+        lines=int(request.get("lines", 0)),
+        boot_id=boot,
+        limit=int(request["journal_limit"]),
+        life="program" not in request,
     )
+
+
+def _succeed(who: Identity, master: int) -> Program:
+    try:
+        return succeed(who, master)
+    except NotStarted as error:
+        raise _Failed(error.kind, error.number, error.detail) from None
 
 
 def _listen(path: str) -> socket.socket:

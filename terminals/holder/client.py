@@ -29,6 +29,8 @@ class Client:
         self.told = False
         """Whether an OFFSET was sent that was not acknowledged."""
         self.acknowledged = 0
+        self.takes: tuple[str, ...] = ()
+        """What its HELLO named."""
         self.dead = False
         self._decoder = wire.Decoder()
         self._outbox = bytearray()
@@ -51,6 +53,12 @@ class Client:
         self.flush()
         if len(self._outbox) > OUTBOX_LIMIT:
             self.dead = True
+
+    def hand(self, data: bytes, handle: int) -> None:
+        """Send one frame with a duplicate of ``handle``, and be done with the peer."""
+        self.dead = True
+        with contextlib.suppress(OSError):
+            socket.send_fds(self.socket, [data], [handle])
 
     def flush(self) -> None:
         """Send what the socket takes."""

@@ -39,7 +39,8 @@ class Keeper:
     """Serves one terminal until its program and its output have ended.
 
     ``source`` is what is read: the program's PTY, or with ``program`` None the descriptor a pane's output comes from;
-    then nothing can be typed and no exit is known. ``facts`` is the content of holder.json.
+    then nothing can be typed and no exit is known. ``facts`` is the content of holder.json, ``heir`` what a successor
+    is asked with. Of writes up to ``forgotten`` a holder knew that was killed.
     """
 
     def __init__(
@@ -53,16 +54,18 @@ class Keeper:
         journal: Writer,
         replies: Replies,
         facts: dict[str, Any],
+        heir: dict[str, Any],
+        forgotten: int = -1,
         lease: float | None = None,
         linger: float = 10.0,
     ) -> None:
         self._folder, self._socket_path = folder, socket_path
         self._source, self._program, self._journal, self._replies = source, program, journal, replies
-        self._facts, self._lease, self._linger = facts, lease, linger
+        self._facts, self._heir, self._lease, self._linger = facts, heir, lease, linger
         self._ready = Events()
         self._reception = Reception(listener, self._ready, self)
         self._intake = Intake(source, program=program is not None)
-        self._ledger = Ledger()
+        self._ledger = Ledger(forgotten)
         self._input: deque[memoryview] = deque()
         self._queued = 0
         self._news = False
@@ -85,6 +88,8 @@ class Keeper:
         os.set_blocking(self._wake_write, False)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         self._ready.watch(wake, READ, lambda _events: self._reap(wake))
+        if self._program is not None and self._program.end_told >= 0:
+            self._ready.watch(self._program.end_told, READ, lambda _events: self._ended_elsewhere())
         self._reception.open()
         self._watch_source()
         self._guarded(self._reap, wake)
@@ -273,12 +278,23 @@ class Keeper:
                 break
             if self._program is not None and pid == self._program.pid:
                 self._exited(os.waitstatus_to_exitcode(status))
+        self._hurry()
+
+    def _ended_elsewhere(self) -> None:
+        """The program of a killed holder ended: who reaps it is told its status, we are not."""
+        assert self._program is not None
+        self._ready.forget(self._program.end_told)
+        os.close(self._program.end_told)
+        self._exited(None)
+        self._hurry()
+
+    def _hurry(self) -> None:
         if self._closing and self._exit is not None and self._program is not None and not self._program.left():
             # What still holds the terminal open is not ours to end: do not wait long for it.
             self._ending = []
             self._linger_until = min(self._linger_until or self._linger_end, time.monotonic() + 0.3)
 
-    def _exited(self, code: int) -> None:
+    def _exited(self, code: int | None) -> None:
         self._rise()
         self._exit = {
             "code": code,
@@ -336,6 +352,13 @@ class Keeper:
         self._reception.close()
 
     # clients
+
+    def hand(self, client: Client) -> None:
+        """See :class:`terminals.holder.reception.Host`."""
+        if self._program is None or not self._intake.open:
+            client.dead = True
+        else:
+            client.hand(wire.json_frame(wire.HANDED, self._heir), self._program.master)
 
     def left(self, client: Client) -> None:
         """See :class:`terminals.holder.reception.Host`."""
@@ -399,10 +422,11 @@ class Keeper:
                 self._resume()
         self._rise()
 
-    def _on_pace(self, _client: Client, payload: bytes) -> None:
+    def _on_pace(self, client: Client, payload: bytes) -> None:
         (milliseconds,) = wire.U32.unpack(payload)
-        self._intake.pace = min(milliseconds / 1000, LONGEST_PACE)
-        if not milliseconds:
+        self._intake.pace = min(milliseconds / 1000, LONGEST_PACE) if "master" in client.takes else 0.0
+        self._journal.attach(True, resting=bool(self._intake.pace))
+        if not self._intake.pace:
             self._rise()
 
     def _on_keep(self, _client: Client, payload: bytes) -> None:

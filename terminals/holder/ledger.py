@@ -8,12 +8,15 @@ SIZE = 1024
 
 
 class Ledger:
-    """The outcome of the last 1,024 writes by id. Ids grow; one below those forgotten is ``UNKNOWN``."""
+    """The outcome of the last 1,024 writes by id. Ids grow; one below those forgotten is ``UNKNOWN``.
 
-    def __init__(self) -> None:
+    So is one up to ``forgotten``: another holder knew of it, which was killed.
+    """
+
+    def __init__(self, forgotten: int = -1) -> None:
         self._outcomes: dict[int, tuple[int, int]] = {}
-        self._floor = -1
-        self.newest = 0
+        self._floor = forgotten
+        self.newest = max(0, forgotten)
 
     def outcome(self, write_id: int) -> tuple[int, int] | None:
         """(status, offset) of an earlier write with this id; None when it is new."""

@@ -12,14 +12,17 @@ import termios
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
-from quarterdeck.process import members, stat
+from quarterdeck.process import Identity, alive, members, stat
 
 _TIOCGPTPEER = 0x5441
 _UNCHANGEABLE = (signal.SIGKILL, signal.SIGSTOP)
 
 
 class NotStarted(Exception):
-    """Why nothing was started. ``kind``: cwd, command, interpreter, permission, format, arguments, pty, fork."""
+    """Why nothing was started, or goes on.
+
+    ``kind``: cwd, command, interpreter, permission, format, arguments, pty, fork, gone.
+    """
 
     def __init__(self, kind: str, number: int, detail: str = "") -> None:
         super().__init__(kind, number, detail)
@@ -27,11 +30,14 @@ class NotStarted(Exception):
 
 
 class Program:
-    """One running program on a PTY of its own, leader of its process session. ``master`` does not block."""
+    """One running program on a PTY of its own, leader of its process session. ``master`` does not block.
 
-    def __init__(self, pid: int, master: int) -> None:
+    ``end_told`` becomes readable when it ends, where it is not a child of ours; -1 where it is.
+    """
+
+    def __init__(self, pid: int, master: int, end_told: int = -1) -> None:
         found = stat(pid)
-        self.pid, self.master = pid, master
+        self.pid, self.master, self.end_told = pid, master, end_told
         self.started = found.started if found else 0
         self._peer = -1
 
@@ -79,6 +85,19 @@ class Program:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(group, number)
                 os.killpg(group, signal.SIGCONT)
+
+
+def succeed(who: Identity, master: int) -> Program:
+    """Go on with a program whose holder was killed. Raises :class:`NotStarted` when it has ended, or cannot be seen."""
+    try:
+        end_told = os.pidfd_open(who.pid)
+    except OSError as error:
+        raise NotStarted("gone", error.errno or 0, f"pid {who.pid}") from error
+    if not alive(who):
+        os.close(end_told)
+        raise NotStarted("gone", errno.ESRCH, f"pid {who.pid}")
+    os.set_blocking(master, False)
+    return Program(who.pid, master, end_told)
 
 
 def start(argv: Sequence[str], cwd: str, environ: Mapping[str, str], cols: int, lines: int, umask: int) -> Program:

@@ -27,6 +27,9 @@ class Host(Protocol):
     def asked(self, client: Client, kind: int, payload: bytes) -> None:
         """A frame of the one that counts. Raises :class:`wire.Malformed` and others for what does not parse."""
 
+    def hand(self, client: Client) -> None:
+        """A stranger wants to hold the terminal, too; it goes then."""
+
     def left(self, client: Client) -> None:
         """The one that counted is gone."""
 
@@ -117,9 +120,12 @@ class Reception:
 
     def _handle(self, client: Client, kind: int, payload: bytes) -> None:
         if client.hello_by is not None:
-            if kind != wire.HELLO:
+            if kind == wire.TAKE:
+                self._host.hand(client)
+            elif kind == wire.HELLO:
+                self._greet(client, wire.parse_json(payload))
+            else:
                 raise wire.Malformed("no HELLO")
-            self._greet(client, wire.parse_json(payload))
         elif client is self.main:
             self._host.asked(client, kind, payload)
         else:
@@ -129,6 +135,7 @@ class Reception:
         if not isinstance(hello["version"], int) or hello["version"] < 1:
             raise wire.Malformed("version")
         client.hello_by = None
+        client.takes = tuple(str(name) for name in hello.get("takes", ()))
         if (old := self.main) is not None:
             for _ in range(1024):  # what it sent before it lost its place still counts
                 if old.dead or not old.readable():

@@ -2,13 +2,17 @@
 
 A frame is ``u32`` length of what follows, ``u8`` type, payload; integers are little endian. Payloads named JSON are
 one JSON object to which later versions may only add. ``takes`` in a STATE names what came after the first version and
-that holder understands: "pace". The connection begins with ``HELLO``; everything else before it,
-a frame longer than ``MAX_FRAME`` or one that does not parse ends the connection, and nothing but the connection.
+that holder understands: "pace", "master" (it answers TAKE, and succeeds another one). In a HELLO it names what that
+orchestrator does: "master" (it holds the master before it sends PACE; without it nothing rests).
+
+The connection begins with ``HELLO``, or is nothing but one ``TAKE`` and its answer; everything else before it, a frame
+longer than ``MAX_FRAME`` or one that does not parse ends the connection, and nothing but the connection.
 
 =========== ========== =====================================================================================
 frame       direction  payload
 =========== ========== =====================================================================================
-HELLO       to holder  JSON ``version``; answered by STATE
+HELLO       to holder  JSON ``version``, ``takes``; answered by STATE
+TAKE        to holder  nothing; answered by HANDED
 ATTACH      to holder  u64 offset read so far; answered by STATE, then OFFSET as the journal grows
 ACK         to holder  u64 offset read so far; asks for the next OFFSET
 KEEP        to holder  u64 offset of the newest durable snapshot
@@ -19,6 +23,7 @@ SIGNAL      to holder  u32 request, u8 signal number; answered by DONE
 CLOSE       to holder  u32 grace in milliseconds; answered by EXITED and ENDED
 DESCRIBE    to holder  u32 request; answered by DONE
 PACE        to holder  u32 milliseconds output may rest in the terminal between an OFFSET and its ACK; 0: not at all
+HANDED      to client  JSON: the ADOPT that asks for a successor, with the terminal's master attached by SCM_RIGHTS
 BYE         both       JSON ``reason``; the connection ends, the program goes on
 STATE       to client  JSON, see ``Keeper.state``
 OFFSET      to client  u64 offset the journal reaches; the next one is sent only after an ACK
@@ -31,7 +36,10 @@ ENDED       to client  JSON as exit.json: the last byte is in the journal; the h
 =========== ========== =====================================================================================
 
 The parent's socket takes one request per connection: ``SPAWN`` (JSON, answered by ``RESULT`` from the new holder), or
-``ADOPT`` (JSON, with the descriptor to read from attached by SCM_RIGHTS to its first byte, answered likewise).
+``ADOPT`` (JSON, with the descriptor to read from attached by SCM_RIGHTS to its first byte, answered likewise). An
+``ADOPT`` that names a ``program`` (pid, start time) hands over the master of its terminal: its holder was killed, and
+the new one goes on for it, not before the journal reaches ``known``, with all queries up to ``replied_upto`` answered
+and all writes up to ``newest_write`` made or not, nobody knows.
 """
 
 from __future__ import annotations
@@ -45,8 +53,8 @@ VERSION = 1
 MAX_FRAME = 5 << 20
 ANY = (1 << 64) - 1
 
-HELLO, ATTACH, ACK, KEEP, WRITE, REPLY, RESIZE, SIGNAL, CLOSE, DESCRIBE, BYE, PACE = range(1, 13)
-STATE, OFFSET, DATA, RESIZED, WROTE, DONE, EXITED, ENDED = range(32, 40)
+HELLO, ATTACH, ACK, KEEP, WRITE, REPLY, RESIZE, SIGNAL, CLOSE, DESCRIBE, BYE, PACE, TAKE = range(1, 14)
+STATE, OFFSET, DATA, RESIZED, WROTE, DONE, EXITED, ENDED, HANDED = range(32, 41)
 SPAWN, ADOPT, RESULT = range(64, 67)
 
 STATUSES = ("written", "refused", "full", "closed", "unknown")

@@ -7,7 +7,8 @@ asyncio: a holder imports it. :mod:`terminals.journal.format` documents the file
 
 from __future__ import annotations
 
-from terminals.journal.query import Life, at_time, end, lives, size_at, total
+from terminals.journal.format import boot_digest
+from terminals.journal.query import Life, at_time, end, lives, rested, size_at, total
 from terminals.journal.reader import Bytes, Gap, Item, Reader, Resize
 from terminals.journal.repair import Report, repair
 from terminals.journal.writer import Writer
@@ -22,9 +23,11 @@ __all__ = [
     "Resize",
     "Writer",
     "at_time",
+    "boot_digest",
     "end",
     "lives",
     "repair",
+    "rested",
     "size_at",
     "total",
 ]

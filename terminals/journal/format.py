@@ -45,7 +45,7 @@ RESIZE = 3
 GAP = 4
 """a: offset of the first byte missing; flags: why, see ``REASONS``."""
 ATTACH = 5
-"""a: 1 when an orchestrator began to follow, 0 when it was gone."""
+"""a: 1 when an orchestrator began to follow, 0 when it was gone; b: 1 from where output may rest in the terminal."""
 LIFE = 6
 """A program was started in this terminal."""
 DROPPED = 7

@@ -59,6 +59,18 @@ def lives(folder: Folder) -> list[Life]:
     return [Life(r.offset, r.wall_ns) for r in _all(folder) if r.kind == form.LIFE]
 
 
+def rested(folder: Folder) -> bool:
+    """Whether output may have rested in the terminal, unread, when the writer ended. Not so when it ended in order."""
+    name = os.fspath(folder)
+    for start in reversed(form.segments(name)):
+        for record in reversed(form.records(name, start)):
+            if record.kind == form.ATTACH:
+                return bool(record.a and record.b)
+            if record.kind in (form.CLOSED, form.LIFE):
+                return False
+    return False
+
+
 def total(folder: Folder) -> int:
     """Bytes the journal takes on disk, logs and indexes."""
     name = os.fspath(folder)

@@ -27,9 +27,10 @@ ATTACHED_LIMIT = 4
 class Writer:
     """Appends to the journal in ``folder``; whoever makes one holds the lock that says it is the only one.
 
-    Opening repairs what an earlier writer left and goes on at its offset. Nothing here raises for a disk that
-    fails once it is open: :meth:`append` and :meth:`resize` tell whether what they were given is recorded; what is
-    not becomes a gap, and writing goes on in a new segment as soon as the disk takes it again.
+    Opening repairs what an earlier writer left and goes on at its offset, with the size recorded last where ``cols``
+    is 0. With ``life`` a program is started in the terminal; else the earlier one goes on, or is over. Nothing here
+    raises for a disk that fails once it is open: :meth:`append` and :meth:`resize` tell whether what they were given
+    is recorded; what is not becomes a gap, and writing goes on in a new segment as soon as the disk takes it again.
 
     Raises OSError from the constructor alone.
     """
@@ -43,12 +44,12 @@ class Writer:
         boot_id: str = "",
         limit: int = 64 << 20,
         segment: int = SEGMENT,
+        life: bool = True,
         wall_ns: Callable[[], int] = time.time_ns,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.folder = os.fspath(folder)
-        self.cols, self.lines = cols, lines
-        self.attached = False
+        self.attached = self._resting = False
         self.limit = limit
         self._segment = max(4096, min(segment, limit // 4))
         self._boot = form.boot_digest(boot_id)
@@ -63,6 +64,7 @@ class Writer:
         self._dirty_ns = 0
         self._make_folder()
         found = repair(self.folder, boot_id)
+        self.cols, self.lines = (cols, lines) if cols else (found.cols or 80, found.lines or 24)
         self._began = self.offset = found.end
         self._sizes = {start: _size(self.folder, start) for start in form.segments(self.folder)}
         last = max(self._sizes, default=None)
@@ -73,7 +75,8 @@ class Writer:
             self._open(last)
         else:
             self._open(found.end)
-        self._note(form.LIFE)
+        if life:
+            self._note(form.LIFE)
 
     @property
     def recording(self) -> bool:
@@ -123,11 +126,14 @@ class Writer:
         self.offset += count
         self._open(self.offset, begin, reason)
 
-    def attach(self, attached: bool) -> None:
-        """Record that an orchestrator follows, or no longer does; while none does, retention is by the limit alone."""
-        if attached != self.attached:
-            self.attached = attached
-            self._note(form.ATTACH, int(attached))
+    def attach(self, attached: bool, *, resting: bool = False) -> None:
+        """Record that an orchestrator follows, or no longer does; while none does, retention is by the limit alone.
+
+        ``resting``: output may rest in the terminal from now on, unread.
+        """
+        if (attached, resting) != (self.attached, self._resting):
+            self.attached, self._resting = attached, resting
+            self._note(form.ATTACH, int(attached), int(resting))
             self._retain()
 
     def keep_from(self, offset: int) -> None:

@@ -21,10 +21,11 @@ from quarterdeck.process import alive, identity
 from quarterdeck.text import safe
 from terminals import journal
 from terminals.adapter import Exit, Spawn, clamp
-from terminals.channel import Channel, tidy
+from terminals.channel import Channel
 from terminals.holder import files, wire
 from terminals.preloaded import Preloaded
 from terminals.refusal import refusal
+from terminals.spare import tidy
 from terminals.tmux import tool
 from terminals.tmux.control import TmuxError, quote
 from terminals.tmux.gate import Caller, Gate

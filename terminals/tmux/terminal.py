@@ -17,8 +17,9 @@ from quarterdeck.keys import KeyPress
 from quarterdeck.process import alive, members
 from terminals import journal
 from terminals.adapter import Exit, State, Watcher, Written, clamp
-from terminals.channel import Channel, tidy
+from terminals.channel import Channel
 from terminals.holder import files
+from terminals.spare import tidy
 from terminals.tmux.control import TmuxError
 from terminals.tmux.input import OPTION, ExtendedKeys, Ledger, Room, typing
 from terminals.tmux.keys import typed

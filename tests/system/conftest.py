@@ -104,6 +104,8 @@ class Fleet:
                     screen.feed(item.data)
                 elif isinstance(item, Resize):
                     screen.resize(item.cols, item.lines)
+                else:
+                    screen.missing(item.end - item.start, item.reason)
         return screen.ansi()
 
     def children_of(self, pid: int) -> list[int]:

@@ -34,6 +34,8 @@ async def test_a_watcher_sees_the_next_life_of_an_agent(fleet: Fleet) -> None:
 
         await shows(f"life of {agent['pid']}")
         holder = json.loads((fleet.folder("sh") / "holder.json").read_text())["pid"]
+        os.kill(holder, signal.SIGSTOP)  # it is not to write how its program ended
+        os.kill(agent["pid"], signal.SIGKILL)
         os.kill(holder, signal.SIGKILL)
         while (await asyncio.to_thread(fleet.agent, "sh"))["status"] != "lost":
             await asyncio.sleep(0.01)

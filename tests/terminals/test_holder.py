@@ -140,6 +140,8 @@ def talk(path: Path) -> socket.socket:
 
 
 HELLO = wire.json_frame(wire.HELLO, {"version": 1})
+TAKING = wire.json_frame(wire.HELLO, {"version": 1, "takes": ["master"]})
+"""Of an orchestrator that holds the master, so that output may rest."""
 
 
 def expect(connection: socket.socket, kind: int) -> bytes:
@@ -200,10 +202,15 @@ def living() -> Iterator[Living]:
 
 _FRAMES = st.one_of(
     st.binary(max_size=200),
-    st.builds(wire.frame, st.integers(0, 255), st.binary(max_size=40)),
+    # Not what ends a program when it happens to be well formed.
+    st.builds(
+        wire.frame, st.integers(0, 255).filter(lambda n: n not in (wire.CLOSE, wire.SIGNAL)), st.binary(max_size=40)
+    ),
     st.builds(lambda kind, data: wire.frame(kind, data)[:-1], st.integers(0, 255), st.binary(max_size=40)),
     st.builds(wire.json_frame, st.just(wire.HELLO), st.dictionaries(st.text(max_size=5), st.integers(), max_size=3)),
     st.just(HELLO),
+    st.just(TAKING),
+    st.just(wire.frame(wire.TAKE)),
     st.builds(wire.frame, st.just(wire.ATTACH), st.integers(0, wire.ANY).map(wire.U64.pack)),
     st.builds(wire.frame, st.just(wire.ACK), st.integers(0, wire.ANY).map(wire.U64.pack)),
     st.builds(wire.frame, st.just(wire.KEEP), st.integers(0, wire.ANY).map(wire.U64.pack)),

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from quarterdeck.errors import Unreachable
-from quarterdeck.process import alive, identity, members
+from quarterdeck.process import Identity, alive, identity, members
 from terminals import journal
 from terminals.holder import files
 from terminals.journal import Bytes, Reader
@@ -121,17 +121,21 @@ async def test_killing_the_parent_harms_no_agent(place: Place) -> None:
         await eventually(lambda spec=spec: not files.locked(str(spec.folder / files.LOCK)))
 
 
-async def test_a_killed_holder_loses_its_agent_and_no_recorded_byte(place: Place) -> None:
+async def test_an_agent_killed_with_its_holder_loses_no_byte(place: Place) -> None:
     for _ in range(4):
         spec = place.program("numbers", "RECORD", COUNT, 0.0001, "linger")
         terminal = await place.spawn(spec)
         follower = await place.follow(terminal)
         await some_output(place, spec)
         waiting = [asyncio.ensure_future(terminal.write(b"x")) for _ in range(3)]
+        child = terminal.state.child
+        assert child
+        os.kill(place.holder(spec), signal.SIGSTOP)  # it is not to write how its program ended
+        os.kill(child.pid, signal.SIGKILL)
+        await eventually(lambda child=child: not alive(child))
         os.kill(place.holder(spec), signal.SIGKILL)
         await follower.until(lambda follower=follower: follower.losses)
         assert follower.losses == ["the holder was killed"]
-        assert not follower.exits
         assert {(await write).status for write in waiting} <= {"written", "closed"}
         assert (await terminal.write(b"y")).status == "closed"
         data = read_all(spec.folder)
@@ -148,22 +152,27 @@ async def test_a_killed_holder_loses_its_agent_and_no_recorded_byte(place: Place
         assert not follower.gaps
 
 
-async def test_what_a_killed_holder_leaves_is_found_and_ended(place: Place) -> None:
-    script = "trap '' HUP TERM; setsid -f sleep 1000; sleep 1000 & echo up; while :; do sleep 0.05; done"
+async def unfollowed(place: Place, script: str) -> tuple[Any, Identity]:
+    """A terminal whose program is up and that no orchestrator knows of, and the program."""
     spec = place.spec("sh", "-c", script)
     terminal = await place.spawn(spec)
     follower = await place.follow(terminal)
     await follower.sees(b"up")
     assert remains(spec.folder) == [], "its holder lives"
-    child = terminal.state.child
-    assert child
+    await terminal.release()
+    assert terminal.state.child
+    return spec, terminal.state.child
+
+
+async def test_what_a_killed_holder_leaves_is_found_and_ended(place: Place) -> None:
+    script = "trap '' HUP TERM; setsid -f sleep 1000; sleep 1000 & echo up; while :; do sleep 0.05; done"
+    spec, child = await unfollowed(place, script)
     outside = [
         int(pid) for pid in Path(f"/proc/{place.holder(spec)}/task/{place.holder(spec)}/children").read_text().split()
     ]
     outside.remove(child.pid)
     os.kill(place.holder(spec), signal.SIGKILL)
-    await follower.until(lambda: follower.losses)
-    left = remains(spec.folder)
+    left = await eventually(lambda: remains(spec.folder))
     assert child in left
     assert len(left) >= 2
     assert await end_remains(spec.folder, 0.1) == []
@@ -173,12 +182,9 @@ async def test_what_a_killed_holder_leaves_is_found_and_ended(place: Place) -> N
 
 
 async def test_remains_of_another_boot_or_a_reused_pid_are_nobodys(place: Place) -> None:
-    spec = place.spec("sh", "-c", "trap '' HUP; echo up; while :; do sleep 0.05; done")
-    terminal = await place.spawn(spec)
-    follower = await place.follow(terminal)
-    await follower.sees(b"up")
+    spec, _ = await unfollowed(place, "trap '' HUP; echo up; while :; do sleep 0.05; done")
     os.kill(place.holder(spec), signal.SIGKILL)
-    await follower.until(lambda: follower.losses)
+    await eventually(lambda: remains(spec.folder))
     path = str(spec.folder / files.HOLDER)
     facts = files.read_json(path)
     assert facts

@@ -7,7 +7,6 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from terminals.adapter import Spawn
 from terminals.holder import files, wire
 from terminals.holder.intake import COALESCE, OVERDUE, STALL, TRICKLE, Intake
 from tests.terminals.conftest import Place, eventually
-from tests.terminals.test_holder import HELLO, expect, talk
+from tests.terminals.test_holder import TAKING, expect, talk
 from tests.terminals.test_live import Deck, deck
 
 __all__ = ["deck"]
@@ -153,7 +152,7 @@ async def started(place: Place, script: str) -> Spawn:
 
 def follow(connection: socket.socket, pace: int) -> int:
     """Become the one that counts, with this pace in milliseconds; the offset then."""
-    connection.sendall(HELLO)
+    connection.sendall(TAKING)
     state = wire.parse_json(expect(connection, wire.STATE))
     assert "pace" in state["takes"]
     connection.sendall(wire.frame(wire.ATTACH, wire.U64.pack(state["offset"])))
@@ -214,15 +213,14 @@ async def test_whoever_needs_the_truth_has_it_while_output_rests(place: Place) -
 # the orchestrator's end
 
 
-async def test_an_older_holder_is_not_asked_to_pace(place: Place) -> None:
+async def test_a_holder_whose_master_we_do_not_hold_is_not_asked_to_pace(place: Place) -> None:
     terminal = await place.spawn(place.spec("sh", "-c", ECHO))
     follower = await place.follow(terminal)
     await follower.sees(b"ready")
-    known = terminal.state
-    terminal.state = replace(known, facts={name: value for name, value in known.facts.items() if name != "takes"})
+    spare, terminal._spare = terminal._spare, None
     terminal.pace(0.25)
     assert (await terminal.describe())["pace"] == 0
-    terminal.state = known
+    terminal._spare = spare
     terminal.pace(0.25)
     assert (await terminal.describe())["pace"] == 0.25
     terminal.pace(0.0)
