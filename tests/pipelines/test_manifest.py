@@ -171,6 +171,7 @@ def test_toml_and_yaml_have_one_shape_and_lines_of_their_own():
         ("x: " + "[" * 3000, "r.yaml", ["0: not YAML: it is nested too deeply"]),
         ("x = " + "[" * 3000, "r.toml", ["0: not TOML: it is nested too deeply"]),
     ],
+    ids=lambda value: repr(value)[:24],
 )
 def test_a_text_that_cannot_be_read(text, name, told):
     with pytest.raises(BadManifest) as raised:
