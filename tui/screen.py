@@ -86,7 +86,29 @@ class Planned(Layout):
         ]
 
 
-class DeckScreen(Screen[None], inherit_bindings=False):
+class Behind(Screen[None]):
+    """A screen that is laid out behind a dialog too.
+
+    Textual forgets that where it was asked for while updates were held back, or just before the screen was laid out
+    for another reason.
+    """
+
+    async def _on_idle(self, _: events.Idle) -> None:
+        if self._layout_required:
+            self._update_timer.resume()
+
+    def _on_timer_update(self) -> None:
+        super()._on_timer_update()
+        if self._layout_required and self.is_current:
+            self._update_timer.resume()
+
+    def _refresh_layout(self, size: Size | None = None, scroll: bool = False) -> None:
+        super()._refresh_layout(size, scroll)
+        if self._layout_required:
+            self._update_timer.resume()
+
+
+class DeckScreen(Behind, inherit_bindings=False):
     """Top line, list, panels, key bar; or the notice that stands in for them."""
 
     DEFAULT_CSS = "DeckScreen { overflow: hidden; }"
@@ -115,23 +137,6 @@ class DeckScreen(Screen[None], inherit_bindings=False):
     def compose(self) -> ComposeResult:
         """All widgets there will ever be; panels without an agent have no place."""
         yield from (self.top, self.roster, self.notice, self.asks, self.keys, *self.panels)
-
-    # Textual forgets the layout of a screen behind a dialog where it was asked for while updates were held back, or
-    # just before the screen was laid out for another reason.
-
-    async def _on_idle(self, _: events.Idle) -> None:
-        if self._layout_required:
-            self._update_timer.resume()
-
-    def _on_timer_update(self) -> None:
-        super()._on_timer_update()
-        if self._layout_required and self.is_current:
-            self._update_timer.resume()
-
-    def _refresh_layout(self, size: Size | None = None, scroll: bool = False) -> None:
-        super()._refresh_layout(size, scroll)
-        if self._layout_required:
-            self._update_timer.resume()
 
     def on_mount(self) -> None:
         """Show what is known by now."""

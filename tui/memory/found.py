@@ -195,15 +195,18 @@ class Found(Canvas):
         return max(1, self.outer_size.height // self.per)
 
     def put(self, entries: list[EntryInfo], *, keep: bool) -> None:
-        """Show these. With ``keep`` the marked one stays marked and where it stands; else the first is marked."""
-        before, line = self.chosen, self.at - self.first
+        """Show these. With ``keep`` the marked one stays marked and where it stands; else the first is marked.
+
+        A list that shows its beginning goes on doing so: what is new appears there.
+        """
+        before, was, line, top = self.chosen, self.at, self.at - self.first, not self.first
         self.entries = entries
         self.at = self.first = 0
         if keep and before is not None:
             names = [(one.bank, one.id) for one in entries]
             mine = (before.bank, before.id)
-            self.at = names.index(mine) if mine in names else min(line + self.first, max(0, len(entries) - 1))
-            self.first = self.at - line
+            self.at = names.index(mine) if mine in names else min(was, max(0, len(entries) - 1))
+            self.first = 0 if top else self.at - line
         self.choose(self.at)
 
     def choose(self, number: int) -> None:

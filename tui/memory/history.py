@@ -25,6 +25,7 @@ from tui.memory.entries import EntryInfo, author_words, place
 from tui.memory.markdown import LONGEST, Bit, Bits, render, wrap
 from tui.memory.reader import Rows
 from tui.port import frames
+from tui.screen import Behind
 
 if TYPE_CHECKING:
     from tui.app import QuarterdeckApp
@@ -89,7 +90,7 @@ class Versions(Chooser[VersionInfo], can_focus=False):
         cast("HistoryScreen", self.screen).choose(self.at + 1)
 
 
-class HistoryScreen(ModalScreen[None], Follows, inherit_bindings=False):
+class HistoryScreen(Behind, ModalScreen[None], Follows, inherit_bindings=False):
     """The versions of one entry."""
 
     AUTO_FOCUS = ""

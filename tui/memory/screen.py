@@ -29,6 +29,7 @@ from tui.memory.found import Told as ToldLine
 from tui.memory.markdown import Bits
 from tui.memory.reader import AT_ONCE, Reader, body_rows
 from tui.port import frames
+from tui.screen import Behind
 from tui.states import look
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Trouble(Canvas):
         cast("MemoryScreen", self.screen).deeds.problems()
 
 
-class MemoryScreen(ModalScreen[None], Follows, Moves, inherit_bindings=False):
+class MemoryScreen(Behind, ModalScreen[None], Follows, Moves, inherit_bindings=False):
     """The memory of the open session's workspace, or of all."""
 
     AUTO_FOCUS = ""
