@@ -23,8 +23,6 @@ from orchestrator.routes import (
     control,
     events,
     markdown,
-    memory,
-    memory_banks,
     policy,
     prompts,
     screens,
@@ -60,17 +58,25 @@ class Json(JSONResponse):
 
 
 class Edge:
-    """What happens to a request before the routes: an encoded slash stays one segment, a body has a bound."""
+    """What happens to a request before the routes: an encoded slash stays one segment, a body has a bound.
+
+    The routes of the memory come with the first request for one, so that a start does not pay for them.
+    """
 
     def __init__(self, app: FastAPI) -> None:
         self.app = app
+        self._whole = False
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: _Receive, send: _Send) -> None:
         """See ASGI 3."""
         if scope["type"] == "http":
             raw = bytes(scope["raw_path"]).replace(b"%2f", SLASH.encode()).replace(b"%2F", b"%252F")
             scope["path"] = unquote(raw.decode("latin-1"))
-            receive = _bounded(receive, MEMORY_LIMIT if raw.startswith(b"/v1/memory/") else BODY_LIMIT)
+            memory = raw.startswith(b"/v1/memory/")
+            receive = _bounded(receive, MEMORY_LIMIT if memory else BODY_LIMIT)
+            if not self._whole and (memory or raw == b"/openapi.json"):
+                self._whole = True
+                _add_memory(self.app)
         await self.app(scope, receive, send)
 
 
@@ -90,13 +96,26 @@ def _bounded(receive: _Receive, limit: int) -> _Receive:
 
 def build(engine: Engine) -> Edge:
     """The application that serves ``engine``."""
-    app = describe()
+    app = _application()
     app.state.engine = engine
     return Edge(app)
 
 
 def describe() -> FastAPI:
     """The application without an engine: enough for its OpenAPI document."""
+    app = _application()
+    _add_memory(app)
+    return app
+
+
+def _add_memory(app: FastAPI) -> None:
+    from orchestrator.routes import memory, memory_banks
+
+    app.include_router(memory.router)
+    app.include_router(memory_banks.router)
+
+
+def _application() -> FastAPI:
     app = FastAPI(
         title="Quarterdeck",
         version=__version__,
@@ -119,8 +138,6 @@ def describe() -> FastAPI:
         terminals,
         events,
         policy,
-        memory,
-        memory_banks,
         control,
         sockets,
     ):
