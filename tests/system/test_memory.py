@@ -11,7 +11,9 @@ from typing import Any
 from tests.support.memory_api import Memory, repository
 
 Fleet = Any
-ROUNDS = 4
+ROUNDS = 3
+PATIENCE = 90.0
+"""Seconds: each of these waits is for several processes to start."""
 
 WRITER = """
 import json, subprocess, sys
@@ -30,12 +32,17 @@ print("all stored")
 sys.stdin.read()
 """
 READER = """
-import json, subprocess, sys
-verb, rounds = json.loads(sys.argv[1]), int(sys.argv[2])
-found = set()
+import json, os, subprocess, sys, time
+verb, rounds, record = json.loads(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+found, size = set(), 0
 while len(found) < rounds:
+    while not os.path.exists(record) or os.path.getsize(record) == size:
+        time.sleep(0.02)
+    size = os.path.getsize(record)
     done = subprocess.run([*verb, "search", "cause", "kind:insight", "--json"], capture_output=True, text=True)
-    if done.returncode == 0:
+    if done.returncode:
+        size = -1
+    else:
         found |= {hit["entry"]["key"] for hit in json.loads(done.stdout)["hits"]}
 print("found", len(found), "by", json.loads(done.stdout)["hits"][0]["entry"]["author"])
 sys.stdin.read()
@@ -51,7 +58,7 @@ def test_one_agent_stores_the_other_finds_a_person_edits_and_nothing_is_lost(
     verb = [sys.executable, "-P", "-m", "quarterdeck", "memory"]
     environ = {**os.environ, "QUARTERDECK_HOME": str(fleet.paths.home)}
     folder = {"workspace": str(memory.folder), "environ": environ}
-    fleet.start("reader", [sys.executable, "-c", READER, json.dumps(verb), str(ROUNDS)], **folder)
+    fleet.start("reader", [sys.executable, "-c", READER, json.dumps(verb), str(ROUNDS), str(record)], **folder)
     fleet.start("writer", [sys.executable, "-c", WRITER, json.dumps(verb), str(record), str(ROUNDS)], **folder)
 
     def stored() -> list[str]:
@@ -69,16 +76,20 @@ def test_one_agent_stores_the_other_finds_a_person_edits_and_nothing_is_lost(
     def pages() -> list[Any]:
         return sorted((memory.folder / ".quarterdeck" / "memory").glob("*.md"))
 
-    until(lambda: stored() and any("number 0" in path.read_text() for path in pages()), "the first entry and its file")
+    until(
+        lambda: stored() and any("number 0" in path.read_text() for path in pages()),
+        "the first entry and its file",
+        PATIENCE,
+    )
     edited("seen by a person")
-    until(lambda: "seen by a person" in memory.entry(stored()[0])["body"], "the person's edit")
+    until(lambda: "seen by a person" in memory.entry(stored()[0])["body"], "the person's edit", PATIENCE)
     fleet.kill_orchestrator()
     edited("while nothing ran")
-    until(lambda: "while nothing ran" in memory.entry(stored()[0])["body"], "the edit made meanwhile")
-    until(lambda: len(stored()) >= 2, "the second entry")
+    until(lambda: "while nothing ran" in memory.entry(stored()[0])["body"], "the edit made meanwhile", PATIENCE)
+    until(lambda: len(stored()) >= 2, "the second entry", PATIENCE)
     fleet.kill_orchestrator()
-    until(lambda: "all stored" in fleet.screen("writer"), "the writer is done")
-    until(lambda: f"found {ROUNDS} by agent/writer" in fleet.screen("reader"), "the reader found all of it")
+    until(lambda: "all stored" in fleet.screen("writer"), "the writer is done", PATIENCE)
+    until(lambda: f"found {ROUNDS} by agent/writer" in fleet.screen("reader"), "the reader found all of it", PATIENCE)
 
     bodies = {entry_id: memory.entry(entry_id) for entry_id in stored()}
     assert len(bodies) == ROUNDS
