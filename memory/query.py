@@ -64,9 +64,11 @@ class Query:
     terms: tuple[Term, ...]
     which: Filter
 
-    def match(self) -> str:
-        """The expression for FTS5's MATCH; "" without terms."""
+    def match(self, within: str = "") -> str:
+        """The expression for FTS5's MATCH; "" without terms. ``within``: the columns that hold what is to be found."""
         wanted = " AND ".join(term.match() for term in self.terms if not term.absent)
+        if within:
+            wanted = f"{{{within}}} : ({wanted})"
         return "".join([wanted, *(f" NOT {term.match()}" for term in self.terms if term.absent)])
 
 
@@ -111,7 +113,7 @@ def parse(text: str, which: Filter, now_ns: int) -> Query:
         raise Invalid("a search needs a word that is to be found besides those that are not", hint="add one")
     if dropped and not terms:
         raise Invalid(f"{safe(dropped, 60)} has no letter or digit, and only those can be searched for")
-    return Query(tuple(terms), which)
+    return Query(tuple(dict.fromkeys(terms)), which)
 
 
 _LONG = tuple(name for name in FIELDS if len(name) > 2)

@@ -1,37 +1,31 @@
 """Finding entries: filters as SQL, and words through the full-text index.
 
 A word that is in nearly every entry would make each search rank all of them. Of what matches, the entries changed last
-are looked at first: ranking stops at :data:`CANDIDATES` of them, and filters the index does not know at
-:data:`SCANNED`.
+are looked at, :data:`CANDIDATES` of them, and of the older ones those that are about the words by their key and tags;
+filters the index does not know stop at :data:`SCANNED`. :mod:`memory.sqlite.ranking` puts what was found in order.
 """
 
 from __future__ import annotations
 
 import re
-import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 
 from memory.backend import Filter, Hit
 from memory.entry import Entry, Links
 from memory.query import Query, Term
+from memory.sqlite.ranking import NAMES, ranked
 from memory.sqlite.rows import ENTRIES, entry_of
 from quarterdeck.database import Connection
-from quarterdeck.text import safe
 
-CANDIDATES = 600
+CANDIDATES = 400
+NAMED = 100
+"""Where there are more candidates, so many older ones whose key and tags hold all the words are looked at as well."""
 SCANNED = 8_000
 """Of what matches, this many are held against filters that the index does not know."""
 FEW = 500
-WEIGHTS = "8.0, 6.0, 4.0, 1.0, 0.0"
-"""Of key, tags, links, body; what filters say makes nothing better."""
-RECENT = 0.25
-"""How much better an entry of this moment is than the same one from long ago; half of it is left after 30 days."""
-MONTH_NS = 30 * 24 * 3600 * 10**9
-SNIPPET_WORDS = 24
 _INDEXED = re.compile(r"[0-9A-Za-z]")
 """What has none of these may have no word in the index."""
-STX, ETX = "\x02", "\x03"
 
 
 def where(which: Filter) -> tuple[list[str], list[object]]:
@@ -96,36 +90,37 @@ def find(db: Connection, which: Filter, limit: int, after: str) -> list[Entry]:
 def search(db: Connection, query: Query, limit: int, now_ns: int) -> list[Hit]:
     """The best entries for a query with words."""
     which = query.which
-    match = _match(query)
+    narrowing = _narrowing(which)
+    match = f"({query.match()}){narrowing}"
     bounds, bounded = _bounds(db, match, which)
     if bounds is None:
         return []
     conditions, values = where(which)
-    best = db.execute(
-        "SELECT text, -rank * (1 + ? / (1 + max(0, ? - updated_ns) / ?)) AS score FROM ("  # noqa: S608  names are ours
-        f"SELECT e.text, bm25(words, {WEIGHTS}) AS rank, e.updated_ns "
-        f"FROM words CROSS JOIN entries e ON e.text = words.rowid WHERE words MATCH ?{bounds} "
-        f"AND {' AND '.join(conditions)} ORDER BY words.rowid DESC LIMIT ?) ORDER BY score DESC, text DESC LIMIT ?",
-        (RECENT, now_ns, float(MONTH_NS), match, *bounded, *values, CANDIDATES, limit),
+    sql = (
+        "SELECT e.text, e.updated_ns FROM words CROSS JOIN entries e ON e.text = words.rowid "  # noqa: S608  names are ours
+        f"WHERE words MATCH ?{{}} AND {' AND '.join(conditions)} ORDER BY words.rowid DESC LIMIT ?"
     )
-    return _hits(db, match, dict(best.fetchall()))
+    found = dict(db.execute(sql.format(bounds), (match, *bounded, *values, CANDIDATES)).fetchall())
+    if len(found) == CANDIDATES:
+        older = sql.format(f"{bounds} AND words.rowid < ?")
+        named = f"({query.match(NAMES)}){narrowing}"
+        found |= db.execute(older, (named, *bounded, min(found), *values, NAMED)).fetchall()
+    return ranked(db, query, narrowing, found, limit, now_ns)
 
 
-def _match(query: Query) -> str:
-    """The words, and of the filters what the index can narrow them by; :func:`where` decides."""
-    which = query.which
+def _narrowing(which: Filter) -> str:
+    """What the index can narrow words by of the filters, to be put behind them; :func:`where` decides."""
     links = which.links
-    parts = [query.match()]
     named = [("tags", tag) for tag in which.tags]
     named += [("links", name) for name in (*links.agents, *links.tasks, *links.commits, *links.files)]
-    parts += [f"{{{column}}} : {Term(name).match()}" for column, name in named if _INDEXED.search(name)]
+    parts = [f"{{{column}}} : {Term(name).match()}" for column, name in named if _INDEXED.search(name)]
     for mark, names in (("qd0k", which.kinds), ("qd0n", which.namespaces)):
         if names:
             terms = [Term(mark + name.encode("utf-8", "replace").hex(), prefix=name.endswith("/")) for name in names]
             parts.append(" OR ".join(term.match() for term in terms))
     if which.pinned:
         parts.append('"qd0p"')
-    return " AND ".join(f"({part})" for part in parts)
+    return "".join(f" AND ({part})" for part in parts)
 
 
 def _bounds(db: Connection, match: str, which: Filter) -> tuple[str | None, list[object]]:
@@ -155,40 +150,3 @@ def _bounds(db: Connection, match: str, which: Filter) -> tuple[str | None, list
         "SELECT rowid FROM words WHERE words MATCH ? ORDER BY rowid DESC LIMIT 1 OFFSET ?", (match, SCANNED)
     ).fetchone()
     return (" AND words.rowid > ?", [row[0]]) if row else ("", [])
-
-
-def _hits(db: Connection, match: str, scores: Mapping[int, float]) -> list[Hit]:
-    """The entries whose shown versions these are, in this order, with snippets."""
-    if not scores:
-        return []
-    marks = ", ".join("?" * len(scores))
-    begin, end = f"<{secrets.token_hex(8)}>", f"<{secrets.token_hex(8)}>"
-    entries = db.execute(f"SELECT e.text, {ENTRIES.removeprefix('SELECT ')} WHERE e.text IN ({marks})", tuple(scores))
-    found = {row[0]: entry_of(row[1:]) for row in entries}
-    # From the newest on, as the candidates were found: to ask for each row by its number is many times slower.
-    snippets = dict(
-        db.execute(
-            f"SELECT rowid, CASE WHEN rowid IN ({marks}) THEN snippet(words, 3, ?, ?, '…', ?) END FROM words "  # noqa: S608
-            "WHERE words MATCH ? AND rowid >= ? ORDER BY rowid DESC",
-            (*scores, begin, end, SNIPPET_WORDS, match, min(scores)),
-        ).fetchall()
-    )
-    return [
-        Hit(entry=found[text], snippet=_plain(snippets.get(text) or "", begin, end), score=score)
-        for text, score in scores.items()
-        if text in found
-    ]
-
-
-def _plain(snippet: str, begin: str, end: str) -> str:
-    """On one line, without what could be hostile, the found words between STX and ETX."""
-    out = []
-    for part in re.split(f"({begin}|{end})", snippet):
-        if part in (begin, end):
-            out.append(STX if part == begin else ETX)
-        elif part:
-            inner = " ".join(part.split())
-            if not inner.isprintable():
-                inner = safe(inner, len(inner) + 1)
-            out.append(" " * part[0].isspace() + inner + " " * (part[-1].isspace() and bool(inner)))
-    return "".join(out).strip()

@@ -314,6 +314,40 @@ async def test_a_word_in_every_entry_finds_the_newest_and_a_filter_still_finds_a
     assert [hit.entry.id for hit in await backend.search("common is:pinned", Filter())] == ["e00007"]
 
 
+@pytest.mark.parametrize(
+    ("typed", "first"),
+    [
+        ("deadlock", ["by-key", "by-tag"]),
+        ("deadl*", ["by-key", "by-tag"]),
+        ("deadlock explained", ["by-key"]),
+        ('"deadlock explained"', ["by-key"]),
+        ("deadlock -texts", ["by-tag"]),
+        ("deadlock kind:error", ["by-key"]),
+        ("deadlock retry", []),
+        ("unique deadlock", ["only"]),
+    ],
+)
+@pytest.mark.parametrize("share", [1, 5])
+async def test_an_old_entry_about_a_word_is_found_before_thousands_that_hold_it(
+    bank: Opener, clock: ManualClock, typed: str, first: list[str], share: int
+) -> None:
+    """``share``: the word is in each entry, which makes it common, or in each fifth of them."""
+    backend = await bank()
+    await backend.put([draft("by-key", "old texts", key="Deadlock explained", kind=Kind.ERROR)])
+    await backend.put([draft("by-tag", "old words", key="other", tags=("deadlock",))])
+    await backend.put([draft("only", "a unique deadlock among texts", key="another")])
+    clock.advance(365 * 24 * 3600)
+    body = "texts in which a deadlock is explained, with retry"
+    await backend.put([draft(f"e{n:05}", "nothing" if n % share else body, key="k") for n in range(600 * share)])
+    hits = await backend.search(typed, Filter())
+    found = [hit.entry.id for hit in hits]
+    assert set(found[: len(first)]) == set(first), found
+    if typed == "deadlock retry":
+        assert len(found) == 20
+        assert all(name.startswith("e") for name in found)
+    assert all(STX in hit.snippet for hit in hits if hit.entry.id.startswith("e")), "what was found is marked"
+
+
 async def test_a_query_that_says_nothing_lists_and_a_bad_one_is_told(bank: Opener, clock: ManualClock) -> None:
     backend = await bank()
     for name in ("a1", "b1"):
