@@ -1,11 +1,11 @@
-"""How many files this process may have open: an orchestrator needs some six per agent, its programs what they had."""
+"""How many files this process may have open: an orchestrator needs some four per agent, its programs what they had."""
 
 from __future__ import annotations
 
 import resource
 
 WANTED = 16384
-"""Enough for two thousand agents, and few enough for programs that close all they may have open one by one."""
+"""Enough for some thousands of agents, and few enough for programs that close all they may have open one by one."""
 
 _before: tuple[int, int] | None = None
 
