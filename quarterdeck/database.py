@@ -10,6 +10,7 @@ a power cut and none in a kill, and a ``durable`` transaction switches the conne
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 import sqlite3
@@ -83,6 +84,8 @@ class Place:
     backups_kept: int = 7
     ballast: Path | None = None
     """A file that is given up for the sake of a commit on a full disk."""
+    log_pages: int = 1_000
+    """Pages of the write-ahead log at which a write folds it into the file: many where :meth:`Database.fold` does."""
 
 
 class Migration(NamedTuple):
@@ -129,7 +132,7 @@ class Database:
         self = cls(place, clock)
         path = place.path
         try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            _make_private(path)
         except OSError as error:
             raise Broken(
                 f"cannot open {path}: {error.strerror or error}; nothing was changed",
@@ -204,6 +207,10 @@ class Database:
     async def back_up(self) -> Path:
         """Write a backup (``VACUUM INTO``) beside ongoing reads and writes, and drop the oldest."""
         return await self._beside(self._back_up)
+
+    async def fold(self) -> None:
+        """Fold what the write-ahead log holds into the file, beside reads and writes, so that no write has to."""
+        await self._beside(lambda db: db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone())
 
     def backup_due(self) -> bool:
         """Whether the newest backup is a day old."""
@@ -283,6 +290,7 @@ class Database:
             )
         db.execute("PRAGMA trusted_schema=OFF")
         db.execute("PRAGMA synchronous=NORMAL")
+        db.execute(f"PRAGMA wal_autocheckpoint={self.place.log_pages}")
         if self.place.path.stat().st_size <= CHECK_AT_OPEN:
             problem = quick_check(db)
             if problem:
@@ -518,6 +526,21 @@ def quick_check(db: sqlite3.Connection) -> str:
     """What is wrong with a database, "" for nothing."""
     rows = [str(row[0]) for row in db.execute("PRAGMA quick_check(3)")]
     return "" if rows == ["ok"] else "; ".join(rows)
+
+
+def _make_private(path: Path) -> None:
+    """Create the file 0600 where there is none. Raises :class:`OSError` where one that exists cannot be used.
+
+    A file that exists is not opened: closing it again would drop every lock this process has on it (POSIX locks belong
+    to the process, not to the descriptor), and another process could then take away a log that is in use.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)) from None
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
 
 
 def _attempt(db: Connection, work: Callable[[Connection], T], durable: bool) -> T:

@@ -69,6 +69,37 @@ async def test_the_connection_is_set_up_as_promised(paths: Paths, clock: ManualC
         await database.aclose()
 
 
+async def test_a_second_opening_leaves_the_locks_of_the_first(paths: Paths, clock: ManualClock) -> None:
+    """Else the last of another process's connections would take away the log that is in use here."""
+    visit = (
+        "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]);"
+        "print(db.execute(sys.argv[2]).fetchone()[0]); db.close()"
+    )
+
+    def elsewhere(question: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", visit, paths.database, question],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        return done.stdout.strip()
+
+    first = await Database.open(place(paths), clock)
+    try:
+        await first.write(lambda db: db.execute("CREATE TABLE kept (n INTEGER) STRICT"))
+        second = await Database.open(place(paths), clock)
+        assert elsewhere("SELECT count(*) FROM kept") == "0"
+        assert paths.database.with_name("state.db-wal").exists()
+        await first.write(lambda db: db.execute("INSERT INTO kept VALUES (1)"))
+        assert elsewhere("SELECT count(*) FROM kept") == "1"
+        await second.aclose()
+        assert elsewhere("SELECT count(*) FROM kept") == "1"
+    finally:
+        await first.aclose()
+
+
 def test_migrations_hold_no_transactions_of_their_own() -> None:
     for step in migrations(MIGRATIONS):
         words = step.sql.upper().split()
