@@ -87,7 +87,7 @@ def _passages(found: list[Lines]) -> Iterator[Passage]:
     run: list[Lines] = []
     size = 0
     for one in found:
-        apart = run and (one.end - run[0].start > SPAN or one.wall_ns - run[-1].wall_ns > TOGETHER_NS)
+        apart = run and (one.end - run[0].end > SPAN or one.wall_ns - run[-1].wall_ns > TOGETHER_NS)
         if apart or size >= CHARS:
             yield _passage(run)
             run, size = [], 0

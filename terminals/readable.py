@@ -49,7 +49,7 @@ _LEAVE_ALL = b"\x18\x1b[?2026l\x1b[0m\r\n"
 
 
 class Lines(NamedTuple):
-    """Lines that had been printed when the journal stood at ``end``, the newest of them after ``start``."""
+    """Lines that had been printed when the journal stood at ``end``, and not all of them at ``start``."""
 
     start: int
     end: int
@@ -60,6 +60,7 @@ class Lines(NamedTuple):
 
 
 class _State(msgspec.Struct, array_like=True):
+    # One that cannot be read begins the journal anew, so a change of it has to make the index anew as well.
     offset: int
     resizes: int
     screen: tuple[int, int, str, bytes, bytes]
@@ -68,6 +69,7 @@ class _State(msgspec.Struct, array_like=True):
     seen: bytes
     before: bytes
     unlooked: int
+    given: int
 
 
 class _Step(NamedTuple):
@@ -104,6 +106,8 @@ class Readable:
         self._unlooked = old.unlooked if old else 0
         """Bytes since then."""
         offset = old.offset if old else 0
+        self._given = old.given if old else 0
+        """Where the journal stood when lines were given last."""
         size = journal.size_at(self.folder, offset) or (80, 24)
         self._screen = (_thawed(old) if old else None) or Screen(*size, history_lines=HISTORY_LINES)
         self._reader = journal.Reader(self.folder, offset, resizes=old.resizes if old else 0)
@@ -141,7 +145,9 @@ class Readable:
                     kept = len(out)
                 self._screen.feed(step.data)
                 if found := self._look(len(step.data), still=step.still):
-                    out.append(Lines(step.start, step.start + len(step.data), step.wall_ns, found))
+                    end = step.start + len(step.data)
+                    out.append(Lines(self._given, end, step.wall_ns, found))
+                    self._given = end
             if self._screen.ground or not self.more:
                 break
             if self._reader.position - begin > limit + LONGEST:
@@ -157,7 +163,8 @@ class Readable:
         self._begin(state)
         del out[kept:]
         if any_at_all and self._screen.ground and (found := self._look(0, still=True)):
-            out.append(Lines(min(begin, self.offset), self.offset, items[-1].wall_ns if items else 0, found))
+            out.append(Lines(self._given, self.offset, items[-1].wall_ns if items else 0, found))
+            self._given = self.offset
             self._freeze(self.offset)
         return out
 
@@ -228,6 +235,7 @@ class Readable:
                 seen=b"".join(self._seen),
                 before=b"".join(self._before),
                 unlooked=self._unlooked,
+                given=self._given,
             )
         )
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -13,7 +14,6 @@ from tests.orchestrator.conftest import Place, eventually
 from tests.orchestrator.test_roles import Inside
 from tests.support.memory_api import Memory
 
-TURNS = Path(__file__).parents[1] / "profiles" / "transcripts" / "claude" / "turns.jsonl"
 ERROR = "printf '\\033[31mError:\\033[0m EADDRINUSE port 8421 is taken\\r\\n'"
 
 
@@ -117,7 +117,9 @@ def test_transcripts_are_texts_too(place, tmp_path):
     program.chmod(0o755)
     environ = place.environ | {"PATH": f"{program.parent}:{place.environ['PATH']}"}
     agent = place.new(profile="claude", name="claude", environ=environ)
-    folder = Path(place.environ["HOME"], ".claude", "projects", str(place.workspace.resolve()).replace("/", "-"))
+    folder = Path(
+        place.environ["HOME"], ".claude", "projects", re.sub(r"[^A-Za-z0-9]", "-", str(place.workspace.resolve()))
+    )
     folder.mkdir(parents=True)
     told = place.client.request("GET", f"/v1/agents/{agent['id']}")
     lines = [

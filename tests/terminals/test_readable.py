@@ -49,7 +49,8 @@ def lines(folder: str | os.PathLike[str], step: int = 128 << 10, *, anew: bool =
                 reader = Readable(folder, state)
             before = reader.offset
             for given_ in reader.read(step):
-                assert before <= given_.start < given_.end <= reader.offset
+                assert given_.start <= given_.end <= reader.offset
+                assert before <= given_.end
                 found += given_.lines
             state, more = reader.state(), reader.more
     finally:
