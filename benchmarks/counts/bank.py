@@ -22,9 +22,19 @@ FEW, MANY = 50, 2_000
 def counts() -> Iterator[Count]:
     """See the module."""
     few, many = asyncio.run(statements(FEW)), asyncio.run(statements(MANY))
-    for what, most in (("store", 14), ("edit", 15), ("search", 4), ("search with filters", 5), ("entry", 1)):
+    for what, most, more in (
+        ("store", 14, 0),
+        ("edit", 15, 0),
+        (
+            "search",
+            8,
+            2,
+        ),  # of two words; one for each word, and where there are many candidates for older and for parts
+        ("search with filters", 9, 2),
+        ("entry", 1, 0),
+    ):
         yield Count(f"SQL statements of one {what} in a bank of {MANY:,}", many[what], most)
-        yield Count(f"how many more than in one of {FEW}", many[what] - few[what], 0)
+        yield Count(f"how many more than in one of {FEW}", many[what] - few[what], more)
 
 
 async def statements(number: int) -> dict[str, int]:
@@ -35,22 +45,25 @@ async def statements(number: int) -> dict[str, int]:
             await backend.put([Draft(entry=new_id(), content=said, author=author) for said, author in entries(number)])
             one = content(body="the error", tags=("a", "b"), links=Links(files=("src/app.py",)))
             other = replace(one, body="the error again")
+            await backend.settled()
             name, told, at = new_id(), dict[str, int](), backend.statements
 
-            def counted(what: str) -> None:
+            async def counted(what: str) -> None:
                 nonlocal at
-                told[what], at = backend.statements - at, backend.statements
+                told[what] = backend.statements - at
+                await backend.settled()  # what is done afterwards is not a part of it
+                at = backend.statements
 
             await backend.put([Draft(entry=name, content=one, author="person")])
-            counted("store")
+            await counted("store")
             await backend.put([Draft(entry=name, content=other, author="person")])
-            counted("edit")
+            await counted("edit")
             await backend.search("the error", Filter())
-            counted("search")
+            await counted("search")
             await backend.search("the error kind:error,note by:person", Filter())
-            counted("search with filters")
+            await counted("search with filters")
             await backend.entry(name)
-            counted("entry")
+            await counted("entry")
             return told
         finally:
             await backend.aclose()

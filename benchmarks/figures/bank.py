@@ -1,9 +1,10 @@
 """A memory bank of a hundred thousand entries: searching it, storing one more, and how much it takes on disk.
 
 The entries and the queries are fixed (``benchmarks/corpus.py``, ``benchmarks/queries.txt``) and go through the same
-calls as those of clients, on an event loop. Stores come one at a time with a pause between them, as agents store; the
-time is from the call to the acknowledgement. Peer: the same entries as a folder of markdown files, searched for a few
-of the words by ripgrep, or by grep where that is not installed, with the files in the page cache.
+calls as those of clients, on an event loop, after the bank has merged its index as it does by itself. Stores come one
+at a time with a pause between them, as agents store; the time is from the call to the acknowledgement. Peer: the same
+entries as a folder of markdown files, searched for a few of the words by ripgrep, or by grep where that is not
+installed, with the files in the page cache.
 """
 
 from __future__ import annotations
@@ -81,6 +82,7 @@ async def bank(state: Path, number: int, rounds: int) -> tuple[list[tuple[str, f
         await backend.aclose()
     backend = await SqliteBackend.open(state, SystemClock())
     try:
+        await backend.settled()
         stats = await backend.stats()
         found = []
         for turn in range(rounds + 1):

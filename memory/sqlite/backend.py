@@ -42,6 +42,7 @@ def place(state: Path) -> Place:
         elsewhere="set QUARTERDECK_HOME to another folder",
         mend="quarterdeck stop; quarterdeck ls  (the damaged file is put aside when the bank is opened next)",
         unharmed="memory files in the workspace are untouched, and are taken in again",
+        log_pages=8_000,
         backups_kept=2,
     )
 
@@ -94,6 +95,7 @@ class SqliteBackend(SqliteLedger):
         self.problems += problems
         if not database.checked:
             self._tend()
+        self._tidying.wrote()  # what the life before has left
         return self
 
     @classmethod
@@ -134,7 +136,7 @@ class SqliteBackend(SqliteLedger):
             self._writer = db.execute("SELECT writer FROM bank").fetchone()[0]
             return writing.put(db, self._writer, drafts, now)
 
-        stored = await self._database.write(work, ballast=False)
+        stored = await self._write(work, ballast=False)
         self._tell(version.entry for version in stored)
         if self._tends and now - self._tended_ns >= BACKUP_EVERY_NS:
             self._tend()
@@ -142,7 +144,7 @@ class SqliteBackend(SqliteLedger):
 
     async def receive(self, versions: Sequence[Version]) -> list[str]:
         """See :class:`Backend`."""
-        changed = await self._database.write(lambda db: writing.receive(db, versions), ballast=False)
+        changed = await self._write(lambda db: writing.receive(db, versions), ballast=False)
         self._tell(changed)
         return changed
 
@@ -156,7 +158,7 @@ class SqliteBackend(SqliteLedger):
             self._writer = name  # on the connection's thread: what is put next is put under it
             return changed
 
-        self._tell(await self._database.write(work, durable=True, ballast=False))
+        self._tell(await self._write(work, durable=True, ballast=False))
         return self._writer
 
     async def entry(self, entry_id: str) -> Entry | None:
@@ -207,14 +209,18 @@ class SqliteBackend(SqliteLedger):
 
     async def settle(self, entry_id: str, shown: Dot, conflict: bool) -> None:
         """See :class:`Backend`."""
-        if await self._database.write(lambda db: writing.settle(db, entry_id, shown, conflict), ballast=False):
+        if await self._write(lambda db: writing.settle(db, entry_id, shown, conflict), ballast=False):
             self._tell([entry_id])
 
     async def forget(self, entries: Sequence[str], *, history_before_ns: int = 0) -> int:
         """See :class:`Backend`."""
-        gone, ended = await self._database.write(lambda db: writing.forget(db, entries, history_before_ns))
+        gone, ended = await self._write(lambda db: writing.forget(db, entries, history_before_ns))
         self._tell(ended)
         return gone
+
+    async def settled(self) -> None:
+        """Until the index is merged and the log is folded, which goes on by itself when nothing is stored."""
+        await self._tidying.settled()
 
     async def stats(self) -> Stats:
         """See :class:`Backend`."""
@@ -230,6 +236,7 @@ class SqliteBackend(SqliteLedger):
         if self._tending is not None:
             self._tending.cancel()
             await asyncio.gather(self._tending, return_exceptions=True)
+        await self._tidying.aclose()
         await self._database.aclose()
 
     def _tell(self, entries: Iterable[str]) -> None:

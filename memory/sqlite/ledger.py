@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from memory.markdown.ledger import Filed
 from memory.sqlite.rows import dumps, vector
+from memory.sqlite.tidying import Tidying
 from memory.sqlite.writing import catch_up
 from memory.versions import Dot
 from quarterdeck.database import Connection, Database
@@ -14,12 +16,20 @@ from quarterdeck.database import Connection, Database
 _COLUMNS = "entry, path, digest, writer, seq, seen, stamp, missing, owed"
 _MARK = "mark"
 
+T = TypeVar("T")
+
 
 class SqliteLedger:
     """See the module. Part of :class:`memory.sqlite.backend.SqliteBackend`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._tidying = Tidying(database)
+
+    async def _write(self, work: Callable[[Connection], T], *, durable: bool = False, ballast: bool = True) -> T:
+        done = await self._database.write(work, durable=durable, ballast=ballast)
+        self._tidying.wrote()
+        return done
 
     async def filed(self) -> list[Filed]:
         """See :class:`Ledger`."""
@@ -53,7 +63,7 @@ class SqliteLedger:
             catch_up(db, named)
 
         if named:
-            await self._database.write(work)
+            await self._write(work)
 
     async def behind(self) -> list[str]:
         """See :class:`Ledger`."""
@@ -69,4 +79,4 @@ class SqliteLedger:
     async def set_mark(self, text: str) -> None:
         """See :class:`Ledger`."""
         sql = "INSERT INTO notes VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-        await self._database.write(lambda db: db.execute(sql, (_MARK, text)))
+        await self._write(lambda db: db.execute(sql, (_MARK, text)))
