@@ -18,16 +18,16 @@ from typing import Any
 from profiles import Profile
 from profiles.catalogue import DATA
 from quarterdeck.clock import Clock
-from quarterdeck.errors import Invalid, NotFound, NotPermitted, QuarterdeckError, Refused
+from quarterdeck.errors import QuarterdeckError, Refused
 from quarterdeck.ids import new_id
 from quarterdeck.paths import Paths, private_folder
-from quarterdeck.text import safe
 from quarterdeck.watching import Watching
 from sessions import agentfile, environment, tags, worktree
 from sessions.approvals import Approvals
 from sessions.attention import Attention
 from sessions.checkpoint import Checkpointer
 from sessions.events import Subscription
+from sessions.groups import Groups, folder_of
 from sessions.hearing import Hearing
 from sessions.interrupt import PATIENCE, Interrupted, interrupt
 from sessions.launch import Launcher, Limits
@@ -106,8 +106,7 @@ class Deck:
         self._roster = roster
         self._launcher = launcher
         self._tasks = tasks
-        self._changing = asyncio.Lock()
-        """Held while a session's row changes: two changes at once must not undo each other."""
+        self.groups = Groups(roster)
         self.status = StatusBook(roster, workspaces)
         self._hearing = Hearing(roster, self.status, self._later)
         self._trash = Trash(roster, launcher, self._hearing)
@@ -232,67 +231,6 @@ class Deck:
         """Stored events after a cursor, oldest first. Raises :class:`Gone` when the cursor is too old."""
         return await self.store.events(after, limit)
 
-    # -- sessions
-
-    async def create_session(self, name: str, workspace: str) -> Session:
-        """A new, empty session. Raises :class:`Refused` when the name is taken."""
-        self._check_session_name(name)
-        session = Session(
-            id=new_id(), name=name, workspace=folder_of(workspace), created_ns=self._roster.clock.wall_ns()
-        )
-        await self._roster.record("session.created", session=session, durable=True, name=name)
-        self._roster.sessions[session.id] = session
-        return session
-
-    async def rename_session(self, ref: str, name: str) -> Session:
-        """Give a session another name."""
-        session = self.session(ref)
-        if name != session.name:
-            self._check_session_name(name)
-        return await self._change_session(session.id, "session.renamed", name=name)
-
-    async def set_layout(self, ref: str, layout: str) -> Session:
-        """Remember how a session's panels are laid out."""
-        return await self._change_session(ref, "session.layout", layout=layout)
-
-    async def set_goal(self, ref: str, goal: str) -> Session:
-        """Say what a session is for, "" for nothing. Raises :class:`Invalid` for what is not one short line."""
-        return await self._change_session(ref, "session.goal", goal=tags.check_goal(goal))
-
-    async def remove_session(self, ref: str) -> None:
-        """Forget an empty session. Raises :class:`Refused` while agents are in it."""
-        async with self._changing:
-            session = self.session(ref)
-            await self.store.remove_session(session.id)
-            del self._roster.sessions[session.id]
-        self._roster.hub.publish(
-            await self.store.append("session.removed", session=session.id, data={"name": session.name})
-        )
-
-    def _check_session_name(self, name: str) -> None:
-        check_name(name)
-        if any(s.name == name for s in self._roster.sessions.values()):
-            raise Refused(f"there is a session {name!r} already", hint="choose another name")
-
-    async def _change_session(self, ref: str, kind: str, **changes: Any) -> Session:
-        async with self._changing:
-            session = replace(self.session(ref), **changes)
-            await self._roster.record(kind, session=session, **changes)
-            self._roster.sessions[session.id] = session
-        if kind != "session.layout":  # changed by every look at it, and no loss
-            await self._roster.write_down([s for s in self._roster.agents.values() if s.agent.session == session.id])
-        return session
-
-    async def _session_for(self, ref: str, workspace: str) -> Session:
-        """The session named, made where it is missing; without a name the workspace's first one."""
-        folder = folder_of(workspace)
-        for session in self.sessions():
-            if (ref in (session.id, session.name)) if ref else (session.workspace == folder):
-                return session
-        return await self.create_session(
-            ref or free_name(Path(folder).name or "root", {s.name for s in self._roster.sessions.values()}), folder
-        )
-
     # -- agents: begin
 
     async def create(self, ask: NewAgent) -> Agent:
@@ -303,7 +241,7 @@ class Deck:
         self._launcher.adapter(ask.adapter)
         cwd = Path(folder_of(str(Path(workspace, ask.cwd).expanduser())))
         begins, its_session = await self._opening(ask, workspace, profile) if ask.from_checkpoint else (None, "")
-        session = await self._session_for(ask.session or its_session, workspace)
+        session = await self.groups.of_workspace(ask.session or its_session, workspace)
         name = self._name_for(session, ask.name, profile.name)
         agent_id = new_id()
         environ, kept = environment.prepare(ask.environ, profile.environ, agent=agent_id, session=session.name)
@@ -415,7 +353,7 @@ class Deck:
         try:
             facts = terminal.state.facts
             cwd = str(facts.get("cwd") or ask.workspace or Path.home())
-            session = await self._session_for(ask.session, ask.workspace or cwd)
+            session = await self.groups.of_workspace(ask.session, ask.workspace or cwd)
             now = self._roster.clock.wall_ns()
             agent = Agent(
                 id=agent_id,
@@ -607,16 +545,3 @@ class Deck:
         await asyncio.gather(*(s.live.aclose() for s in self._roster.agents.values() if s.live))
         for supervised in self._roster.agents.values():
             supervised.heard()
-
-
-def folder_of(path: str) -> str:
-    """An absolute path to a folder that exists, resolved. Raises :class:`NotFound` and its like."""
-    folder = Path(path).expanduser()
-    if not folder.is_absolute():
-        raise Invalid(f"a workspace must be an absolute path, not {safe(path)!r}")
-    try:
-        if folder.is_dir():
-            return str(folder.resolve())
-    except OSError as error:
-        raise NotPermitted(f"cannot look at {safe(path)}: {error.strerror}") from error
-    raise NotFound(f"the folder {safe(path)} does not exist", hint="make it, or name another one", path=path)

@@ -14,7 +14,7 @@ from orchestrator.engine import Engine
 from orchestrator.models import Health, PathText, Profiles, ProfileView, Stop, Stopping, Trust, TrustView
 from quarterdeck import __version__
 from quarterdeck.errors import Refused
-from sessions.deck import folder_of
+from sessions.groups import folder_of
 from sessions.markdown.begin import manner
 from sessions.trust import Outlook
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.engine import Engine, refusal
 from orchestrator.roles import Caller, Role
-from sessions.deck import folder_of
+from sessions.groups import folder_of
 from sessions.model import Agent
 
 if TYPE_CHECKING:

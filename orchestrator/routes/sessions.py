@@ -28,7 +28,7 @@ async def list_sessions(engine: TheEngine, caller: TheCaller) -> list[SessionVie
 @router.post("", status_code=201, dependencies=[Depends(Change("session.create"))])
 async def create_session(body: NewSession, engine: TheEngine) -> SessionView:
     """Create an empty session."""
-    return _view(engine, await engine.deck.create_session(body.name, body.workspace))
+    return _view(engine, await engine.deck.groups.create(body.name, body.workspace))
 
 
 @router.get("/{ref}", dependencies=[PersonOnly])
@@ -43,15 +43,15 @@ async def change_session(ref: Ref, body: SessionChange, engine: TheEngine) -> Se
     session = engine.deck.session(plain(ref))
     check_goal(body.goal or "")  # what is wrong is refused before anything is done
     if body.name is not None:
-        session = await engine.deck.rename_session(session.id, body.name)
+        session = await engine.deck.groups.rename(session.id, body.name)
     if body.goal is not None:
-        session = await engine.deck.set_goal(session.id, body.goal)
+        session = await engine.deck.groups.set_goal(session.id, body.goal)
     if body.layout is not None:
-        session = await engine.deck.set_layout(session.id, body.layout)
+        session = await engine.deck.groups.set_layout(session.id, body.layout)
     return _view(engine, session)
 
 
 @router.delete("/{ref}", status_code=204, dependencies=[Depends(Change("session.remove"))])
 async def remove_session(ref: Ref, engine: TheEngine) -> None:
     """Forget an empty session."""
-    await engine.deck.remove_session(engine.deck.session(plain(ref)).id)
+    await engine.deck.groups.remove(engine.deck.session(plain(ref)).id)

@@ -17,7 +17,8 @@ from typing import Literal
 from quarterdeck.errors import QuarterdeckError
 from quarterdeck.text import safe
 from sessions import worktree
-from sessions.deck import Deck, folder_of
+from sessions.deck import Deck
+from sessions.groups import folder_of
 from sessions.markdown import folder
 from sessions.markdown.record import Record, Recorded
 from sessions.model import Agent, Restore, Session, Worktree

@@ -54,9 +54,9 @@ async def rebuild(
 async def _session(deck: Deck, one: PlannedSession, environ: Mapping[str, str], prompts: bool) -> list[Rebuilt]:
     try:
         session = next((s for s in deck.sessions() if s.name == one.session), None)
-        session = session or await deck.create_session(one.session, one.workspace)
+        session = session or await deck.groups.create(one.session, one.workspace)
         if one.goal:
-            session = await deck.set_goal(session.id, one.goal)
+            session = await deck.groups.set_goal(session.id, one.goal)
     except QuarterdeckError as error:
         reason = error.message
         return [Rebuilt(session=one.session, name=a.name, action="failed", reason=reason) for a in one.agents]

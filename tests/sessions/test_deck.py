@@ -129,13 +129,14 @@ async def test_tags_and_goals_are_changed_told_and_found_again_without_the_datab
         newest = deck.store.newest
         assert (await deck.tag(agent.id, ["v1.2"], ["web", "gone"])).tags == ("api", "v1.2")
         assert (await deck.tag(agent.id, ["api"])).tags == ("api", "v1.2")
-        assert (await deck.set_goal("work", " ship\nit ")).goal == "ship it"
+        assert (await deck.groups.set_goal("work", " ship\nit ")).goal == "ship it"
         told = [(event.kind, event.data) for event in await deck.events(newest) if event.kind != "agent.status"]
         assert told == [("agent.tagged", {"tags": ["api", "v1.2"]}), ("session.goal", {"goal": "ship it"})]
         with pytest.raises(Invalid, match="one line"):
-            await deck.set_goal("work", "x" * 300)
+            await deck.groups.set_goal("work", "x" * 300)
         await deck.rename(agent.id, "other")
-        await asyncio.gather(*(deck.set_layout("work", str(n)) for n in range(5)), deck.rename_session("work", "shop"))
+        layouts = (deck.groups.set_layout("work", str(n)) for n in range(5))
+        await asyncio.gather(*layouts, deck.groups.rename("work", "shop"))
         assert (deck.session("shop").goal, deck.session("shop").layout) == ("ship it", "4")
     for name in ("state.db", "state.db-wal", "state.db-shm"):
         (home / "s" / name).unlink(missing_ok=True)
@@ -182,9 +183,9 @@ async def test_a_session_is_removed_only_when_it_is_empty(home: Path, opened: Op
     async with opened() as deck:
         agent = await deck.create(wish(home, "cat", session="mine"))
         with pytest.raises(Refused, match="still has"):
-            await deck.remove_session("mine")
+            await deck.groups.remove("mine")
         await deck.remove(agent.id, force=True)
-        await deck.remove_session("mine")
+        await deck.groups.remove("mine")
         assert deck.sessions() == []
         with pytest.raises(Refused, match="session"):
             await deck.untrash(agent.id)

@@ -52,8 +52,8 @@ def test_the_first_prompt_names_the_file_from_where_the_agent_is() -> None:
 async def test_it_is_told_of_what_stands_there_now(home: Path, work: Path, opened: Opener) -> None:
     profiles(home, reader=READER, talker=READER + '[prompt]\ncheckpoint = "prompt"\n')
     async with opened() as deck:
-        await deck.create_session("shop", str(work))
-        await deck.set_goal("shop", "ship it")
+        await deck.groups.create("shop", str(work))
+        await deck.groups.set_goal("shop", "ship it")
         page = work / ".quarterdeck/sessions/shop/checkpoint.md"
         reader = await deck.create(wish(work, "reader", from_checkpoint="shop"))
         assert "> ship it" in page.read_text(), "written before it was named"

@@ -66,7 +66,7 @@ async def test_everything_comes_back_when_the_state_folder_is_gone(
         await deck.create(wish(work, name="web", cwd="web"))
         await deck.create(wish(work, "counter", name="count"))
         await deck.create(wish(work, "custom", name="tests", argv=("sh", "-c", "echo SECRET_ARGV; exec cat")))
-        await deck.set_goal("work", "ship it")
+        await deck.groups.set_goal("work", "ship it")
         assert api.worktree is not None
         Path(api.worktree.path, "half-done.txt").write_text("not committed")
         git(Path(api.worktree.path), "commit", "-q", "--allow-empty", "-m", "work")
@@ -237,7 +237,7 @@ async def test_names_that_are_taken_and_pages_of_the_same_session(home: Path, wo
     put(work, Record(session="shop", id="new", written="2026-02-02T00:00:00Z", agents=agents[:1]))
     put(work, Record(session="shop", id="old", agents=agents), "checkpoint-20260101T000000Z.md")
     async with opened() as deck:
-        await deck.create_session("shop", str(other))
+        await deck.groups.create("shop", str(other))
         found = await plan(deck, [str(work), str(work)])
         assert [(one.session, one.action) for one in found.sessions] == [("shop-2", "make"), ("shop-2", "add")]
         assert "another workspace" in found.sessions[0].reason

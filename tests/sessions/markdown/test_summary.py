@@ -171,24 +171,24 @@ async def test_the_page_is_written_first_and_gets_its_summary_after(
     (home / "user/config.toml").write_text("summaries = true")
     api.answers = [(0, b"")]
     async with opened() as deck:
-        await deck.create_session("work", str(work))
+        await deck.groups.create("work", str(work))
         await happens(lambda: api.requests)
         text = page_of(work).read_text()
         assert "# work" in text
         assert "## Summary" not in text
         assert "Notes" not in api.requests[0]["messages"][0]["content"], "a person's notes are not sent"
-        await deck.set_goal("work", "meanwhile")
+        await deck.groups.set_goal("work", "meanwhile")
         await happens(lambda: "> meanwhile" in page_of(work).read_text())
     api.release()
     api.answers = [(200, ANSWER)]
     async with opened() as deck:
-        await deck.set_goal("work", "again")
+        await deck.groups.set_goal("work", "again")
         await happens(lambda: "## Summary" in page_of(work).read_text())
         text = page_of(work).read_text()
         assert "    The checkout is half done.\n    ## Notes\n    The api agent waits.\n" in text
         assert load(text).goal == "again"
         page_of(work).write_text(text + "\nmine\n")
-        await deck.set_goal("work", "third")
+        await deck.groups.set_goal("work", "third")
         await happens(lambda: "> third" in page_of(work).read_text())
         text = page_of(work).read_text()
         assert "    The checkout is half done." in text, "it stays until there is another"

@@ -34,7 +34,7 @@ async def test_a_page_follows_what_happens(work: Path, opened: Opener, git: Call
     async with opened() as deck:
         agent = await deck.create(wish(work, name="api", worktree=True, tags=("web",)))
         await happens(lambda: "| api | shell | running |" in text_of(work))
-        await deck.set_goal("work", "ship it")
+        await deck.groups.set_goal("work", "ship it")
         await happens(lambda: "> ship it" in text_of(work))
         prompt = await deck.outbox.submit(agent.id, "echo hi > new.txt")
         await deck.outbox.wait(prompt.id, "accepted", 20)
@@ -58,9 +58,9 @@ async def test_the_orderly_end_writes_what_is_not_written_yet(
 ) -> None:
     monkeypatch.setattr("sessions.markdown.writer.INTERVAL", 3600.0)
     async with opened() as deck:
-        await deck.create_session("work", str(work))
+        await deck.groups.create("work", str(work))
         await happens(lambda: text_of(work))
-        await deck.set_goal("work", "late")
+        await deck.groups.set_goal("work", "late")
         assert "late" not in text_of(work)
     assert "> late" in text_of(work)
 
@@ -79,11 +79,11 @@ async def test_nothing_is_written_and_git_is_not_asked_while_nothing_changes(
 
     monkeypatch.setattr(worktree, "changes", counted)
     async with opened() as deck:
-        session = await deck.create_session("work", str(work))
+        session = await deck.groups.create("work", str(work))
         await happens(lambda: text_of(work))
         before = page_of(work).stat()
         for _ in range(20):
-            await deck.set_layout("work", "{}")
+            await deck.groups.set_layout("work", "{}")
             deck.markdown.touch(session.id)
             await happens(lambda: not deck.markdown._dirty)
         assert asked == [work]
@@ -99,15 +99,15 @@ async def test_nothing_is_written_and_git_is_not_asked_while_nothing_changes(
 
 async def test_notes_and_other_pages_outlive_every_writing(work: Path, opened: Opener) -> None:
     async with opened() as deck:
-        await deck.create_session("work", str(work))
+        await deck.groups.create("work", str(work))
         await happens(lambda: text_of(work))
         page_of(work).write_text(text_of(work) + "\nmine: **keep** this\r\n## Notes\n")
-        await deck.set_goal("work", "other")
+        await deck.groups.set_goal("work", "other")
         await happens(lambda: "> other" in text_of(work))
         assert page_of(work).read_bytes().endswith(b"\nmine: **keep** this\r\n## Notes\n")
         stranger = "# somebody wrote this\n\n## Notes\n\nand these notes\n"
         page_of(work).write_text(stranger)
-        await deck.set_goal("work", "third")
+        await deck.groups.set_goal("work", "third")
         await happens(lambda: "> third" in text_of(work))
         assert "and these notes" in text_of(work)
         assert page_of(work).with_name("checkpoint-unread.md").read_text() == stranger
@@ -115,12 +115,12 @@ async def test_notes_and_other_pages_outlive_every_writing(work: Path, opened: O
 
 async def test_a_page_of_a_lost_database_is_set_aside(home: Path, work: Path, opened: Opener) -> None:
     async with opened() as deck:
-        await deck.create_session("work", str(work))
-        await deck.set_goal("work", "the lost one")
+        await deck.groups.create("work", str(work))
+        await deck.groups.set_goal("work", "the lost one")
     for name in ("state.db", "state.db-wal", "state.db-shm"):
         (home / "s" / name).unlink(missing_ok=True)
     async with opened() as deck:
-        await deck.create_session("work", str(work))
+        await deck.groups.create("work", str(work))
         await happens(lambda: text_of(work) and "the lost one" not in text_of(work))
     aside = [path for path in page_of(work).parent.glob("checkpoint-*.md") if "the lost one" in path.read_text()]
     assert len(aside) == 1
@@ -129,14 +129,14 @@ async def test_a_page_of_a_lost_database_is_set_aside(home: Path, work: Path, op
 async def test_many_sessions_share_a_workspace(work: Path, opened: Opener) -> None:
     async with opened() as deck:
         for name in ("one", "two", "three"):
-            await deck.create_session(name, str(work))
+            await deck.groups.create(name, str(work))
         await happens(lambda: all(text_of(work, name) for name in ("one", "two", "three")))
-        await deck.rename_session("two", "zwei")
+        await deck.groups.rename("two", "zwei")
         await happens(lambda: "# zwei" in text_of(work, "zwei"))
         assert not page_of(work, "two").parent.exists()
         (page_of(work, "three")).write_text(text_of(work, "three") + "\nmine\n")
-        await deck.remove_session("one")
-        await deck.remove_session("three")
+        await deck.groups.remove("one")
+        await deck.groups.remove("three")
         await happens(lambda: not page_of(work, "one").parent.exists())
         await happens(lambda: "was removed" in text_of(work, "three"))
         assert text_of(work, "three").endswith("\nmine\n")
@@ -152,26 +152,26 @@ async def test_trouble_is_said_once_and_ends_by_itself(
     elsewhere.mkdir()
     (work / ".quarterdeck").symlink_to(elsewhere)
     async with opened() as deck:
-        session = await deck.create_session("work", str(work))
+        session = await deck.groups.create("work", str(work))
         await happens(lambda: deck.markdown.problems)
         for goal in ("a", "b", "c"):
-            await deck.set_goal("work", goal)
+            await deck.groups.set_goal("work", goal)
             await happens(lambda: not deck.markdown._dirty)
         assert len([one for one in caplog.records if "as markdown" in one.message]) == 1
         assert "is a link" in deck.markdown.problems[session.id]
         assert list(elsewhere.iterdir()) == []
         (work / ".quarterdeck").unlink()
-        await deck.set_goal("work", "d")
+        await deck.groups.set_goal("work", "d")
         await happens(lambda: "> d" in text_of(work))
         assert not deck.markdown.problems
 
 
 async def test_a_workspace_that_is_gone_is_not_made_again(work: Path, opened: Opener) -> None:
     async with opened() as deck:
-        session = await deck.create_session("work", str(work))
+        session = await deck.groups.create("work", str(work))
         await happens(lambda: text_of(work))
         os.rename(work, work.with_name("moved"))
-        await deck.set_goal("work", "x")
+        await deck.groups.set_goal("work", "x")
         await happens(lambda: session.id in deck.markdown.problems)
     assert not work.exists()
 
@@ -268,9 +268,9 @@ async def test_a_killed_orchestrator_leaves_a_page_and_goes_on_with_it(home: Pat
         "async def main():\n"
         "    async with Deck.open(Paths(Path(sys.argv[1])), {}, SystemClock()) as deck:\n"
         "        if not deck.sessions():\n"
-        "            await deck.create_session('work', sys.argv[2])\n"
+        "            await deck.groups.create('work', sys.argv[2])\n"
         "        for n in range(100000):\n"
-        "            await deck.set_goal('work', f'goal {n}')\n"
+        "            await deck.groups.set_goal('work', f'goal {n}')\n"
         "            await asyncio.sleep(0)\n"
         "            print(n, flush=True)\n"
         "asyncio.run(main())\n"
