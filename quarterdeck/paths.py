@@ -70,6 +70,11 @@ class Paths:
         return self.home / "installs"
 
     @property
+    def kept(self) -> Path:
+        """The last sound texts of the person's own ``config.toml`` and ``policy.toml``."""
+        return self.home / "kept"
+
+    @property
     def log(self) -> Path:
         return self.home / "log" / "orchestrator.jsonl"
 

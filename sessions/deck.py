@@ -146,7 +146,7 @@ class Deck:
             try:
                 async with asyncio.TaskGroup() as tasks:
                     workspaces = Workspaces(await store.trusts(), user=user, built_in=profile_folders)
-                    policy = await open_policies(store, user, (*([user] if user else []), paths.home))
+                    policy = await open_policies(store, user, (*([user] if user else []), paths.home), paths.kept)
                     deck = cls(Roster(paths, store, clock), launcher, workspaces, policy, tasks)
                     keepers = [tasks.create_task(deck.status.run())]
                     try:

@@ -56,11 +56,12 @@ class RulingView(BaseModel):
 async def _view(engine: Engine, workspace: str) -> PolicyView:
     policies = engine.deck.policy
     user = await asyncio.to_thread(policies.file, policies.user)
+    rules = await asyncio.to_thread(policies.in_force)
     return PolicyView(
         file=str(policies.user or ""),
         hash=user.digest,
         accepted=policies.accepted is None or user.digest == policies.accepted,
-        rules=[rule.label for rule in user.rules],
+        rules=[rule.label for rule in rules],
         problems=await asyncio.to_thread(policies.problems, workspace),
         difference=await difference(policies, engine.deck.store),
     )

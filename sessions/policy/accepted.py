@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import hashlib
 import json
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from quarterdeck.errors import Refused
+from quarterdeck.kept import Kept
 from quarterdeck.paths import read_file
 from sessions.policy.policies import FILE_LIMIT, NAME, Policies
 from sessions.store import Store
@@ -17,9 +19,19 @@ KEY = "policy"
 """Where the store keeps the accepted text."""
 
 
-async def open_policies(store: Store, user: Path | None, guarded: Sequence[Path]) -> Policies:
-    """The policies in force; ``user`` is the folder of the user's settings."""
-    return Policies(user / NAME if user else None, accepted=_digest(await _accepted(store)), guarded=guarded)
+async def open_policies(store: Store, user: Path | None, guarded: Sequence[Path], kept: Path) -> Policies:
+    """The policies in force; ``user`` is the folder of the user's settings, ``kept`` where their last sound text lies.
+
+    Where none lies there the text a person accepted last takes its place.
+    """
+    accepted = await _accepted(store)
+    file = user / NAME if user else None
+    sound = await asyncio.to_thread(Kept, kept / NAME)
+    policies = Policies(file, accepted=_digest(accepted), guarded=guarded, kept=sound)
+    if accepted and sound.text is None:
+        sound.text = accepted.encode()
+    await asyncio.to_thread(policies.file, file)
+    return policies
 
 
 async def difference(policies: Policies, store: Store) -> list[str]:

@@ -4,7 +4,8 @@ The user's ``policy.toml`` may allow, deny and ask; a workspace's ``.quarterdeck
 whether it is trusted or not. Deny wins over ask, ask over allow; without a rule the answer is ask.
 
 Rules that allow hold only while the file is as a person last accepted it: an agent that edits the file loosens nothing.
-Rules that deny or ask hold at once. A file with a mistake in it allows nothing until it is mended.
+Rules that deny or ask hold at once. A file with a mistake in it, the user's or the workspace's, has nothing allowed
+until it is mended; of the user's file the deny and ask rules of its last sound version go on holding.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from quarterdeck.kept import Kept
 from quarterdeck.paths import read_file
 from quarterdeck.text import nearest, safe
 from sessions.policy.request import Behaviour, Request, Ruling
@@ -40,12 +42,20 @@ class Policies:
     """The user's policy and those of workspaces. Files are read again when they changed, at each decision.
 
     ``accepted`` is the hash of the user's file as a person last accepted it; None takes any (a headless run whose file
-    was named on its command line). ``guarded`` are folders whose files no rule may open to an agent: ours.
+    was named on its command line). ``guarded`` are folders whose files no rule may open to an agent: ours. ``kept``
+    holds the user's file as it was last sound.
     """
 
-    def __init__(self, user: Path | None, accepted: str | None = None, guarded: Sequence[Path] = ()) -> None:
+    def __init__(
+        self,
+        user: Path | None,
+        accepted: str | None = None,
+        guarded: Sequence[Path] = (),
+        kept: Kept | None = None,
+    ) -> None:
         self.user = user
         self.accepted = accepted
+        self.kept = kept
         self._guarded = tuple(map(str, guarded))
         self._read: dict[Path, tuple[tuple[int, ...], File]] = {}
 
@@ -53,16 +63,16 @@ class Policies:
         """What the rules say to a request of an agent in ``workspace``."""
         user = self.file(self.user)
         theirs = self.file(workspace_file(workspace))
-        rules = (*user.rules, *(rule for rule in theirs.rules if rule.behaviour != "allow"))
+        rules = (*user.rules, *self._still(user), *(rule for rule in theirs.rules if rule.behaviour != "allow"))
         for behaviour in ("deny", "ask"):
             for rule in rules:
                 if rule.behaviour == behaviour and rule.catches(request):
                     return Ruling(behaviour=rule.behaviour, rule=rule.label, why=f"{rule.behaviour} rule {rule.name}")
+        if problems := (*user.problems, *theirs.problems):
+            return Ruling(behaviour="ask", why=f"the policy has a mistake, so it allows nothing: {problems[0]}")
         allowing = [rule for rule in rules if rule.behaviour == "allow"]
         if not allowing:
             return Ruling(behaviour="ask", why="no rule is about it")
-        if user.problems:
-            return Ruling(behaviour="ask", why=f"the policy has a mistake, so it allows nothing: {user.problems[0]}")
         if self.accepted is not None and user.digest != self.accepted:
             why = "the policy is not as it was accepted, so it allows nothing until: quarterdeck policy accept"
             return Ruling(behaviour="ask", why=why)
@@ -80,7 +90,23 @@ class Policies:
         theirs = self.file(workspace_file(workspace))
         loose = [rule for rule in theirs.rules if rule.behaviour == "allow"]
         told = [f"{rule.source}: {rule.name}: a workspace's policy cannot allow; it is not used" for rule in loose]
-        return [*self.file(self.user).problems, *theirs.problems, *told]
+        user = self.file(self.user)
+        if user.problems and self.kept is not None:
+            held = "those of its last sound version" if self.kept.text is not None else "and no sound version is known"
+            told.append(f"{self.user}: until it is mended it allows nothing; its sound deny and ask rules hold, {held}")
+        return [*user.problems, *theirs.problems, *told]
+
+    def in_force(self) -> tuple[Rule, ...]:
+        """The rules of the file and, while it has a mistake, the deny and ask rules of its last sound version."""
+        user = self.file(self.user)
+        return (*user.rules, *self._still(user))
+
+    def _still(self, user: File) -> tuple[Rule, ...]:
+        """What goes on holding while the user's file has a mistake: its last sound version's deny and ask rules."""
+        if not user.problems or self.kept is None or self.kept.text is None or self.user is None:
+            return ()
+        last = parse(self.user, self.kept.text, note=", its last sound version")
+        return tuple(rule for rule in last.rules if rule.behaviour != "allow")
 
     def file(self, path: Path | None) -> File:
         """A policy file as it is now."""
@@ -89,14 +115,26 @@ class Policies:
         try:
             found = path.stat()
         except FileNotFoundError:
+            if path == self.user and self.kept is not None:
+                self.kept.keep(None)
             return File(*_NOTHING)
         except OSError as error:
             return File("unreadable", (), (f"{path}: {error.strerror or error}",))
         stamp = (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
         known = self._read.get(path)
         if known is None or known[0] != stamp:
-            self._read[path] = known = (stamp, load(path))
+            self._read[path] = known = (stamp, self._load(path))
         return known[1]
+
+    def _load(self, path: Path) -> File:
+        try:
+            data = read_file(path, FILE_LIMIT)
+        except OSError as error:
+            return File("unreadable", (), (f"{path}: {error.strerror or error}",))
+        found = parse(path, data)
+        if path == self.user and self.kept is not None and not found.problems:
+            self.kept.keep(data)
+        return found
 
     def _guards(self, request: Request, workspace: str) -> str:
         """The guarded folder a request touches, "" for none."""
@@ -114,12 +152,11 @@ def workspace_file(workspace: str) -> Path | None:
     return Path(workspace, ".quarterdeck", NAME) if workspace else None
 
 
-def load(path: Path) -> File:
-    """Read one policy file; a mistake in a rule leaves that rule out and is told with file, rule, key and reason."""
-    try:
-        data = read_file(path, FILE_LIMIT)
-    except OSError as error:
-        return File("unreadable", (), (f"{path}: {error.strerror or error}",))
+def parse(path: Path, data: bytes, note: str = "") -> File:
+    """The policy file ``path`` with these bytes; ``note`` goes with its name in what rules are called.
+
+    A mistake in a rule leaves that rule out and is told with file, rule, key and reason.
+    """
     digest = hashlib.sha256(data).hexdigest()
     try:
         table = tomllib.loads(data.decode("utf-8"))
@@ -136,16 +173,16 @@ def load(path: Path) -> File:
         if not isinstance(tables, list) or not all(isinstance(one, dict) for one in tables):
             problems.append(f"{path}: {key}: must be tables: [[{key}]]")
             continue
-        _read(path, _TABLES[_TABLES.index(key)], tables, rules, problems)
+        _read(path, note, _TABLES[_TABLES.index(key)], tables, rules, problems)
     return File(digest, tuple(rules), tuple(problems))
 
 
 def _read(
-    path: Path, behaviour: Behaviour, tables: list[dict[str, Any]], rules: list[Rule], problems: list[str]
+    path: Path, note: str, behaviour: Behaviour, tables: list[dict[str, Any]], rules: list[Rule], problems: list[str]
 ) -> None:
     for number, table in enumerate(tables, start=1):
         try:
-            rules.append(read(behaviour, table, str(path), number))
+            rules.append(read(behaviour, table, f"{path}{note}", number))
         except Wrong as error:
             name = safe(str(table.get("name", f"rule {number}")), 60)
             problems.append(f"{path}: [[{behaviour}]] {name}: {safe(error.key, 40)}: {error}")

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from quarterdeck.kept import Kept
 from sessions.policy import Policies, Request, shell
 from sessions.policy.shell import NotPlain, hidden, plain
 
@@ -335,3 +336,45 @@ def test_a_command_without_end_is_bounded(monkeypatch: pytest.MonkeyPatch) -> No
     assert hidden("bash -c '" * 2000 + "x").found
     assert hidden("$(" * 5000).complete
     assert hidden("{a,b}" * 3000).complete
+
+
+def test_a_mistake_drops_no_rule_that_denies_or_asks_also_over_a_restart(place: Place, tmp_path: Path) -> None:
+    kept = tmp_path / "state" / "policy.toml"
+
+    def opened() -> None:
+        place.policies = Policies(place.user / "policy.toml", kept=Kept(kept))
+
+    sound = (
+        '[[allow]]\ncommands = ["ls"]\n[[deny]]\nname = "gone"\ncommands = ["rm **"]\n'
+        '[[ask]]\ncommands = ["git push"]\n'
+    )
+    opened()
+    place.say(sound)
+    assert [place.decide(command) for command in ("ls", "rm x", "git push")] == ["allow", "deny", "ask"]
+    for mistaken in (sound + "[[deny\n", sound.replace('["rm **"]', '["** rm"]')):
+        place.say(mistaken)
+        for again in (False, True):
+            if again:
+                opened()
+            assert [place.decide(command) for command in ("ls", "rm x", "git push")] == ["ask", "deny", "ask"]
+            assert "last sound version" in place.policies.decide(place.request("rm x")).rule
+            assert str(place.user / "policy.toml") in place.policies.problems()[0]
+    assert "deny gone" in " ".join(rule.label for rule in place.policies.in_force())
+    place.say(sound.replace("rm **", "mv **"))
+    assert [place.decide(command) for command in ("ls", "rm x", "mv x")] == ["allow", "ask", "deny"]
+    (place.user / "policy.toml").unlink()
+    assert place.decide("mv x") == "ask"
+    place.say("[[deny\n")
+    assert place.decide("mv x") == "ask", "a policy that was taken away does not come back"
+    assert "line 1" in place.policies.problems()[0]
+    assert "line 1" in place.policies.decide(place.request("mv x")).why
+
+
+def test_a_workspace_policy_nobody_can_read_has_everything_asked(place: Place) -> None:
+    place.say('[[allow]]\ncommands = ["ls"]\n')
+    theirs = place.workspace / ".quarterdeck" / "policy.toml"
+    theirs.write_text('[[deny]]\ncommands = ["curl **"]\n')
+    assert place.decide("ls") == "allow"
+    theirs.write_text('[[deny]\ncommands = ["curl **"]\n')
+    assert place.decide("ls") == "ask"
+    assert str(theirs) in place.policies.decide(place.request("ls"), str(place.workspace)).why
