@@ -60,8 +60,8 @@ def _unknown(content: bytes, truncated: bool, sink: Sink) -> None:
     """Called in stream order, so that the answer to an OSC 7501 query precedes that to the DA1 behind it."""
     if content == STATUS_QUERY:
         sink.replies += STATUS_ANSWER
-    elif content.startswith(b"7501;") and not truncated:
-        report = parse_status(content[5:].decode("utf-8", "replace"))
+    elif content.startswith(b"7501;"):
+        report = parse_status(content[5:].decode("utf-8", "replace"), cut=truncated)
         if report is not None:
             sink.reports.append(report)
 

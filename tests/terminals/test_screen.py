@@ -251,22 +251,48 @@ def test_floods_of_reports_and_queries_are_bounded(screen: Screen) -> None:
         ("app=claude", None),
         ("", None),
         ("state", None),
-        ("state=idle:msg=%%%", None),
-        ("state=idle:msg=G1s=", None),
-        ("state=idle:progress=101", None),
-        ("state=idle:progress=-1", None),
-        ("state=idle:" + "k" * 17 + "=1", None),
-        ("state=idle:app=" + "a" * 33, None),
-        ("state=idle:id=" + "/".join("abcdefghi"), None),
-        ("state=idle:id=" + "a" * 33, None),
-        ("state=idle:id=a//b", None),
-        ("state=idle:title=" + "YWFh" * 65, None),
-        ("state=idle:msg=" + "YWFh" * 683, None),
+        ("=:state=idle", {"state": "idle"}),
+        ("state=idle:" + "k" * 17 + "=1", {"state": "idle"}),
+        ("state=blocked:progress=101", {"state": "blocked"}),
+        ("state=blocked:progress=-1:progress=\u0663", {"state": "blocked"}),
+        ("state=blocked:msg=%%%", {"state": "blocked"}),
+        ("state=blocked:msg=", {"state": "blocked"}),
+        ("state=blocked:msg=G1s=", {"state": "blocked", "msg": "["}),
+        ("state=blocked:msg=b25lCnR3bw", {"state": "blocked", "msg": "one two"}),
+        ("state=blocked:msg=b25l\n\tCnR3bw==\n", {"state": "blocked", "msg": "one two"}),
+        ("state=blocked:msg=YWJjZ", {"state": "blocked", "msg": "abc"}),
+        ("state=blocked:msg=w6n/", {"state": "blocked", "msg": "é\ufffd"}),
+        ("state=blocked:msg=" + "YWFh" * 683, {"state": "blocked", "msg": "a" * 2048}),
+        ("state=blocked:msg=" + "w6k=", {"state": "blocked", "msg": "é"}),
+        ("state=blocked:title=" + "YWHDqQ" + "==", {"state": "blocked", "title": "aaé"}),
+        ("state=blocked:title=" + "YWFh" * 65, {"state": "blocked", "title": "a" * 192}),
+        ("state=blocked:app=" + "a" * 31 + "é", {"state": "blocked", "app": "a" * 31}),
+        ("state=blocked:id=" + "/".join("abcdefghi"), {"state": "blocked", "id": "a/b/c/d/e/f/g/h"}),
+        ("state=blocked:id=" + "a" * 33, {"state": "blocked", "id": "a" * 32}),
+        ("state=blocked:id=a//b\x01", {"state": "blocked", "id": "a/b"}),
+        ("state=blocked:id=/", {"state": "blocked"}),
+        ("state=clear:id=/", None),
     ],
 )
 def test_program_status(body: str, data: dict[str, Any] | None) -> None:
     report = parse_status(body)
     assert (report.data if report else None) == data
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b"state=blocked:msg=b25l\nCnR3bw==", {"state": "blocked", "msg": "one two"}),
+        (b"state=blocked:msg=" + b"YWFh" * 2000, {"state": "blocked", "msg": "a" * 2048}),
+        (b"state=blocked:title=" + b"YWFh" * 2000, {"state": "blocked", "title": "a" * 192}),
+        (b"state=blocked:id=" + b"a" * 5000, {"state": "blocked"}),
+        (b"x=" + b"a" * 5000 + b":state=blocked", None),
+    ],
+    ids=["folded", "message", "title", "id", "state-last"],
+)
+def test_a_state_is_heard_whatever_stands_beside_it(screen: Screen, body: bytes, told: dict[str, Any] | None) -> None:
+    reports = screen.feed(b"\x1b]7501;" + body + b"\x1b\\").reports
+    assert [report.data for report in reports] == ([told] if told else [])
 
 
 # synchronized output
