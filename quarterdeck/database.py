@@ -208,9 +208,19 @@ class Database:
         """Write a backup (``VACUUM INTO``) beside ongoing reads and writes, and drop the oldest."""
         return await self._beside(self._back_up)
 
-    async def fold(self) -> None:
-        """Fold what the write-ahead log holds into the file, beside reads and writes, so that no write has to."""
-        await self._beside(lambda db: db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone())
+    async def fold(self, *, whole: bool = False) -> None:
+        """Fold what the write-ahead log holds into the file, beside reads and writes, so that no write has to.
+
+        ``whole``: give the log's space back as well, where nobody reads or writes at that moment.
+        """
+
+        def work(db: sqlite3.Connection) -> None:
+            db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            if whole:
+                db.execute("PRAGMA busy_timeout=0")
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+        await self._beside(work)
 
     def backup_due(self) -> bool:
         """Whether the newest backup is a day old."""

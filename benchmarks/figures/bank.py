@@ -38,19 +38,21 @@ PEER = ("the", "deadlock", "rivemu")
 
 def measure(quick: bool) -> list[Result]:
     """See the module."""
-    number = QUICK if quick else ENTRIES
+    number, rounds = (QUICK, 2) if quick else (ENTRIES, 5)
     with folder() as home:
-        found, stored, size, text = asyncio.run(bank(home / "bank", number, 2 if quick else 5))
+        found, stored, size, text = asyncio.run(bank(home / "bank", number, rounds))
         with_files(home / "files", number)
         name, theirs = peer(home / "files", 1 if quick else 3)
     single = Sample.of(time_ for query, time_ in found if query in PEER)
     every = Sample.of(time_ for _, time_ in found)
+    best = Sample.of(min(time_ for one, time_ in found if one == query) for query in queries())
     slowest = max(queries(), key=lambda query: max(time_ for one, time_ in found if one == query))
     return [
         Result(
             figure=f"search of {number:,} entries, {len(queries())} queries",
             goal="p50 <= 5 ms, p99 <= 50 ms",
-            measured=f"{every.spread()}, longest {every.most:.0f} ms ({slowest})",
+            measured=f"{every.spread()}, longest {every.most:.0f} ms ({slowest}); "
+            f"the quickest of {rounds} of each: p50 {best.p50:.1f}, longest {best.most:.0f} ms",
             peer=f"{name} over the same as files, for {', '.join(PEER)}: {theirs.spread(digits=0)}",
             ratio=ratio(single.p50, theirs.p50),
             met=every.p50 <= 5 and every.p99 <= 50,

@@ -42,7 +42,7 @@ def place(state: Path) -> Place:
         elsewhere="set QUARTERDECK_HOME to another folder",
         mend="quarterdeck stop; quarterdeck ls  (the damaged file is put aside when the bank is opened next)",
         unharmed="memory files in the workspace are untouched, and are taken in again",
-        log_pages=8_000,
+        log_pages=4_000,
         backups_kept=2,
     )
 

@@ -65,7 +65,9 @@ class Tidying:
                 except TimeoutError:
                     if self._writes == before:
                         await self._fold()
-                        done = await self._merge()
+                        if done := await self._merge():
+                            await self._database.fold(whole=True)
+                            done = not self._writes
                 else:
                     await self._fold()
         except QuarterdeckError as error:
@@ -84,8 +86,6 @@ class Tidying:
             if steps % FOLD_MERGES == 0:
                 await self._database.fold()
             await asyncio.sleep(MERGE_PAUSE)
-        if steps:
-            await self._database.fold()
         return not self._writes
 
 

@@ -34,6 +34,7 @@ async def test_an_index_filled_by_many_stores_is_merged_and_the_log_is_folded(tm
         await stored(backend, STORES)
         await backend.settled()
         assert segments(path) <= 6
+        assert path.with_name(path.name + "-wal").stat().st_size == 0
         alone = tmp_path / "alone.db"
         shutil.copyfile(path, alone)  # without its log
         with closing(sqlite3.connect(alone)) as db:
