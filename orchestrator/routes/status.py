@@ -90,9 +90,13 @@ async def wait(
     ],
     seconds: Annotated[float, Query(ge=0, le=WAIT_LIMIT, allow_inf_nan=False)] = 60.0,
 ) -> WaitView:
-    """Wait until it has one of these statuses, or its program ended, or time is up."""
+    """Wait until it has one of these statuses, or its program ended, or time is up.
+
+    Idle and done count once no prompt is on its way to it: none is being typed, none is queued that goes on by itself,
+    and the turn of the last one has ended.
+    """
     wanted = statuses(word.strip() for word in until.split(",") if word.strip())
-    work = engine.deck.status.wait(agent.id, wanted, seconds)
+    work = engine.deck.outbox.wait_status(agent.id, wanted, seconds)
     found = await engine.unless_stopped(work) or (engine.deck.agent(agent.id), False)
     return WaitView(reached=found[1], agent=view(engine, found[0]))
 

@@ -99,6 +99,8 @@ class Courier:
         self._moved = False
         """Whether the screen has changed since it was looked at."""
         self._looked = actions.NEVER
+        self._held: tuple[str, float] | None = None
+        """Why what goes next waits, and since when, where nothing says until when."""
         self._ended = False
         """Whether the terminal that the present delivery went to is gone."""
 
@@ -106,6 +108,11 @@ class Courier:
     def under_way(self) -> bool:
         """Whether a prompt is being delivered."""
         return self._now is not None and self._now.step is not Step.WAITING
+
+    @property
+    def held(self) -> float:
+        """Seconds for which what goes next has waited for something that has no time set; 0.0 where it goes on."""
+        return time.monotonic() - self._held[1] if self._held else 0.0
 
     # -- what it is told
 
@@ -141,6 +148,7 @@ class Courier:
 
     def turned(self, before: Status) -> None:
         """The agent's status changed."""
+        self._held = None
         after = self.supervised.agent.status
         if after in _READY and before not in _READY:
             self.lately.taken, self.lately.doubt = actions.NEVER, actions.NEVER
@@ -230,6 +238,8 @@ class Courier:
         return self._now
 
     async def _do(self, now: Delivery, action: actions.Action, turn: Turn | None) -> None:
+        if not isinstance(action, actions.Hold | actions.Look):
+            self._held = None
         match action:
             case actions.Hold():
                 await self._hold(now, action)
@@ -256,6 +266,10 @@ class Courier:
         return self._now if self._now is not None else now
 
     async def _hold(self, now: Delivery, hold: actions.Hold) -> None:
+        if hold.until is not None:
+            self._held = None
+        elif self._held is None or self._held[0] != hold.reason:
+            self._held = hold.reason, time.monotonic()
         if hold.reason != now.prompt.reason:
             async with self.lock:
                 if not self._is_current(now):
@@ -376,7 +390,7 @@ class Courier:
         )
         self._now = None
         self.queue = [other for other in self.queue if other.id != prompt.id]
-        if prompt.state is PromptState.ACCEPTED:
+        if prompt.state in (PromptState.ACCEPTED, PromptState.WRITTEN):
             self.lately.taken, self.lately.doubt = time.monotonic(), actions.NEVER
         elif prompt.state is PromptState.UNCONFIRMED:
             self.lately.doubt = time.monotonic()

@@ -126,6 +126,7 @@ class Outbox:
         """The agent goes to the trash: what waits for it is cancelled."""
         courier = self._couriers.pop(agent_id, None)
         self._turns.end(agent_id)
+        self._turns.tell(agent_id)
         self._late.pop(agent_id, None)
         if courier is None:
             return
@@ -228,6 +229,11 @@ class Outbox:
         courier = self._couriers.get(agent_id)
         return courier.lately.taken if courier else None
 
+    def held(self, agent_id: str) -> float:
+        """See :class:`sessions.outbox.turns.Queues`."""
+        courier = self._couriers.get(agent_id)
+        return courier.held if courier else 0.0
+
     def count(self, agent_id: str) -> int:
         """How many prompts wait for the agent."""
         courier = self._couriers.get(agent_id)
@@ -275,6 +281,10 @@ class Outbox:
     async def wait(self, ref: str, until: Until, seconds: float) -> Prompt:
         """The prompt once what is waited for has happened, or as it stands after so many ``seconds``."""
         return await self._turns.wait(ref, until, seconds)
+
+    async def wait_status(self, ref: str, until: frozenset[Status], seconds: float) -> tuple[Agent, bool]:
+        """See :meth:`sessions.outbox.turns.Turns.status`."""
+        return await self._turns.status(ref, until, seconds)
 
     def finished(self, prompt: Prompt) -> bool:
         """Whether a prompt is over, and the turn it began as well."""
@@ -326,7 +336,8 @@ class Outbox:
     def delivered(self, prompt: Prompt) -> None:
         """See :class:`sessions.outbox.courier.Office`."""
         supervised = self._roster.agents.get(prompt.agent)
-        if prompt.state is PromptState.ACCEPTED and supervised is not None and supervised.agent.status.alive:
+        taken = prompt.state in (PromptState.ACCEPTED, PromptState.WRITTEN)
+        if taken and supervised is not None and supervised.agent.status.alive:
             self._turns.begin(prompt)
         elif prompt.state is PromptState.UNCONFIRMED:
             self._late[prompt.agent] = prompt

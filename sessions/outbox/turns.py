@@ -1,17 +1,23 @@
-"""Whose turn goes on at each agent, and clients that wait for what becomes of a prompt."""
+"""Whose turn goes on at each agent, and clients that wait for what becomes of a prompt or for an agent's status."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal, Protocol
 
-from sessions.model import Prompt, PromptState, Status
+from sessions.model import Agent, Prompt, PromptState, Status
 from sessions.outbox.delivery import TURN_GRACE
 from sessions.roster import Roster
 
 Until = Literal["decided", "accepted", "idle"]
 """What a client waits for: that it is typed or known why not, that it is over, that the turn it began has ended."""
+HELD = 10.0
+"""Seconds after which a queue that only a person can move no longer keeps a ready agent from being at rest."""
+LOOK_AGAIN = 0.25
+"""Seconds between two looks at a ready agent for which a prompt is still on its way."""
 
 
 class Queues(Protocol):
@@ -25,6 +31,9 @@ class Queues(Protocol):
 
     def taken(self, agent_id: str) -> float | None:
         """When (monotonic seconds) the agent took its last prompt, while its turn was not seen; None: no such agent."""
+
+    def held(self, agent_id: str) -> float:
+        """Seconds for which what goes next has waited for something that has no time set; 0.0 where it goes on."""
 
 
 class Turns:
@@ -54,7 +63,17 @@ class Turns:
         """Whether a prompt is over, and the turn it began as well."""
         if prompt.open or self._now.get(prompt.agent) != prompt.id:
             return not prompt.open
-        supervised, taken = self._roster.agents.get(prompt.agent), self._queues.taken(prompt.agent)
+        return self._over(prompt.agent)
+
+    def rests(self, agent_id: str) -> bool:
+        """Whether nothing is on its way to a ready agent: no turn, and no prompt but one that a person must see to."""
+        if self._queues.queue(agent_id) and self._queues.held(agent_id) < HELD:
+            return False
+        return agent_id not in self._now or self._over(agent_id)
+
+    def _over(self, agent_id: str) -> bool:
+        """Whether the turn of the prompt that was taken last has ended, or there was none in time."""
+        supervised, taken = self._roster.agents.get(agent_id), self._queues.taken(agent_id)
         if supervised is None or taken is None or not supervised.agent.status.alive:
             return True
         rested = time.monotonic() >= taken + TURN_GRACE
@@ -63,10 +82,8 @@ class Turns:
     async def wait(self, ref: str, until: Until, seconds: float) -> Prompt:
         """The prompt once what is waited for has happened, or as it stands after so many ``seconds``."""
         prompt = await self._queues.prompt(ref)
-        told = asyncio.Event()
-        self._waiters.setdefault(prompt.agent, set()).add(told)
         deadline = time.monotonic() + seconds
-        try:
+        with self._told(prompt.agent) as told:
             while not self._reached(prompt := await self._queues.prompt(prompt.id), until):
                 left = deadline - time.monotonic()
                 if left <= 0:
@@ -77,12 +94,43 @@ class Turns:
                 except TimeoutError:
                     pass
                 told.clear()
+        return prompt
+
+    async def status(self, ref: str, until: frozenset[Status], seconds: float) -> tuple[Agent, bool]:
+        """The agent as soon as its status is one of ``until``, or its program ended, or time is up; whether it is.
+
+        Idle and done count once the agent :meth:`rests`. Raises :class:`NotFound` as soon as there is no such agent
+        any more.
+        """
+        agent_id = self._roster.find(ref).agent.id
+        deadline = time.monotonic() + seconds
+        with self._told(agent_id) as told:
+            while True:
+                told.clear()
+                agent = self._roster.find(agent_id).agent
+                has = agent.status in until
+                reached = has and (not agent.status.ready or self.rests(agent_id))
+                left = deadline - time.monotonic()
+                if reached or not agent.status.alive or left <= 0:
+                    return agent, reached
+                try:
+                    async with asyncio.timeout(min(left, LOOK_AGAIN) if has else left):
+                        await told.wait()
+                except TimeoutError:
+                    continue
+
+    @contextmanager
+    def _told(self, agent_id: str) -> Iterator[asyncio.Event]:
+        """An event that is set whenever something of the agent changed."""
+        told = asyncio.Event()
+        self._waiters.setdefault(agent_id, set()).add(told)
+        try:
+            yield told
         finally:
-            waiting = self._waiters[prompt.agent]
+            waiting = self._waiters[agent_id]
             waiting.discard(told)
             if not waiting:
-                del self._waiters[prompt.agent]
-        return prompt
+                del self._waiters[agent_id]
 
     def _reached(self, prompt: Prompt, until: Until) -> bool:
         if until == "decided":

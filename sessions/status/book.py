@@ -27,7 +27,6 @@ from sessions.status.looks import Looks
 from sessions.status.recorder import Recorder
 from sessions.status.reports import Reports
 from sessions.status.sources import Sources
-from sessions.status.waiting import Waiters
 from sessions.status.why import Why, explain
 from sessions.supervised import Supervised
 from sessions.trust import Workspaces
@@ -72,8 +71,7 @@ class StatusBook:
         self._roster = roster
         self._entries: dict[str, _Entry] = {}
         self._kinds = Kinds(roster, workspaces)
-        self._waiters = Waiters(roster)
-        self._listeners: list[Listener] = [self._waiters]
+        self._listeners: list[Listener] = []
         self._alarms = Alarms(self._rang)
         self._recorder = Recorder(roster)
         self._looks = Looks(self.tell, roster.clock, self._alarms, _LOOK)
@@ -190,7 +188,6 @@ class StatusBook:
         if entry := self._entries.pop(agent_id, None):
             self._quiet(agent_id)
             self._looks.forget(agent_id)
-            self._waiters.gone(agent_id)
             entry.sources.stop()
 
     def exited(self, agent_id: str, code: int | None) -> None:
@@ -230,10 +227,6 @@ class StatusBook:
         known = entry.knowledge if entry else Knowledge()
         changes = [*waiting, *(one for one in stored if one not in waiting)][:10]
         return explain(supervised.agent, known, changes, self._roster.clock.wall_ns())
-
-    async def wait(self, ref: str, until: frozenset[Status], seconds: float) -> tuple[Agent, bool]:
-        """See :meth:`~sessions.status.waiting.Waiters.wait`."""
-        return await self._waiters.wait(ref, until, seconds)
 
     @property
     def counts(self) -> Mapping[str, int]:

@@ -7,6 +7,7 @@ turn        seconds a turn lasts (0.05)
 program     whether it reports its state by OSC 7501 (true)
 hooks       whether it tells Claude-shaped hook events to its spool (true)
 lose        Enters that are lost
+slow        seconds between Enter and its first sign that it took a prompt
 glue        whether an Enter that comes together with pasted text is taken as part of it
 late        seconds until it is up
 deaf        seconds in which it reads nothing after SIGUSR2
@@ -159,6 +160,7 @@ class Promptee:
     def submit(self):
         if not self.box:
             return
+        time.sleep(option("slow", 0))
         append("taken", json.dumps(self.box).encode() + b"\n")
         if self.box == "/exit":
             time.sleep(option("lingers", 0))

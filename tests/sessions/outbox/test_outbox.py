@@ -16,12 +16,13 @@ from quarterdeck.errors import Invalid, NotFound, Refused
 from quarterdeck.evidence import Evidence, Sign, Source
 from sessions.deck import Deck, NewAgent
 from sessions.model import PromptState, Status
-from sessions.outbox import courier
+from sessions.outbox import courier, turns
 from sessions.outbox.outbox import QUEUE_LIMIT, Passed
 from sessions.outbox.selection import select
 
 Stage = Any
 needs_tmux = pytest.mark.skipif(not shutil.which("tmux"), reason="tmux is not installed")
+READY = frozenset({Status.IDLE, Status.DONE})
 HALF = "waits: a half-typed line stands in its input box"
 
 
@@ -474,3 +475,57 @@ async def test_an_agent_that_nothing_tells_of_takes_prompts_by_its_empty_box(
         return
     assert (await agent.accepted(prompt)).receipt == "screen"
     assert agent.taken == ["first"]
+
+
+async def test_idle_is_waited_for_over_a_prompt_that_shows_late(stage: Stage, deck: Deck) -> None:
+    agent = await stage.new(slow=0.6, turn=0.3)
+    await agent.send("go on")
+    found, reached = await deck.outbox.wait_status(agent.id, READY, 20)
+    assert (reached, found.status.ready) == (True, True)
+    assert agent.taken == ["go on"]
+    assert deck.outbox.queue(agent.id) == []
+
+
+async def test_idle_is_waited_for_over_the_gaps_of_a_queue(stage: Stage, deck: Deck) -> None:
+    agent = await stage.new(turn=0.1)
+    words = ["one", "two", "three"]
+    for word in words:
+        await agent.send(word)
+    found, reached = await deck.outbox.wait_status(agent.id, READY, 30)
+    assert (reached, found.status.ready, agent.taken) == (True, True, words)
+    assert deck.outbox.queue(agent.id) == []
+    # time is up while one more is on its way
+    agent.set(slow=2.0)
+    await agent.send("four")
+    found, reached = await deck.outbox.wait_status(agent.id, READY, 0.3)
+    assert (reached, agent.taken) == (False, words)
+
+
+async def test_a_queue_that_only_a_person_can_move_keeps_nobody_waiting(
+    stage: Stage, deck: Deck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "HELD", 0.5)
+    agent = await stage.new()
+    await deck.live(agent.id).raw(b"half a line")
+    prompt = await agent.send("go on")
+    await agent.waits(prompt, HALF)
+    found, reached = await deck.outbox.wait_status(agent.id, READY, 20)
+    assert (reached, found.status.ready, agent.taken) == (True, True, [])
+
+
+@pytest.mark.parametrize("kind", ["mute", "by-hook"])
+async def test_a_prompt_that_nobody_confirms_keeps_nobody_waiting(
+    stage: Stage, deck: Deck, hasty: None, kind: str
+) -> None:
+    agent = await stage.new(kind, hooks=False)
+    await agent.send("go on")
+    found, reached = await deck.outbox.wait_status(agent.id, READY, 20)
+    assert (reached, found.status.ready, agent.taken) == (True, True, ["go on"])
+
+
+async def test_idle_is_waited_for_over_a_prompt_of_a_kind_that_confirms_nothing(stage: Stage, deck: Deck) -> None:
+    agent = await stage.new("mute", slow=0.8, turn=0.2)
+    prompt = await agent.send("go on")
+    await agent.became(prompt, PromptState.WRITTEN)
+    found, reached = await deck.outbox.wait_status(agent.id, READY, 20)
+    assert (reached, found.status.ready, agent.taken) == (True, True, ["go on"])

@@ -146,7 +146,7 @@ class Rig:
         return self.deck.agent(agent).status
 
     async def becomes(self, agent: str, *statuses: Status) -> None:
-        found, reached = await self.deck.status.wait(agent, frozenset(statuses), 30)
+        found, reached = await self.deck.outbox.wait_status(agent, frozenset(statuses), 30)
         assert reached, f"{found.status}: {found.reason}"
 
     @staticmethod
