@@ -13,6 +13,7 @@ import click
 
 from cli.output import DIM, GREEN, RED, YELLOW, Cell, Column, Output
 from cli.scope import Scope, json_option
+from quarterdeck.text import safe
 
 _STATES = {
     "starting": ("·", ".", DIM),
@@ -142,6 +143,8 @@ def ls(scope: Scope, everything: bool, session: str | None, tags: tuple[str, ...
         out.note(f"no agent has {'the tag' if len(tags) == 1 else 'all the tags'} {' '.join(tags)}")
     else:
         out.note("no agents yet; start one: quarterdeck new shell")
+    for problem in [] if out.json else scope.get("/v1/health").get("problems", []):
+        out.note(safe(problem, 400))
 
 
 def workspace() -> str:

@@ -133,6 +133,7 @@ def _problems(engine: Engine, found: Findings) -> list[Trouble]:
                 mend="sudo sysctl fs.inotify.max_user_instances=1024 fs.inotify.max_user_watches=524288",
             )
         )
+    told += [Trouble(problem=text, mend="correct it; it counts at once") for text in engine.problems]
     told += [Trouble(problem=text, mend="quarterdeck memory sync") for text in engine.memories.problems()[:20]]
     told += [Trouble(problem=text, mend="look into the orchestrator's log") for text in engine.texts.problems[:20]]
     if not found.versions["tmux"]:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar
 
 from orchestrator.memories import Memories
+from orchestrator.problems import Problems
 from orchestrator.roles import Caller, Peer, Role, Roles
 from orchestrator.sizes import Sizes
 from orchestrator.texts import Texts
@@ -37,15 +38,22 @@ def refusal(caller: Caller, why: str = "", **fields: Any) -> NotPermitted:
 class Engine:
     """One running orchestrator. Made by :meth:`open`; ``stopping`` is set once and ends the process in good order."""
 
-    def __init__(self, paths: Paths, deck: Deck, stopping: asyncio.Event, memories: Memories, texts: Texts) -> None:
+    def __init__(
+        self,
+        paths: Paths,
+        deck: Deck,
+        stopping: asyncio.Event,
+        memories: Memories,
+        texts: Texts,
+        problems: Problems,
+    ) -> None:
         self.paths = paths
         self.deck = deck
         self.memories = memories
         self.texts = texts
         self.started_ns = time.time_ns()
         self.stopping = stopping
-        self.problems: tuple[str, ...] = ()
-        """What could not be loaded at the start (plugins), one line each."""
+        self._problems = problems
         self.sizes = Sizes(deck.resize)
         self.clients = 0
         self._next_client = 1
@@ -55,16 +63,27 @@ class Engine:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, paths: Paths, deck: Deck, stopping: asyncio.Event, memories: Memories, texts: Texts
+        cls,
+        paths: Paths,
+        deck: Deck,
+        stopping: asyncio.Event,
+        memories: Memories,
+        texts: Texts,
+        problems: Problems,
     ) -> AsyncIterator[Self]:
         """An engine whose own tasks run until the context is left."""
-        engine = cls(paths, deck, stopping, memories, texts)
+        engine = cls(paths, deck, stopping, memories, texts, problems)
         sizes = asyncio.create_task(engine.sizes.run(), name="sizes")
         try:
             yield engine
         finally:
             sizes.cancel()
             await asyncio.gather(sizes, return_exceptions=True)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong with the person's own files and with plugins, one line each."""
+        return self._problems.lines
 
     # -- who asks
 

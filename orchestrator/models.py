@@ -396,6 +396,7 @@ class Health(Answer):
     started_ns: int
     home: str
     role: str
+    problems: list[str] = Field(default=[], description="What is wrong with the person's own files; for a person.")
 
 
 class EventView(Answer):

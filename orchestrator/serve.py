@@ -15,10 +15,13 @@ import terminals.builtin
 from orchestrator.app import build
 from orchestrator.engine import Engine
 from orchestrator.memories import Memories
+from orchestrator.problems import Problems
 from orchestrator.server import Server, bind
 from orchestrator.texts import Texts
 from quarterdeck import __version__, config, hooks
 from quarterdeck.clock import SystemClock
+from quarterdeck.held import Held, leave_out_mistakes
+from quarterdeck.kept import Kept
 from quarterdeck.paths import Paths
 from sessions.deck import Deck
 from sessions.launch import Limits
@@ -38,7 +41,9 @@ async def serve(paths: Paths, on_started: Callable[[], None], on_stopping: Calla
         loop.add_signal_handler(number, stopping.set)
     log.info("starting", extra={"version": __version__, "home": str(paths.home), "pid": os.getpid()})
     plugins = hooks.load([profiles.builtin, terminals.builtin])
-    settings = config.load(config.user_folder()).config
+    user = config.user_folder()
+    variables = leave_out_mistakes(os.environ)
+    settings = config.load(held=Held(user, Kept(paths.kept / "config.toml"))).config
     adapters = cast(Mapping[str, Adapter], plugins.adapters(paths))
     async with Deck.open(
         paths,
@@ -49,15 +54,15 @@ async def serve(paths: Paths, on_started: Callable[[], None], on_stopping: Calla
             history_lines=settings.history_lines,
             typing_pause=settings.typing_pause,
         ),
-        user=config.user_folder(),
+        user=user,
         profile_folders=plugins.profile_folders(),
     ) as deck:
         async with (
             Memories.open(paths, deck, settings.memory, plugins) as memories,
             Texts.open(paths, deck, memories, settings.memory.texts) as texts,
-            Engine.open(paths, deck, stopping, memories, texts) as engine,
+            Problems.open(deck, user, (*plugins.problems, *variables)) as problems,
+            Engine.open(paths, deck, stopping, memories, texts, problems) as engine,
         ):
-            engine.problems = plugins.problems
             server = Server(build(engine), stopping, on_started=on_started, on_stopping=on_stopping)
             listener = bind(paths.socket)
             log.info("serving", extra={"agents": len(deck.agents())})

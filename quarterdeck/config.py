@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
@@ -246,8 +246,12 @@ USER_FILE_ONLY = frozenset({"summaries"})
 _STRICTNESS = ("auto", "ask", "never")
 
 
+Source = Callable[[], tuple[Mapping[str, Any], tuple[str, ...]]]
+"""Gives checked settings of the user, and one line for each that was not used."""
+
+
 class Loaded(NamedTuple):
-    """The settings, and one line for each setting of the workspace that was not used."""
+    """The settings, and one line for each setting that was not used."""
 
     config: Config
     problems: tuple[str, ...]
@@ -270,20 +274,24 @@ def load(
     *,
     trusted: bool = False,
     flags: Mapping[str, Any] | None = None,
+    held: Source | None = None,
 ) -> Loaded:
     """The settings from the folders ``user`` and ``workspace``, the process's environment and ``flags``.
 
     Each folder and its ``config.toml`` may be missing. Raises :class:`Invalid` that names the file or variable, the key
-    and the nearest known one; what an untrusted workspace has wrong is a problem in the result, never an error.
+    and the nearest known one; what an untrusted workspace has wrong is a problem in the result, never an error. With
+    ``held`` (:class:`quarterdeck.held.Held`) in the place of ``user``, what the user's file has wrong is one as well.
     """
-    users = read(user / "config.toml") if user else {}
-    _check_environment(os.environ)
-    _check(flags or {}, "flags")
+    users, wrong = held() if held else (read(user / "config.toml") if user else {}, ())
+    for name, value in os.environ.items():
+        check_variable(name, value)
+    check(flags or {}, "flags")
     base = {**users}
-    problems: list[str] = []
+    problems = [*wrong]
     if workspace:
-        theirs, problems = _from_workspace(workspace / "config.toml", users, trusted)
+        theirs, unused = _from_workspace(workspace / "config.toml", users, trusted)
         base |= theirs
+        problems += unused
     token = _layers.set((base,))
     try:
         return Loaded(Config(**flags or {}), tuple(problems))
@@ -294,14 +302,20 @@ def load(
 def read(file: Path) -> dict[str, Any]:
     """The checked settings in one file, empty where there is none. Raises :class:`Invalid`."""
     try:
-        table = tomllib.loads(read_file(file, FILE_LIMIT).decode("utf-8"))
+        data = read_file(file, FILE_LIMIT)
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
         raise Invalid(f"{file}: {error.strerror or error}", file=str(file)) from error
+    return check(parse(data, str(file)), str(file))
+
+
+def parse(data: bytes, origin: str) -> dict[str, Any]:
+    """The bytes of a settings file as a table that nobody checked. Raises :class:`Invalid`."""
+    try:
+        return tomllib.loads(data.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Invalid(f"{file}: not a TOML file: {safe(str(error))}", file=str(file)) from error
-    return _check(table, str(file))
+        raise Invalid(f"{origin}: not a TOML file: {safe(str(error))}", file=origin) from error
 
 
 def would_set(folder: Path, users: Config) -> list[str]:
@@ -340,7 +354,8 @@ def _from_workspace(file: Path, users: Mapping[str, Any], trusted: bool) -> tupl
     return used, problems
 
 
-def _check(table: Mapping[str, Any], origin: str) -> dict[str, Any]:
+def check(table: Mapping[str, Any], origin: str) -> dict[str, Any]:
+    """``table`` as it is; raises :class:`Invalid` that names ``origin`` and the first key that is wrong."""
     for key, value in table.items():
         check = _types.get(key)
         if check is None:
@@ -374,19 +389,18 @@ def _mistake(error: ValidationError, origin: str, key: str) -> Invalid:
     return Invalid(f"{origin}: {safe(name)}: {what}", file=origin, key=name)
 
 
-def _check_environment(environ: Mapping[str, str]) -> None:
-    """Check each variable that sets something; one that is nearly the name of one is a mistake."""
-    for name, value in environ.items():
-        if not name.startswith(PREFIX) or not value:
-            continue
-        key = name.removeprefix(PREFIX).lower()
-        if key in USER_FILE_ONLY:
-            raise Invalid(f"{name} in the environment: {key} is set in your own config file only", key=name)
-        if key in _types:
-            _check({key: value}, f"the environment variable {name}")
-        elif key not in _OTHER_VARIABLES and (hint := nearest(key, _types)):
-            meant = PREFIX + hint.removeprefix("did you mean ").removesuffix("?").upper()
-            raise Invalid(f"unknown variable {name} in the environment", hint=f"did you mean {meant}?", key=name)
+def check_variable(name: str, value: str) -> None:
+    """Raise :class:`Invalid` for a variable that sets something wrongly, or whose name is nearly that of a setting."""
+    if not name.startswith(PREFIX) or not value:
+        return
+    key = name.removeprefix(PREFIX).lower()
+    if key in USER_FILE_ONLY:
+        raise Invalid(f"{name} in the environment: {key} is set in your own config file only", key=name)
+    if key in _types:
+        check({key: value}, f"the environment variable {name}")
+    elif key not in _OTHER_VARIABLES and (hint := nearest(key, _types)):
+        meant = PREFIX + hint.removeprefix("did you mean ").removesuffix("?").upper()
+        raise Invalid(f"unknown variable {name} in the environment", hint=f"did you mean {meant}?", key=name)
 
 
 _OTHER_VARIABLES = frozenset({"home", "agent", "session", "worktree", "repository", "branch"})

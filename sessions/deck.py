@@ -19,7 +19,9 @@ from profiles import Profile
 from profiles.catalogue import DATA
 from quarterdeck.clock import Clock
 from quarterdeck.errors import QuarterdeckError, Refused
+from quarterdeck.held import Held
 from quarterdeck.ids import new_id
+from quarterdeck.kept import Kept
 from quarterdeck.paths import Paths, private_folder
 from quarterdeck.watching import Watching
 from sessions import agentfile, environment, tags, worktree
@@ -145,7 +147,9 @@ class Deck:
             launcher = Launcher(paths, adapters, feeder, limits)
             try:
                 async with asyncio.TaskGroup() as tasks:
-                    workspaces = Workspaces(await store.trusts(), user=user, built_in=profile_folders)
+                    held = Held(user, await asyncio.to_thread(Kept, paths.kept / "config.toml"))
+                    trusts = await store.trusts()
+                    workspaces = Workspaces(trusts, user=user, built_in=profile_folders, held=held)
                     policy = await open_policies(store, user, (*([user] if user else []), paths.home), paths.kept)
                     deck = cls(Roster(paths, store, clock), launcher, workspaces, policy, tasks)
                     keepers = [tasks.create_task(deck.status.run())]

@@ -64,23 +64,25 @@ def look(
     user: Path | None = None,
     built_in: Iterable[Path] = (DATA,),
     flags: Mapping[str, Any] | None = None,
+    held: config.Source | None = None,
 ) -> Outlook:
     """The settings and profiles in force for ``workspace``, of which ``trusted_digest`` was trusted last.
 
     ``user`` is the folder of the user's own files, ``built_in`` are the folders of profiles of ours and of plugins.
-    Raises :class:`Invalid` for what is wrong in the user's own files, environment or flags, or in a trusted workspace.
+    Raises :class:`Invalid` for what is wrong in the user's own settings (unless they are ``held``, see
+    :func:`quarterdeck.config.load`), in the environment or flags, or in a trusted workspace.
     """
     folder = config.workspace_folder(workspace)
     built_in = tuple(built_in)
     now = digest(workspace)
     trusted = not now or now == trusted_digest
-    loaded = config.load(user, folder, trusted=trusted, flags=flags)
+    loaded = config.load(user, folder, trusted=trusted, flags=flags, held=held)
     own = user / "profiles" if user else None
     catalogue = profiles.load(own, folder / "profiles", trusted, built_in=built_in)
     changes: tuple[str, ...] = ()
     if now:
         mine = profiles.load(own, built_in=built_in)
-        changes = tuple(would_change(workspace, config.load(user, flags=flags).config, mine))
+        changes = tuple(would_change(workspace, config.load(user, flags=flags, held=held).config, mine))
     problems = (*loaded.problems, *(problem.message for problem in catalogue.problems))
     return Outlook(
         workspace=str(workspace),
@@ -97,7 +99,7 @@ class Workspaces:
     """What holds in each workspace, looked at anew each time: files may have changed since.
 
     ``trusted`` maps workspaces to the digests that were trusted (:meth:`sessions.store.Store.trusts`); its owner keeps
-    it up to date.
+    it up to date. ``held`` gives the user's settings while their file has a mistake.
     """
 
     def __init__(
@@ -107,16 +109,20 @@ class Workspaces:
         user: Path | None = None,
         built_in: Iterable[Path] = (DATA,),
         flags: Mapping[str, Any] | None = None,
+        held: config.Source | None = None,
     ) -> None:
         self.trusted = trusted
         self._user = user
         self._built_in = tuple(built_in)
         self._flags = flags
+        self._held = held
 
     def look(self, workspace: str) -> Outlook:
         """See :func:`look`."""
         digest = self.trusted.get(workspace)
-        return look(Path(workspace), digest, user=self._user, built_in=self._built_in, flags=self._flags)
+        return look(
+            Path(workspace), digest, user=self._user, built_in=self._built_in, flags=self._flags, held=self._held
+        )
 
     def find(self, profile: str, workspace: str) -> profiles.Profile:
         """The profile of that name there. Raises :class:`Invalid` that lists the known ones."""
@@ -126,7 +132,14 @@ class Workspaces:
         """The settings in force there; without a workspace the user's own. Raises :class:`Invalid`."""
         if workspace:
             return self.look(workspace).config
-        return config.load(self._user, flags=self._flags).config
+        return self._users().config
+
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong with the user's own settings, one line each."""
+        return self._users().problems
+
+    def _users(self) -> config.Loaded:
+        return config.load(self._user, flags=self._flags, held=self._held)
 
     def restore(self, workspace: str) -> Restore:
         """What happens by default to an agent there whose terminal is gone."""

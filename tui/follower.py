@@ -54,6 +54,9 @@ class Follower:
             case "agent", _ if event.agent and event.kind not in _NO_NEWS:
                 self._agents.add(event.agent)
                 self._wake.set()
+            case "orchestrator", "problems":
+                found = event.data.get("problems")
+                app.words.problems([str(line) for line in found] if isinstance(found, list) else [])
             case "session", _:
                 self._all_agents = True
                 self._wake.set()
@@ -123,6 +126,7 @@ class Follower:
         if everything:
             sessions = await app.link.request("GET", "/v1/sessions")
             app.fleet.replace(sessions, await app.link.request("GET", "/v1/agents"))
+            app.words.problems((await app.link.request("GET", "/v1/health")).get("problems", []))
             first, self.listed = not self.listed, True
             if first:
                 gc.freeze()  # what start-up made lives as long as the app: no use in walking it again and again

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from quarterdeck.text import safe
@@ -22,6 +22,7 @@ class Words:
     def __init__(self, app: QuarterdeckApp) -> None:
         self._app = app
         self._hint = ""
+        self._problems: tuple[str, ...] = ()
         self._note = ""
         self._timer: asyncio.TimerHandle | None = None
 
@@ -73,14 +74,15 @@ class Words:
             hints = self._hints(lambda c: bool(c.key) and (c.footer or wide), app.answering.takes)
             bar.put([*hints, Hint("esc", "back", app.keyboard.cancel)], f"{lead} …", "", bg="raised")
             return
-        note = self._note or self._hint
+        note = self._note or self._hint or self._trouble()
         if not app.connected and app.follower.listed:
             if app.state.phase == "stopped":
                 ways = [Hint(f"{lead} p", "reconnect", lambda: app.run_command("reconnect"))]
                 ways.append(self._command_hint(f"{lead} d", "detach", "detach"))
                 bar.put(ways, safe(app.state.reason, 60), note)
             else:
-                bar.put([], "orchestrator restarting; the agents run on", note)
+                why = f": {safe(app.state.reason, 160)}" if app.state.hint else "; the agents run on"
+                bar.put([], f"orchestrator restarting{why}", note)
             return
         panel = app.focused_panel()
         if panel is not None and panel.surface.up:
@@ -115,6 +117,19 @@ class Words:
     def _unsay(self) -> None:
         self._note, self._timer = "", None
         self.keys()
+
+    def problems(self, lines: Sequence[str]) -> None:
+        """What is wrong with the person's own files: said once whole, and named in the key bar until it is mended."""
+        known, self._problems = self._problems, tuple(lines)
+        for line in self._problems:
+            if line not in known:
+                self._app.notify(safe(line, 400), title="a problem", severity="warning", timeout=15, markup=False)
+        if known != self._problems:
+            self.keys()
+
+    def _trouble(self) -> str:
+        count = len(self._problems)
+        return f"{count} problem{'s' if count > 1 else ''}: quarterdeck doctor" if count else ""
 
     def hint_link(self, url: str) -> None:
         """Tell where a link leads; "" to stop."""

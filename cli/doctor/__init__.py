@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import textwrap
+import time
 from typing import Any
 
 import click
 
-from cli.doctor import machine, mending, state
+from cli.doctor import machine, mending, own, state
 from cli.doctor.finding import Finding, Level
 from cli.output import DIM, GREEN, RED, YELLOW, Output
 from cli.scope import Scope, json_option
@@ -22,6 +23,8 @@ _MARKS: dict[Level, tuple[str, str, str]] = {
     "problem": ("✕", "problem", RED),
 }
 _INDENT = 26
+STARTING_S = 2.0
+"""Seconds an orchestrator that holds the lock may take to answer before it counts as one that does not."""
 PROBLEMS = 1
 """The exit code when something is wrong."""
 
@@ -38,10 +41,10 @@ def doctor(scope: Scope, mend: bool) -> None:
     mended = mending.mend(scope.paths) if mend else []
     findings, report = machine.findings(), None
     if not any(found.name == "packages" and found.level == "problem" for found in findings):
-        findings += state.findings(scope.paths)
+        findings += [*state.findings(scope.paths), *(mistakes := own.findings())]
         if state.owner_of(scope.paths):
             told, report = _orchestrator(scope)
-            findings += told
+            findings += [one for one in told if not any(one.text.startswith(known.text) for known in mistakes)]
     if scope.out.json:
         scope.out.data(
             {
@@ -77,8 +80,15 @@ def _print(out: Output, found: Finding) -> None:
 def _orchestrator(scope: Scope) -> tuple[list[Finding], dict[str, Any] | None]:
     """What the running orchestrator says about itself; it is asked briefly and never started."""
     from orchestrator.client import Client
+    from orchestrator.launch import listens
 
     client = Client(scope.paths, start=False, patience=2.0)
+    who, deadline = state.owner_of(scope.paths), time.monotonic() + STARTING_S
+    while who and not listens(str(scope.paths.socket)) and time.monotonic() < deadline:
+        if state.owner_of(scope.paths) != who:
+            text = f"an orchestrator was started and ended before it answered; why is in {scope.paths.log}"
+            return [Finding("orchestrator", "problem", text, "quarterdeck ls, which says it too")], None
+        time.sleep(0.02)
     try:
         report: dict[str, Any] = client.request("GET", "/v1/doctor")
     except QuarterdeckError as error:

@@ -12,6 +12,7 @@ from orchestrator import doctor
 from orchestrator.access import Change, PersonOnly, TheCaller, TheEngine
 from orchestrator.engine import Engine
 from orchestrator.models import Health, PathText, Profiles, ProfileView, Stop, Stopping, Trust, TrustView
+from orchestrator.roles import Role
 from quarterdeck import __version__
 from quarterdeck.errors import Refused
 from sessions.groups import folder_of
@@ -34,6 +35,7 @@ async def health(engine: TheEngine, caller: TheCaller) -> Health:
         started_ns=engine.started_ns,
         home=str(engine.paths.home),
         role=caller.role.value,
+        problems=list(engine.problems) if caller.role is Role.PERSON else [],
     )
 
 
@@ -92,7 +94,7 @@ async def list_profiles(
             )
             for one in sorted(outlook.catalogue.profiles.values(), key=lambda one: one.name)
         ],
-        problems=[*engine.problems, *outlook.problems],
+        problems=list(dict.fromkeys((*engine.problems, *outlook.problems))),
     )
 
 

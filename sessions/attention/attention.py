@@ -108,6 +108,11 @@ class Attention:
         if self._held:
             self._rang(Alarm("", _QUIET))
 
+    def settings_changed(self) -> None:
+        """The settings may be others: what waits for the end of quiet hours may not have to."""
+        if self._held:
+            self._rang(Alarm("", _QUIET))
+
     async def flush(self) -> None:
         """Wait until all that is due was told to clients and handed to the ways."""
         while self._ready.is_set() or not self._rests.is_set():

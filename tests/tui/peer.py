@@ -38,6 +38,7 @@ class Peer:
         self.sessions: list[dict[str, Any]] = []
         self.agents: dict[str, dict[str, Any]] = {}
         self.screens: dict[str, Screen] = {}
+        self.complaints: list[str] = []
         self.report: dict[str, Any] = {"wall_ns": 0, "rebooted": False, "worth_telling": False, "outcomes": []}
         self.refuse: QuarterdeckError | None = None
         self.approvals: dict[str, dict[str, Any]] = {}
@@ -184,6 +185,8 @@ class Peer:
                 return self.sessions
             case "GET", "/v1/agents":
                 return list(self.agents.values())
+            case "GET", "/v1/health":
+                return {"problems": self.complaints}
             case "GET", "/v1/restore":
                 return self.report
             case "GET", "/v1/profiles":

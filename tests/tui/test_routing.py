@@ -437,3 +437,22 @@ async def test_lines_fill_every_size_exactly(on_peer, scenes, size):
                 line = widget.render_line(y)
                 assert line.cell_length == width
                 assert sum(segment.cell_length for segment in line) == width
+
+
+async def test_mistakes_in_the_persons_files_are_told_until_they_are_mended(on_peer, scenes):
+    peer = scenes.fleet()
+    peer.complaints = ["config.toml: notify.quiet: must be two different times of day"]
+    async with on_peer(peer) as (app, pilot):
+        await scenes.settle(pilot)
+        assert app.deck_screen.keys.note == "1 problem: quarterdeck doctor"
+        assert [told.message for told in app._notifications] == peer.complaints
+        peer.happen("orchestrator.problems", problems=[*peer.complaints, "policy.toml: line 3"])
+        await scenes.settle(pilot)
+        assert app.deck_screen.keys.note == "2 problems: quarterdeck doctor"
+        assert len(app._notifications) == 2
+        peer.happen("orchestrator.problems", problems=[])
+        await scenes.settle(pilot)
+        assert app.deck_screen.keys.note == ""
+        peer.phase("lost", "unknown schema", "upgrade quarterdeck")
+        await scenes.settle(pilot)
+        assert app.deck_screen.keys.lead == "orchestrator restarting: unknown schema"

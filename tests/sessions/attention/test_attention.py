@@ -231,6 +231,22 @@ async def test_one_matter_of_quiet_hours_is_told_as_it_is(world: World) -> None:
         assert (event.data["what"], event.data["ways"]) == ("blocked", ["desktop", "bell"])
 
 
+async def test_what_waited_is_told_when_quiet_hours_are_taken_back(world: World) -> None:
+    world.set(quiet="22:00-07:00")
+    api = await world.agent()
+    async with world.running():
+        world.becomes(api, Status.BLOCKED, **ASKS)
+        await world.later(3)
+        world.attention.settings_changed()
+        assert await world.told() == [], "they hold still"
+        world.set(quiet="")
+        world.attention.settings_changed()
+        (event,) = await world.told()
+        assert (event.data["what"], event.data["ways"]) == ("blocked", ["desktop", "bell"])
+        world.attention.settings_changed()
+        assert await world.told() == []
+
+
 async def test_many_at_once_are_one_call(world: World) -> None:
     agents = [await world.agent(f"a{number}") for number in range(5)]
     async with world.running():

@@ -1,0 +1,25 @@
+"""Checks of the person's own files: what is wrong with the settings and the policy, read here and not asked for."""
+
+from __future__ import annotations
+
+from cli.doctor.finding import Finding
+from quarterdeck.errors import Invalid
+
+
+def findings() -> list[Finding]:
+    """One for each of the person's own files, whether an orchestrator runs or not."""
+    from quarterdeck import config
+    from sessions.policy import Policies
+    from sessions.policy.policies import NAME
+
+    folder = config.user_folder()
+    try:
+        config.load(folder)
+        settings = Finding("settings", "ok", str(folder / "config.toml"))
+    except Invalid as error:
+        text = f"{error.message} ({error.hint})" if error.hint else error.message
+        settings = Finding("settings", "problem", text, "correct it; until then the last good settings hold")
+    policy = Finding("policy", "ok", str(folder / NAME))
+    if wrong := Policies(folder / NAME).problems():
+        policy = Finding("policy", "problem", wrong[0], "correct it, then: quarterdeck policy show")
+    return [settings, policy]
