@@ -155,7 +155,9 @@ class Folder:
     def problems(self) -> list[Problem]:
         """What a person should know, and decide."""
         absent = [
-            Problem(row.path, f"{safe(row.path)} is not on this branch", "quarterdeck memory missing decides", row.entry)
+            Problem(
+                row.path, f"{safe(row.path)} is not on this branch", "quarterdeck memory missing decides", row.entry
+            )
             for row in self._rows.values()
             if row.missing
         ]
