@@ -62,6 +62,7 @@ def install_hooks(scope: Scope, name: str, yes: bool) -> None:
     """
     from profiles.hooks import install as installer
 
+    scope.for_person()
     profile = _profile(name)
     path = installer.settings_file(profile)
     if profile.hooks.door != "none":
@@ -85,6 +86,7 @@ def remove(scope: Scope, name: str, yes: bool) -> None:
     """Take the hooks of profile NAME out of the agent's own settings, and nothing else."""
     from profiles.hooks import install as installer
 
+    scope.for_person()
     profile = _profile(name)
     change = installer.removing(installer.settings_file(profile), _record(scope, name))
     if change.needed:

@@ -12,8 +12,9 @@ from urllib.parse import quote
 import click
 
 from cli.output import Output
-from quarterdeck.errors import Unreachable
+from quarterdeck.errors import NotPermitted, Unreachable
 from quarterdeck.paths import Paths, default_home
+from quarterdeck.text import safe
 
 if TYPE_CHECKING:
     from orchestrator.client import Client
@@ -50,6 +51,22 @@ class Scope:
             yield None
         else:
             yield client
+
+    def for_person(self) -> None:
+        """Raise NotPermitted inside an agent's terminal: for what is changed here, not by the orchestrator.
+
+        An orchestrator that runs knows who asks; where none does, the mark in an agent's environment tells.
+        """
+        inside = os.environ.get("QUARTERDECK_AGENT", "")
+        with self.running() as client:
+            role = client.request("GET", "/v1/health")["role"] if client else "person"
+        if inside or role != "person":
+            where = f"agent {safe(inside, 40)}" if inside else "an agent"
+            raise NotPermitted(
+                f"this runs inside {where}, and an agent may not change what is yours",
+                hint="do it outside of the agent's terminal",
+                agent=inside,
+            )
 
     def get(self, path: str) -> Any:
         """GET ``path`` from the orchestrator."""

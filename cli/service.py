@@ -27,6 +27,7 @@ def install(scope: Scope) -> None:
     """
     from orchestrator import service as services
 
+    scope.for_person()
     if services.manager_answers():
         scope.client.stop()
     _tell(scope, services.install(scope.paths))
@@ -39,6 +40,7 @@ def remove(scope: Scope) -> None:
     """Remove the service. The orchestrator it started ends; agents run on."""
     from orchestrator import service as services
 
+    scope.for_person()
     _tell(scope, services.remove())
 
 

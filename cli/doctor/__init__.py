@@ -38,6 +38,8 @@ def doctor(scope: Scope, mend: bool) -> None:
 
     Works without an orchestrator and never starts one. Exit code 1 when there is a problem.
     """
+    if mend:
+        scope.for_person()
     mended = mending.mend(scope.paths) if mend else []
     findings, report = machine.findings(), None
     if not any(found.name == "packages" and found.level == "problem" for found in findings):

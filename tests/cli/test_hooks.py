@@ -43,6 +43,7 @@ class Verb:
 def verb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Verb:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.delenv("QUARTERDECK_AGENT", raising=False)
     folder = tmp_path / ".config" / "quarterdeck" / "profiles"
     folder.mkdir(parents=True)
     (folder / "mine.toml").write_text(PROFILE)

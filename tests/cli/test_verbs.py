@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -414,3 +415,25 @@ def test_ls_imports_what_it_needs_and_no_more(shell):
     ours = {name for name in modules if name.startswith("orchestrator.")}
     assert ours <= {"orchestrator.client", "orchestrator.launch", "orchestrator.lock"}
     assert len(modules) < 150
+
+
+@pytest.mark.parametrize("stripped", [False, True])
+def test_what_is_changed_without_the_orchestrator_is_not_for_an_agent(shared, folder, until, stripped):
+    """The environment's mark tells, and where an agent dropped it the orchestrator does."""
+    verbs = ("profile hooks install gemini --yes", "profile hooks remove gemini --yes", "doctor --mend")
+    verbs += ("service install", "service remove")
+    called = " ".join(shlex.quote(word) for word in shared.command())
+    lead = "unset QUARTERDECK_AGENT; " if stripped else ""
+    script = "; ".join(f"{called} {verb} >/dev/null 2>>{folder}/err; echo $? >>{folder}/codes" for verb in verbs)
+    agent = ["/bin/sh", "-c", f"{lead}HOME={folder}; export HOME; {script}; touch {folder}/done; sleep 600"]
+    shared.run("new", "custom", "--", *agent)
+    until((folder / "done").exists, what="the end of the script")
+    assert (folder / "codes").read_text().split() == ["6"] * len(verbs), (folder / "err").read_text()
+    assert not (folder / ".gemini").exists()
+
+
+@pytest.mark.parametrize("verb", ["profile hooks install gemini --yes", "doctor --mend", "service install"])
+def test_the_mark_counts_where_no_orchestrator_runs(cold, folder, verb):
+    said = cold.run(*verb.split(), code=6, env={"QUARTERDECK_AGENT": "abcdefghjk", "HOME": str(folder)})
+    assert "inside agent abcdefghjk" in said.stderr
+    assert not (folder / ".gemini").exists()
