@@ -39,20 +39,25 @@ def from_file(path: Path, at: float | None) -> Look:
 
 def from_agent(scope: Scope, ref: str) -> tuple[str, Look]:
     """The profile and the present screen of an agent. Raises :class:`NotFound`; starts no orchestrator."""
-    from quarterdeck.rows import Look
+    from quarterdeck.marks import marks
+    from quarterdeck.rows import Look, Row, Run, Style
 
     with scope.running() as client:
         if client is None:
             raise NotFound(f"there is no file {ref}, and no orchestrator runs", hint="a file, or the name of an agent")
         agent = client.request("GET", agent_path(ref))
         shown = client.request("GET", agent_path(agent["id"], "screen") + "?format=rows")
-    lines = tuple("".join(run["text"] for run in row["runs"]) for row in shown["rows"])
-    cursor = (shown["cursor"]["x"], shown["cursor"]["y"])
-    return agent["profile"], Look(lines, cursor, shown["cols"], shown["title"], shown["offset"])
+    rows = tuple(
+        Row(tuple(Run(run["text"], run["cells"], Style(bg=run["bg"], attrs=run["attrs"])) for run in row["runs"]))
+        for row in shown["rows"]
+    )
+    lines, cursor = tuple(row.text for row in rows), (shown["cursor"]["x"], shown["cursor"]["y"])
+    marked = marks(rows, shown["cols"])
+    return agent["profile"], Look(lines, cursor, shown["cols"], shown["title"], shown["offset"], marked)
 
 
 def _played(path: Path, at: float | None) -> Look:
-    from quarterdeck.rows import Look
+    from quarterdeck.marks import look_of
     from terminals.screen import Screen
 
     events = _events(path)
@@ -66,10 +71,9 @@ def _played(path: Path, at: float | None) -> Look:
                 screen.feed(data.encode("utf-8", "replace"))
             elif code == "r":
                 screen.resize(*_size(path, *data.split("x", 1)))
-        view = screen.view(through_hold=True)
+        return look_of(screen.view(through_hold=True))
     finally:
         screen.close()
-    return Look(tuple(row.text for _, row in view.rows), (view.cursor.x, view.cursor.y), view.cols, view.title)
 
 
 def _events(path: Path) -> Iterator[Any]:

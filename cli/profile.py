@@ -168,6 +168,7 @@ def _test_all(scope: Scope, known: Catalogue, source: str, look: Look) -> None:
 
 def _test_one(scope: Scope, kind: Profile, source: str, look: Look, regions: bool) -> None:
     from profiles import rules
+    from profiles.strokes import confirms
 
     said, draft, outcomes = rules.read(kind, look), rules.draft(kind, look), rules.outcomes(kind, look)
     if scope.out.json:
@@ -194,6 +195,9 @@ def _test_one(scope: Scope, kind: Profile, source: str, look: Look, regions: boo
         if said.keys:
             answers = (f"{answer}: {' '.join(pressed)}" for answer, pressed in said.keys.items())
             _value(scope, "answers", ", ".join(answers))
+            for answer, pressed in said.keys.items():
+                if confirms(pressed[-1]) and (why := rules.astray(kind, look, said.name, answer)):
+                    _value(scope, f"not {answer}", why)
     _value(scope, "input box", "not visible" if draft is None else draft or "empty")
     if outcomes:
         out.line()

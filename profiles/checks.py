@@ -184,6 +184,15 @@ def answers(value: Any) -> Mapping[str, tuple[str, ...]]:
     return MappingProxyType({answer: pressed(by) for answer, by in given.items()})
 
 
+def marked(value: Any) -> Mapping[str, str]:
+    """Patterns by answer."""
+    given = table(value)
+    for answer in given:
+        if answer not in ANSWERS:
+            raise Wrong(f"{safe(answer, 40)!r} is none of " + ", ".join(ANSWERS))
+    return MappingProxyType({answer: pattern(by) for answer, by in given.items()})
+
+
 def dialogs(value: Any) -> Mapping[str, str]:
     """Names of rules by answer."""
     given = table(value)

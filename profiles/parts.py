@@ -123,5 +123,8 @@ class ScreenRule:
     """Answers the dialog takes by keys: allow, always, deny."""
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     """Keys for an answer where they differ from the profile's own, by answer."""
+    marked: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """By answer, a pattern for a line of the region in which what is marked stands between « and »: without it the last
+    key of the answer is not pressed where that key confirms what is marked."""
     then: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """By answer, the rule of the dialog that its keys lead to: that rule's keys for the same answer follow there."""

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from quarterdeck.errors import Invalid
-from quarterdeck.rows import Look
+from quarterdeck.rows import Look, Mark
 
 LIMIT = 1 << 20
 """Bytes of one file."""
 COLS, LINES = 500, 300
-EXPECTED = ("rule", "kind", "tool", "command", "path", "text", "draft")
-_KEYS = ("size", "cursor", "title", "agent", *EXPECTED)
+EXPECTED = ("rule", "kind", "tool", "command", "path", "text", "draft", "gives")
+_KEYS = ("size", "cursor", "title", "marked", "agent", *EXPECTED)
 _ENDING = "---"
 
 
@@ -61,7 +61,9 @@ def parse(data: bytes, source: str) -> Recorded:
     cursor = _pair(source, "cursor", head.get("cursor", "0,0"), ",")
     expected = {key: _plain(head[key]) for key in EXPECTED if key in head}
     return Recorded(
-        look=Look(tuple(body), cursor, cols, head.get("title", "")),
+        look=Look(
+            tuple(body), cursor, cols, head.get("title", ""), marked=_marks(source, head.get("marked", ""), body)
+        ),
         agent=head.get("agent", ""),
         expected=MappingProxyType(expected),
     )
@@ -72,6 +74,17 @@ def _pair(source: str, key: str, value: str, between: str) -> tuple[int, int]:
     if not found or not re.fullmatch("[0-9]{1,4}", first) or not re.fullmatch("[0-9]{1,4}", second):
         raise Invalid(f"{source}: {key}: must be two numbers with {between} between them", file=source)
     return int(first), int(second)
+
+
+def _marks(source: str, value: str, body: list[str]) -> tuple[Mark, ...]:
+    """``row,begin-end`` of each marked text, with blanks between."""
+    found: list[Mark] = []
+    for part in value.split():
+        place = re.fullmatch("([0-9]{1,3}),([0-9]{1,3})-([0-9]{1,3})", part)
+        if not place or int(place[1]) >= len(body):
+            raise Invalid(f"{source}: marked: must be a row and its characters, as 21,5-17", file=source)
+        found.append(Mark(*map(int, place.groups())))
+    return tuple(found)
 
 
 def _plain(value: str) -> str:

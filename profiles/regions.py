@@ -29,12 +29,24 @@ _GOES_ON = re.compile(r"[│┃║▌]?(?:  (?! *[❯›] )|$)")
 """A further line of an input box; what is marked is one of a dialog's choices."""
 
 
+OPENS, CLOSES = "«", "»"
+"""What stands around a marked text in :meth:`Regions.marked_of`, and nowhere else there."""
+
+
 class InputBox(NamedTuple):
     """An input box: its first and last row, and what is typed there."""
 
     first: int
     last: int
     text: str
+
+
+class _Part(NamedTuple):
+    """Rows of the screen from ``first`` to before ``end``; ``framed``: without the sides of a frame."""
+
+    first: int
+    end: int
+    framed: bool = False
 
 
 class Regions:
@@ -46,28 +58,51 @@ class Regions:
         self._cols = look.cols
         self.title = look.title[:LINE]
         self.lines = tuple(line[:LINE].replace("\xa0", " ").rstrip() for line in look.lines)
+        self._marks = look.marked
+        self._shown = look.lines
         self._known: dict[str, tuple[str, ...]] = {}
+        self._parts: dict[str, _Part] = {}
 
     def lines_of(self, region: str) -> tuple[str, ...]:
         """The lines of a region, none where the screen has no such part."""
         found = self._known.get(region)
         if found is None:
-            found = self._known[region] = self._find(region)
+            found = self._known[region] = self._cut(region, self.lines)
         return found
 
-    def _find(self, region: str) -> tuple[str, ...]:
-        name, _, count = region.partition(":")
-        if name == "title":
+    def marked_of(self, region: str) -> tuple[str, ...]:
+        """The same lines with what is marked between « and »; such characters of their own are < and > there."""
+        return self._cut(region, self._marked_lines)
+
+    @cached_property
+    def _marked_lines(self) -> tuple[str, ...]:
+        lines = [line.replace(OPENS, "<").replace(CLOSES, ">") for line in self._shown]
+        for row, begin, end in self._marks:
+            line = lines[row]
+            lines[row] = line[:begin] + OPENS + line[begin:end] + CLOSES + line[end:]
+        return tuple(line[:LINE].replace("\xa0", " ").rstrip() for line in lines)
+
+    def _cut(self, region: str, lines: tuple[str, ...]) -> tuple[str, ...]:
+        if region == "title":
             return (self.title,) if self.title else ()
+        part = self._parts.get(region)
+        if part is None:
+            part = self._parts[region] = self._find(region)
+        found = lines[part.first : part.end]
+        return tuple(_unframed(line) for line in found) if part.framed else found
+
+    def _find(self, region: str) -> _Part:
+        name, _, count = region.partition(":")
         if name == "screen":
-            return self.lines
+            return _Part(0, len(self.lines))
         if name == "bottom":
             return _last(self.lines, int(count or BOTTOM))
         if name == "above":
-            return _last(self._above, int(count)) if count else self._above
+            end = self._above
+            return _last(self.lines[:end], int(count)) if count else _Part(0, end)
         if name == "input":
             box = self.input
-            return tuple(_unframed(line) for line in self.lines[box.first : box.last + 1]) if box else ()
+            return _Part(box.first, box.last + 1, framed=True) if box else _Part(0, 0)
         return self._lowest_block()
 
     @cached_property
@@ -132,25 +167,26 @@ class Regions:
         return _GOES_ON.match(line) is not None and not self._is_rule(line)
 
     @property
-    def _above(self) -> tuple[str, ...]:
+    def _above(self) -> int:
+        """The end of what stands above the input box."""
         box = self.input
         if box is None:
-            return ()
+            return 0
         end = box.first
         if end and (self._is_rule(self.lines[end - 1]) or _TOP.fullmatch(self.lines[end - 1])):
             end -= 1
-        return self.lines[:end]
+        return end
 
     def _is_rule(self, line: str) -> bool:
         return len(line) * 2 >= self._cols and _RULE.fullmatch(line) is not None
 
-    def _lowest_block(self) -> tuple[str, ...]:
+    def _lowest_block(self) -> _Part:
         """The body of what begins lowest: the last frame near the bottom, lines at one bar, what rules cut off."""
         ruled = self._ruled()
         framed = max(filter(None, (self._framed(), self._barred())), default=None)
         if framed and (not ruled or framed[0] >= ruled[0]):
-            return tuple(_unframed(line) for line in self.lines[framed[0] : framed[1]])
-        return self.lines[slice(*ruled)] if ruled else ()
+            return _Part(*framed, framed=True)
+        return _Part(*ruled) if ruled else _Part(0, 0)
 
     def _framed(self) -> tuple[int, int] | None:
         bottom = next((y for y in reversed(range(len(self.lines))) if _BOTTOM.fullmatch(self.lines[y])), -1)
@@ -186,7 +222,7 @@ class Regions:
         return rules[-1] + 1, end
 
 
-def _last(lines: Sequence[str], count: int) -> tuple[str, ...]:
+def _last(lines: Sequence[str], count: int) -> _Part:
     """The end of ``lines`` that holds ``count`` lines that are not blank, from the first to the last such line."""
     end = len(lines)
     while end and not lines[end - 1]:
@@ -197,7 +233,7 @@ def _last(lines: Sequence[str], count: int) -> tuple[str, ...]:
         left -= bool(lines[start])
     while start < end and not lines[start]:
         start += 1
-    return tuple(lines[start:end])
+    return _Part(start, end)
 
 
 def _unframed(line: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 from profiles.parts import ScreenRule
 from profiles.patterns import TEXT, compiled, whole
 from profiles.profile import Profile
-from profiles.regions import Regions
+from profiles.regions import CLOSES, OPENS, Regions
 from quarterdeck.evidence import Evidence, Sign, Source
 from quarterdeck.rows import Look
 
@@ -76,6 +76,31 @@ def read(profile: Profile, look: Look) -> Found | None:
         if not isinstance(captures, str):
             return _found(profile, rule, captures, _region(rule, regions))
     return None
+
+
+def astray(profile: Profile, look: Look, name: str, answer: str) -> str:
+    """Why a key that chooses what is marked does not give ``answer`` to the dialog of the rule ``name``; "": it does.
+
+    What is quoted in it is the agent's, not safe to show.
+    """
+    rule = next((rule for rule in profile.screen if rule.name == name), None)
+    if rule is None:
+        return f"there is no rule {name}"
+    regions = Regions(profile, look)
+    lines = regions.marked_of(rule.region)
+    if rule.begin:
+        lines = lines[len(lines) - len(_region(rule, regions)) :]
+    pattern = rule.marked.get(answer)
+    if pattern and _search(pattern, lines) is not None:
+        return ""
+    found = re.findall(f"{OPENS}([^{CLOSES}]*){CLOSES}", "\n".join(lines))
+    if pattern:
+        return "the selection in the dialog was moved" + (f" (marked is {found[-1].strip()})" if found else "")
+    if found:
+        return (
+            f"the dialog marks {found[-1].strip()}, and its rule {name} does not say what must be marked for {answer}"
+        )
+    return ""
 
 
 def draft(profile: Profile, look: Look) -> str | None:

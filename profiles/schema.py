@@ -7,20 +7,23 @@ leaves out that rule alone: agents change their screens often, and the other rul
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from profiles import checks, parts
 from profiles.checks import ANSWERS, Check, Wrong
 from profiles.profile import KINDS, RESUME_ID, SHELL, Conversation, Keys, Profile
-from profiles.strokes import LIMIT, strokes
+from profiles.strokes import LIMIT, confirms, strokes
 from quarterdeck.errors import Invalid
 from quarterdeck.evidence import Source
 from quarterdeck.text import nearest, safe
 
 
 class Problem(NamedTuple):
-    """Why a file, or one rule of it, is not used. ``message`` names the file too; ``key`` is "" for the whole file."""
+    """Why a file, or one rule of it, is not used, or not in all cases.
+
+    ``message`` names the file too; ``key`` is "" for the whole file.
+    """
 
     file: str
     message: str
@@ -99,6 +102,7 @@ def _rules(source: str, tables: Any, own: Keys) -> tuple[tuple[parts.ScreenRule,
         for name, wrong in unusable.items():
             problems.append(Problem(source, f"{wrong.message}; this rule is left out", str(wrong.fields["key"])))
             del rules[name]
+    problems += _unmarked(source, rules.values(), own)
     ordered = sorted(rules.values(), key=lambda rule: (rule.state != "ignore", -rule.priority))
     return tuple(ordered), tuple(problems)
 
@@ -113,13 +117,13 @@ def _rule(source: str, prefix: str, table: Mapping[str, Any], own: Keys) -> part
         raise _bad(source, prefix + "all", "a rule needs a pattern in all or any")
     if rule.state == "blocked" and not rule.kind:
         raise _bad(source, prefix + "kind", "a rule that says blocked tells by what: " + ", ".join(parts.KINDS))
-    for key in ("kind", "can", "keys", "then"):
+    for key in ("kind", "can", "keys", "then", "marked"):
         if rule.state != "blocked" and read.get(key):
             raise _bad(source, prefix + key, "only where the state is blocked")
     for answer in rule.can:
         if not rule.keys.get(answer) and not getattr(own, answer):
             raise _bad(source, prefix + "can", f"no keys say {answer}, neither of this rule nor in [keys]")
-    for key, given in (("keys", rule.keys), ("then", rule.then)):
+    for key, given in (("keys", rule.keys), ("then", rule.then), ("marked", rule.marked)):
         for answer in given:
             if answer not in rule.can:
                 raise _bad(source, prefix + key, f"{answer} is not in can")
@@ -139,6 +143,20 @@ def _unusable(source: str, rules: Mapping[str, parts.ScreenRule], own: Keys) -> 
             if len(pressed) > LIMIT:
                 yield rule.name, _bad(source, key, f"{answer} takes {len(pressed)} keys, more than {LIMIT}")
                 break
+
+
+def _unmarked(source: str, rules: Iterable[parts.ScreenRule], own: Keys) -> Iterator[Problem]:
+    """Answers whose last key chooses what is marked, of rules that do not say what that must be."""
+    for rule in rules:
+        for answer in rule.can:
+            last = (rule.keys.get(answer) or getattr(own, answer))[-1]
+            if confirms(last) and answer not in rule.marked:
+                told = (
+                    f"{answer} ends with {last}, which chooses what is marked; without marked.{answer}, which says "
+                    "what that must be, it is not pressed in a dialog that marks something"
+                )
+                key = f"screen.{rule.name}.marked"
+                yield Problem(source, f"{source}: {key}: {told}", key)
 
 
 def _bad(source: str, key: str, told: str) -> Invalid:
@@ -275,6 +293,7 @@ _SCREEN: dict[str, Check] = {
     "can": checks.some_of(ANSWERS),
     "keys": checks.answers,
     "then": checks.dialogs,
+    "marked": checks.marked,
 }
 _PROFILE: dict[str, Check] = {
     "name": checks.name,

@@ -10,6 +10,7 @@ from profiles.profile import Keys
 
 LIMIT = 8
 """Keys of one answer."""
+_CONFIRM = frozenset({"enter", "space", "ctrl+m", "ctrl+j"})
 
 
 class Stroke(NamedTuple):
@@ -17,6 +18,8 @@ class Stroke(NamedTuple):
 
     key: str
     rule: str
+    confirms: bool = False
+    """Whether it is the last one there, and chooses what is marked."""
 
 
 def strokes(rules: Sequence[ScreenRule], own: Keys, name: str, answer: str) -> tuple[Stroke, ...]:
@@ -31,6 +34,12 @@ def strokes(rules: Sequence[ScreenRule], own: Keys, name: str, answer: str) -> t
         rule = known.pop(name, None)
         if rule is None or answer not in rule.can:
             return ()
-        found += [Stroke(key, name) for key in rule.keys.get(answer) or getattr(own, answer)]
+        *before, last = rule.keys.get(answer) or getattr(own, answer)
+        found += [*(Stroke(key, name) for key in before), Stroke(last, name, confirms(last))]
         name = rule.then.get(answer, "")
     return tuple(found)
+
+
+def confirms(key: str) -> bool:
+    """Whether this key chooses what is marked in a dialog."""
+    return key in _CONFIRM

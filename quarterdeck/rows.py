@@ -97,11 +97,20 @@ class View(NamedTuple):
     history: int
 
 
+class Mark(NamedTuple):
+    """A marked text of one row, ``row`` and its characters ``begin`` to ``end`` counted from 0."""
+
+    row: int
+    begin: int
+    end: int
+
+
 class Look(NamedTuple):
     """The visible screen as text, at one journal offset: what rules and checks look at.
 
     ``lines`` are all rows from top to bottom, trailing blanks cut; ``cursor`` is column and row from 0; ``title`` is as
-    the program set it, not safe to show.
+    the program set it, not safe to show; ``marked`` is where the selection of a dialog stands, from top to bottom, as
+    :func:`quarterdeck.marks.marks` finds it.
     """
 
     lines: tuple[str, ...]
@@ -109,3 +118,4 @@ class Look(NamedTuple):
     cols: int = 80
     title: str = ""
     offset: int = 0
+    marked: tuple[Mark, ...] = ()

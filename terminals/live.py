@@ -10,6 +10,7 @@ from typing import Any
 
 from quarterdeck.errors import Refused, Unreachable
 from quarterdeck.keys import KeyPress
+from quarterdeck.marks import look_of
 from quarterdeck.rows import Look, Modes, Row, View
 from terminals.adapter import Terminal, Written, clamp
 from terminals.fold import Feeder, Fold, Listener
@@ -203,9 +204,7 @@ class LiveTerminal(Fold):
         """The visible screen as text, with the offset it stands at; ``fresh``: with all that was printed by now."""
         if fresh:
             await self.catch_up()
-        view = await self.view()
-        cursor = (view.cursor.x, view.cursor.y)
-        return Look(tuple(row.text for _, row in view.rows), cursor, view.cols, view.title, view.offset)
+        return look_of(await self.view())
 
     async def ansi(self, *, history: bool = False) -> str:
         """The screen as lines with colours, safe for a person's terminal."""

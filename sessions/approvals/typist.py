@@ -15,9 +15,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from profiles.profile import Profile
+from profiles.rules import astray
 from profiles.strokes import Stroke, strokes
 from quarterdeck import keys
 from quarterdeck.errors import QuarterdeckError, Refused, Unreachable
+from quarterdeck.rows import Look
 from quarterdeck.text import safe
 from sessions.approvals.asked import SHOWN, what
 from sessions.approvals.case import Case
@@ -74,7 +76,7 @@ class Typist:
         if not done and await self._was_typed(live, first, WRITES_AT_ONCE):
             plan, done = (), 1  # the profile has changed since: what is seen decides, nothing more is typed
         case.begun = done > 0
-        if done and (not plan or plan[done - 1].rule == plan[-1].rule):
+        if done and done >= len(plan):
             self._inbox.given(case)
         if done and done < len(plan):
             # an id that was asked for is never written
@@ -111,11 +113,12 @@ class Typist:
         """As :meth:`type_all`, from the key number ``begin`` on."""
         approval, tries = case.approval, _tries(case.approval, plan)
         for number in range(begin, len(plan)):
-            stroke = plan[number]
-            gives = stroke.rule == plan[-1].rule
+            stroke, gives = plan[number], number == len(plan) - 1
             try:
                 if number and plan[number - 1].rule != stroke.rule:
                     await self._led_to(case, stroke.rule)
+                if stroke.confirms:
+                    await self._marked(case, stroke, APPEARS if number else SEEN)
                 await self._press(case, stroke, gives, approval.write_id + (number - approval.typed) * tries, tries)
             except QuarterdeckError:
                 if not case.given:
@@ -137,6 +140,7 @@ class Typist:
                 check_waiting(case)
                 look = await live.look(fresh=True)
                 self._check_dialog(case, stroke.rule, dialog_on(look, self.profile(case)))
+                self._check_marked(case, stroke, look)
                 said = await self._write(case, live, turn, stroke.key, gives, write_id, look.offset)
             if said == "written":
                 return
@@ -201,6 +205,18 @@ class Typist:
         dialog = await self._wait_for(case, self.live(case), APPEARS, lambda found: found.rule == rule)
         self._check_led_to(case, rule, dialog)
 
+    async def _marked(self, case: Case, stroke: Stroke, seconds: float) -> None:
+        """Wait until what is marked is what ``stroke`` shall choose, or the time is up."""
+        glance, live = Glance(case.supervised), self.live(case)
+        deadline = time.monotonic() + seconds
+        with glance.watching():
+            while astray(self.profile(case), await live.look(fresh=True), stroke.rule, case.approval.answer):
+                check_waiting(case)
+                if (left := deadline - time.monotonic()) <= 0:
+                    return
+                await glance.changed(left)
+                await asyncio.sleep(GAP)
+
     async def _wait_for(
         self, case: Case, live: LiveTerminal, seconds: float, fits: Callable[[Dialog], bool]
     ) -> Dialog | Nothing:
@@ -252,6 +268,17 @@ class Typist:
             hint=f"look at it: quarterdeck attach {name}",
             approval=case.approval.id,
         )
+
+    def _check_marked(self, case: Case, stroke: Stroke, look: Look) -> None:
+        if not stroke.confirms:
+            return
+        if why := astray(self.profile(case), look, stroke.rule, case.approval.answer):
+            name = name_of(case)
+            raise Refused(
+                f"{name}: {safe(why, 200)}; {_nothing(case)}",
+                hint=f"answer it there: quarterdeck attach {name}",
+                approval=case.approval.id,
+            )
 
     # -- small things
 

@@ -190,6 +190,7 @@ none = ['^never']
 input = false
 can = ["allow", "always", "deny"]
 keys = { always = ["down", "enter"] }
+marked = { always = '^  «' }
 [[screen]]
 name = "viewer"
 state = "ignore"

@@ -81,9 +81,40 @@ all = ['^Allow (?P<tool>\\w+)']
 any = ['x', 'y']
 none = ['z']
 can = ["allow", "always", "deny"]
-keys = { always = ["a"] }
+keys = { always = ["enter"] }
+marked = { always = '^ «Always»' }
 then = {}
 """
+
+
+def test_a_key_that_confirms_needs_a_mark() -> None:
+    rule = "[[screen]]\nname = 'ask'\nstate = 'blocked'\nkind = 'permission'\nall = ['x']\n"
+    rule += "can = ['allow', 'always', 'deny']\nkeys = { always = ['2'], deny = ['down', 'space'] }\n"
+    given = "[keys]\nallow = ['enter']\n" + rule
+    profile, problems = parse(given.encode(), "/p/x.toml", "x")
+    assert [one.name for one in profile.screen] == ["ask"]
+    assert {problem.key for problem in problems} == {"screen.ask.marked"}
+    assert [problem.message.split(",")[0] for problem in problems] == [
+        "/p/x.toml: screen.ask.marked: allow ends with enter",
+        "/p/x.toml: screen.ask.marked: deny ends with space",
+    ]
+    assert parse((given + "marked = { allow = '«a', deny = '«d' }").encode(), "/p/x.toml", "x").problems == ()
+
+
+@pytest.mark.parametrize(
+    ("marked", "told"),
+    [
+        ("marked = 'x'", "must be a table"),
+        ("marked = { never = 'x' }", "'never' is none of"),
+        ("marked = { allow = '(a+)+' }", "repeat"),
+        ("marked = { deny = 'x' }", "deny is not in can"),
+    ],
+)
+def test_a_mark_that_is_none(marked: str, told: str) -> None:
+    rule = "[[screen]]\nname = 'ask'\nstate = 'blocked'\nkind = 'permission'\nall = ['x']\ncan = ['allow']\n"
+    profile, problems = parse(("[keys]\nallow = ['enter']\n" + rule + marked).encode(), "/p/x.toml", "x")
+    assert profile.screen == ()
+    assert told in problems[0].message
 
 
 def made(text: str) -> Profile:
@@ -94,6 +125,7 @@ def made(text: str) -> Profile:
 
 def test_every_key_is_read() -> None:
     profile = made(EVERYTHING)
+    assert profile.screen[0].marked == {"always": "^ «Always»"}
     assert profile.conversation.fork == ("--fork", "{resume_id}")
     assert profile.keys.always == ("down", "enter")
     assert (profile.keys.interrupt, profile.keys.interrupt_at) == (("escape",), ("permission",))
@@ -107,7 +139,7 @@ def test_every_key_is_read() -> None:
     assert (profile.hooks.environ, profile.hooks.wait_s) == ({"MINE_HOOKS": "{hooks_file}", "MINE_PORT": "{port}"}, 1.5)
     (rule,) = profile.screen
     assert (rule.region, rule.begin, rule.input, rule.priority) == ("bottom:20", "^Allow", False, 3)
-    assert (rule.keys, rule.then) == ({"always": ("a",)}, {})
+    assert (rule.keys, rule.then) == ({"always": ("enter",)}, {})
     known = {key for part in schema._PARTS.values() for key in part[1]} | set(schema._PROFILE) | set(schema._SCREEN)
     table = tomllib.loads(EVERYTHING)
     given_keys = set(table) | set(table["screen"][0])
@@ -407,6 +439,8 @@ def test_a_screen_without_a_head_is_the_text_alone() -> None:
     [
         (b"size: 20x4\nx", 'the head does not end: a line "---" is missing'),
         (b"size: 20x4\nnonsense\n---\n", "line 2: not a line of a head"),
+        (b"size: 20x4\nmarked: 1,2\n---\n", "marked: must be a row and its characters"),
+        (b"size: 20x4\nmarked: 4,0-2\n---\n", "marked: must be a row and its characters"),
         (b"size: 20x4\ncursor: 3\n---\n", "cursor: must be two numbers with , between them"),
         (b"size: 0x4\n---\n", "size: at most 500x300"),
         (b"size: 2x1\n---\na\nb", "the screen has more than 1 rows"),

@@ -10,6 +10,7 @@ from profiles import load, rules
 from profiles.parts import ScreenRule
 from profiles.profile import Profile
 from profiles.recorded import Recorded, parse
+from profiles.strokes import confirms
 from quarterdeck.evidence import Sign
 
 SCREENS = Path(__file__).parent / "screens"
@@ -46,6 +47,10 @@ def test_a_recorded_screen_is_read_as_it_was(file: Path) -> None:
         return
     assert found is not None
     assert (found.state, found.name) == (state, expected.pop("rule"))
+    confirming = [word for word, pressed in found.keys.items() if confirms(pressed[-1])]
+    given = [word for word in confirming if not rules.astray(profile, screen.look, found.name, word)]
+    assert expected.pop("gives", " ".join(given)) == " ".join(given)
+    assert not given or screen.look.marked or profile.name == "aider"  # whose Enter gives what its question offers
     said = {part: getattr(found, part) for part in ("kind", "tool", "command", "path", "text")}
     assert {part: value for part, value in said.items() if value} == expected
 

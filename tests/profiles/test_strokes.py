@@ -23,7 +23,12 @@ def test_the_keys_of_each_dialog_are_pressed_in_it() -> None:
     text += RULE.format("second", "then = { allow = 'third' }") + RULE.format("third", "")
     profile = parse(text.encode(), "/p/x.toml", "x").profile
     found = strokes(profile.screen, profile.keys, "first", "allow")
-    assert found == (Stroke("down", "first"), Stroke("enter", "first"), Stroke("y", "second"), Stroke("y", "third"))
+    assert found == (
+        Stroke("down", "first"),
+        Stroke("enter", "first", True),
+        Stroke("y", "second"),
+        Stroke("y", "third"),
+    )
     assert strokes(profile.screen, profile.keys, "third", "allow") == (Stroke("y", "third"),)
     assert strokes(profile.screen, profile.keys, "first", "deny") == ()
     assert strokes(profile.screen, profile.keys, "none", "allow") == ()
@@ -48,5 +53,5 @@ def test_always_in_opencode_leads_to_its_second_dialog(first: str, second: str) 
         for name in (first, second)
     ]
     asked, confirm = (one.name if one else "" for one in found)
-    expected = (Stroke("right", asked), Stroke("enter", asked), Stroke("enter", confirm))
+    expected = (Stroke("right", asked), Stroke("enter", asked, True), Stroke("enter", confirm, True))
     assert strokes(profile.screen, profile.keys, asked, "always") == expected

@@ -9,7 +9,8 @@
 
 ``1`` allows, ``2`` allows for always, Escape denies. With ``"confirm": "touch *"`` in a dialog ``2`` leads to a second
 one, where Enter confirms and Escape goes back; with ``"astray": true`` it leads to the first dialog again, with
-``"astray": {...}`` to that dialog. ``RECORD`` gets one line of JSON for each key, with the dialog
+``"astray": {...}`` to that dialog. With ``"choices": 1`` it is a row in which the arrows move a mark by so many
+choices and Enter takes the one it stands on. ``RECORD`` gets one line of JSON for each key, with the dialog
 that was on the screen, and for each decision of an asking hook. ``hook`` puts an event into the spool, ``asking`` runs
 the real asking hook and obeys what it prints.
 """
@@ -25,6 +26,8 @@ import tty
 from pathlib import Path
 
 ASK = Path(__file__).parents[2] / "profiles" / "hooks" / "ask.py"
+CHOICES = {"Once": "allow", "Always": "always", "No": "deny"}
+MOVES = {b"\x1b[C": 1, b"\x1b[D": -1}
 ANSWERS = {b"1": "allow", b"2": "always", b"\x1b": "deny"}
 
 
@@ -47,6 +50,7 @@ class Asker:
         self.record = os.open(record, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self.dialog: dict = {}
         self.confirms = False
+        self.at = 0
         self.deaf = False
         self.every = 0.0
         self.turn = 0
@@ -61,7 +65,10 @@ class Asker:
         if self.confirms:
             self.turn += 1
             lines += [f" {self.turn if self.every else ''}", " Always allow", "", "   " + self.dialog["confirm"]]
-            lines += ["", " Confirm   Cancel"]
+            lines += ["", " \x1b[7mConfirm\x1b[m   Cancel"]
+        elif "choices" in self.dialog:
+            shown = [f"\x1b[7m{word}\x1b[m" if n == self.at else word for n, word in enumerate(CHOICES)]
+            lines += ["", " Choose", "   " + self.dialog["command"], "", "   ".join(["", *shown])]
         elif self.dialog:
             self.turn += 1
             spinner = "|/-\\"[self.turn % 4] if self.every else " "
@@ -87,7 +94,7 @@ class Asker:
         (folder / "tmp" / called).rename(folder / "new" / called)
 
     def ask(self, dialog: dict[str, str], told: list[str], words: str) -> None:
-        self.dialog = dialog
+        self.dialog, self.at = dialog, 0
         if "hook" in told:
             self.spool("PermissionRequest")
         if "asking" in told:
@@ -123,6 +130,11 @@ class Asker:
             self.confirms = not astray
             self.dialog = astray if isinstance(astray, dict) else self.dialog
             self.draw()
+        elif "choices" in self.dialog and data in MOVES:
+            self.at = (self.at + MOVES[data] * self.dialog["choices"]) % len(CHOICES)
+            self.draw()
+        elif "choices" in self.dialog and data == b"\r":
+            self.decided([*CHOICES.values()][self.at])
         elif self.dialog and not self.deaf and data in ANSWERS:
             self.decided(ANSWERS[data])
 

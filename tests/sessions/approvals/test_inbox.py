@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from quarterdeck import keys as key_names
 from quarterdeck.errors import Invalid, NotFound, Refused
 from quarterdeck.evidence import Evidence, Sign, Source
 from sessions.approvals.asked import digest
@@ -136,6 +137,63 @@ async def test_a_second_dialog_that_does_not_obey_leaves_it_open(deck: Deck, sta
     with pytest.raises(Refused, match=r"nothing was typed"):
         await deck.approvals.answer(approval.id, "allow")
     assert asker.typed() == [("2", TOUCH), ("\r", "touch *")]
+
+
+@pytest.mark.parametrize(("answer", "keys"), [("allow", ["\r"]), ("always", ["\x1b[C", "\r"]), ("deny", ["\x1b"])])
+async def test_what_is_marked_is_what_is_answered(deck: Deck, stage: Stage, answer: str, keys: list[str]) -> None:
+    asker = await stage.start(deck)
+    asker.ask(TOUCH, choices=1)
+    approval = await opened(deck, seen)
+    done = await deck.approvals.answer(approval.id, answer, wait=30)
+    assert (done.state.value, done.answer) == ("denied" if answer == "deny" else "allowed", answer)
+    assert [key for key, _ in asker.typed()] == keys
+
+
+@pytest.mark.parametrize(("moves", "marked"), [(1, "Always"), (2, "No")])
+async def test_a_moved_selection_is_left_alone(deck: Deck, stage: Stage, moves: int, marked: str) -> None:
+    asker = await stage.start(deck)
+    asker.ask(TOUCH, choices=1)
+    approval = await opened(deck, seen)
+    live = deck.live(approval.agent)
+    for number in range(1, moves + 1):
+        await live.press(key_names.parse("right"))
+        await eventually(lambda number=number: len(asker.typed()) == number, "the mark is moved")
+    for _ in range(2):
+        with pytest.raises(Refused, match=rf"was moved \(marked is {marked}\); nothing was typed"):
+            await deck.approvals.answer(approval.id, "allow")
+        await eventually(lambda: deck.approvals.open()[0].state is ApprovalState.OPEN, "it waits again")
+    assert [key for key, _ in asker.typed()] == ["\x1b[C"] * moves
+    for number in range(moves + 1, 2 * moves + 1):
+        await live.press(key_names.parse("left"))
+        await eventually(lambda number=number: len(asker.typed()) == number, "the mark is moved back")
+    assert (await deck.approvals.answer(approval.id, "allow", wait=30)).state is ApprovalState.ALLOWED
+    assert asker.typed()[-1] == ("\r", TOUCH)
+
+
+async def test_a_mark_moved_by_the_first_key_is_not_confirmed(deck: Deck, stage: Stage, monkeypatch: Any) -> None:
+    """The first of two keys leads elsewhere than the profile believes: neither this nor the next answer gives that."""
+    monkeypatch.setattr("sessions.approvals.typist.APPEARS", 0.5)
+    asker = await stage.start(deck)
+    asker.ask(TOUCH, choices=2)
+    approval = await opened(deck, seen)
+    with pytest.raises(Refused, match=r"was moved \(marked is No\); nothing more was typed"):
+        await deck.approvals.answer(approval.id, "always")
+    await eventually(lambda: deck.approvals.open()[0].state is ApprovalState.OPEN, "it waits again")
+    with pytest.raises(Refused, match=r"was moved \(marked is No\); nothing was typed"):
+        await deck.approvals.answer(approval.id, "allow")
+    assert asker.typed() == [("\x1b[C", TOUCH)]
+
+
+async def test_a_mark_that_the_profile_does_not_speak_of_is_not_confirmed(deck: Deck, stage: Stage) -> None:
+    profile = stage.user / "profiles" / "asker.toml"
+    lines = [line for line in profile.read_text().split("\n") if not line.startswith("marked = { allow")]
+    profile.write_text("\n".join(lines))
+    asker = await stage.start(deck)
+    asker.ask(TOUCH, choices=1)
+    approval = await opened(deck, seen)
+    with pytest.raises(Refused, match=r"marks Once, and its rule choices does not say .*; nothing was typed"):
+        await deck.approvals.answer(approval.id, "allow")
+    assert asker.typed() == []
 
 
 async def test_it_is_answered_once(deck: Deck, stage: Stage) -> None:
