@@ -313,6 +313,8 @@ class Folder:
             if sifted.later:
                 self._paths |= set(sifted.later)
                 self._heard = self._first = time.monotonic()
+        # Another entry's file stands where theirs was, and no file of their own was found.
+        gone |= {row.entry for row in self._rows.values() if row.path.startswith(_ASIDE)}
         noticed = time.time_ns()
         for entry in gone:
             row = self._rows.get(entry)

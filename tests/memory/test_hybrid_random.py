@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from memory.backend import Draft, Filter
@@ -121,5 +121,8 @@ async def check(steps: list[tuple[str, str, str]], markdown: bool) -> None:
 @pytest.mark.parametrize("markdown", [False, True], ids=["sqlite", "markdown"])
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=STEPS)
+@example(
+    steps=[("put", "a", "one"), ("write", "c", "one"), ("rename", "c", "b"), ("sync", "", ""), ("rename", "a", "b")]
+)
 def test_database_and_folder_agree(steps: list[tuple[str, str, str]], markdown: bool) -> None:
     asyncio.run(check(steps, markdown))

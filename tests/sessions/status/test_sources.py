@@ -65,14 +65,14 @@ async def test_an_ended_agent_is_read_to_its_end_and_then_left(rig) -> None:
         agent = await rig.new("told")
         await rig.does(agent, "hook", {**base, "hook_event_name": "SessionStart", "source": "startup"})
         await rig.happens(lambda: rig.deck.agent(agent).resume_id == "c-1")
-        assert len(rig.deck.status._watching) == 3
+        assert len(rig.deck.status.watching) == 3
         assert f"stream of {agent}" in _tasks()
         await rig.type(agent, "exit", 0)
         await rig.becomes(agent, Status.EXITED)
-        assert len(rig.deck.status._watching) == 0
+        assert len(rig.deck.status.watching) == 0
         await rig.happens(lambda: f"stream of {agent}" not in _tasks())
         await rig.deck.restore([agent])
-        await rig.happens(lambda: len(rig.deck.status._watching) >= 2)
+        await rig.happens(lambda: len(rig.deck.status.watching) >= 2)
         await rig.deck.end_all()
 
 
