@@ -439,8 +439,8 @@ def test_a_screen_without_a_head_is_the_text_alone() -> None:
     [
         (b"size: 20x4\nx", 'the head does not end: a line "---" is missing'),
         (b"size: 20x4\nnonsense\n---\n", "line 2: not a line of a head"),
-        (b"size: 20x4\nmarked: 1,2\n---\n", "marked: must be a row and its characters"),
-        (b"size: 20x4\nmarked: 4,0-2\n---\n", "marked: must be a row and its characters"),
+        (b"size: 20x4\nmarked: 1,2\n---\n", "marked: must be a row and its characters, as 21,5-17"),
+        (b"size: 20x4\nmarked: 4,0-2\n---\n", "marked: must be a row and its characters, as 21,5-17"),
         (b"size: 20x4\ncursor: 3\n---\n", "cursor: must be two numbers with , between them"),
         (b"size: 0x4\n---\n", "size: at most 500x300"),
         (b"size: 2x1\n---\na\nb", "the screen has more than 1 rows"),
