@@ -45,7 +45,7 @@ def _draw(row: dict[str, Any]) -> str:
 @click.option("-f", "--follow", is_flag=True, help="Go on as it prints, until it ends or ctrl+c.")
 @click.pass_obj
 def logs(scope: Scope, agent: str, follow: bool) -> None:
-    """Print everything an agent's terminal has shown, as plain text.
+    """Print what an agent's terminal has shown, as plain text; of a full-screen program the last screen.
 
     With -f a line comes when it has left the screen upwards, since until then it may still be redrawn.
     """
