@@ -187,7 +187,7 @@ def _watch(scope: Scope) -> None:
     """The inbox as it changes: redrawn on a terminal, a line for each change elsewhere."""
     out = scope.out
     known: dict[str, str] = {}
-    lines = scope.client.stream("GET", "/v1/events")
+    lines = scope.client.follow("/v1/events")
     for raw in lines:
         line = raw.decode("utf-8", "replace").rstrip("\n")
         first = line.startswith(": quarterdeck")

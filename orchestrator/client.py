@@ -7,6 +7,7 @@ are reached through this module too and are imported when they are first named.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 PATIENCE = 5.0
 """Seconds of silence after which the orchestrator is asked whether it is well, and seconds it then has to answer."""
+LIVES, LIVED = 5, 5.0
+"""Orchestrators in a row that may end under one request, each within so many seconds of the one before it."""
+_MOMENT = 0.1
 _HEAD_LIMIT = 65536
 
 
@@ -98,19 +102,28 @@ class Client:
         self.patience = patience
 
     def request(self, method: str, path: str, body: Any = None) -> Any:
-        """Ask once and wait for the whole answer, however long it takes while the orchestrator is well.
+        """Ask and wait for the whole answer, however long it takes while the orchestrator is well.
 
+        What only reads is asked again of the next orchestrator when one is killed, unless they all end at once.
         Raises the :class:`QuarterdeckError` the orchestrator sent, or :class:`Unreachable`.
         """
-        again = method == "GET"
+        lives = _Lives()
         while True:
             try:
                 with _Response(self, method, path, body) as response:
                     return value_of(response.head, b"".join(response.pieces()))
             except ConnectionError:
-                if not again:
+                if method != "GET" or not lives.another():
                     raise self._died(method) from None
-                again = False
+
+    def follow(self, path: str) -> Iterator[bytes]:
+        """As :meth:`stream` for what has no end, asked anew of the next orchestrator when one ends."""
+        lives = _Lives()
+        while True:
+            with contextlib.suppress(ConnectionError):
+                yield from self._lines("GET", path, None)
+            if not lives.another():
+                raise self._died("GET")
 
     def stream(self, method: str, path: str, body: Any = None) -> Iterator[bytes]:
         """The lines of an answer as they come, each with its line end (the last one perhaps without).
@@ -119,18 +132,21 @@ class Client:
         orchestrator goes away in the middle.
         """
         try:
-            with _Response(self, method, path, body) as response:
-                if response.head.status >= 400:
-                    value_of(response.head, b"".join(response.pieces()))
-                rest = b""
-                for piece in response.pieces(patient=True):
-                    *lines, rest = (rest + piece).split(b"\n")
-                    for line in lines:
-                        yield line + b"\n"
-                if rest:
-                    yield rest
+            yield from self._lines(method, path, body)
         except ConnectionError:
             raise self._died(method) from None
+
+    def _lines(self, method: str, path: str, body: Any) -> Iterator[bytes]:
+        with _Response(self, method, path, body) as response:
+            if response.head.status >= 400:
+                value_of(response.head, b"".join(response.pieces()))
+            rest = b""
+            for piece in response.pieces(patient=True):
+                *lines, rest = (rest + piece).split(b"\n")
+                for line in lines:
+                    yield line + b"\n"
+            if rest:
+                yield rest
 
     def _died(self, method: str) -> Unreachable:
         done = "" if method == "GET" else "; whether it was done is not known"
@@ -169,9 +185,10 @@ class Client:
         address = os.fspath(self.paths.socket)
         try:
             link = connect(address, self.patience)
-            if link is None and self.start:
+            for _ in range(LIVES if self.start and link is None else 0):  # each may be killed before we are connected
                 ensure(self.paths)
-                link = connect(address, self.patience)
+                if (link := connect(address, self.patience)) is not None:
+                    break
         except TimeoutError:
             raise silent(owner(self.paths), self.patience) from None
         if link is None:
@@ -194,6 +211,22 @@ class Client:
                 return bool(link.recv(1))
         except OSError:
             return False
+
+
+class _Lives:
+    """Whether to ask another orchestrator after one ended: :data:`LIVES` times, and anew after one that lived."""
+
+    def __init__(self) -> None:
+        self._left = LIVES
+        self._since = time.monotonic()
+
+    def another(self) -> bool:
+        """One has ended: wait a moment, for it may still be ending, then say whether to ask again."""
+        now = time.monotonic()
+        lived, self._since = now - self._since >= LIVED, now
+        self._left = LIVES if lived else self._left - 1
+        time.sleep(_MOMENT * (LIVES - self._left))
+        return self._left > 0
 
 
 class _Response:
@@ -234,12 +267,16 @@ class _Response:
 
     def _read(self, patient: bool = False) -> bytes:
         """The next bytes. Silence is borne while the orchestrator answers others, ``patient`` or not asked at all."""
+        from orchestrator.launch import listens
+
         self._link.settimeout(None if patient else self._client.patience)
         while True:
             try:
                 data = self._link.recv(262144)
             except TimeoutError:
                 if not self._client.well():
+                    if not listens(os.fspath(self._client.paths.socket)):
+                        raise ConnectionResetError from None  # it was killed meanwhile
                     self._complain()
             else:
                 if not data:

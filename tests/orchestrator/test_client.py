@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from orchestrator.client import Client, parse_head, request_bytes, value_of
+from orchestrator.client import LIVES, Client, parse_head, request_bytes, value_of
 from quarterdeck.errors import Gone, NotFound, QuarterdeckError, Refused, Unreachable, from_json
 from quarterdeck.paths import Paths
 
@@ -84,7 +84,7 @@ def test_a_stream_that_ends_early_is_an_error_after_its_lines(served):
 
 def test_a_question_is_asked_again_when_the_answer_is_cut_a_command_is_not(served):
     client, answer = served
-    answer(OK + b"Content-Length: 100\r\n\r\n{", times=2)
+    answer(OK + b"Content-Length: 100\r\n\r\n{", times=LIVES)
     with pytest.raises(Unreachable, match="ended before it answered;"):
         client.request("GET", "/")
     answer(OK + b"Content-Length: 100\r\n\r\n{")
