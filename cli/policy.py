@@ -94,5 +94,5 @@ def _tell(scope: Scope, found: dict[str, Any]) -> None:
         return
     for rule in found["rules"]:
         out.line(safe(rule, 200))
-    if not found["accepted"]:
+    if not found["accepted"] and not found["problems"]:
         out.note("its allow rules do not hold yet: quarterdeck policy accept")

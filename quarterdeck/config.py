@@ -279,8 +279,8 @@ def load(
     """The settings from the folders ``user`` and ``workspace``, the process's environment and ``flags``.
 
     Each folder and its ``config.toml`` may be missing. Raises :class:`Invalid` that names the file or variable, the key
-    and the nearest known one; what an untrusted workspace has wrong is a problem in the result, never an error. With
-    ``held`` (:class:`quarterdeck.held.Held`) in the place of ``user``, what the user's file has wrong is one as well.
+    and the nearest known one; what a workspace has wrong is a problem in the result, never an error. With ``held``
+    (:class:`quarterdeck.held.Held`) in the place of ``user``, what the user's file has wrong is one as well.
     """
     users, wrong = held() if held else (read(user / "config.toml") if user else {}, ())
     for name, value in os.environ.items():
@@ -321,6 +321,7 @@ def parse(data: bytes, origin: str) -> dict[str, Any]:
 def would_set(folder: Path, users: Config) -> list[str]:
     """What a workspace's file would change once trusted, one line each. Raises :class:`Invalid` for a bad file."""
     lines = []
+    read(folder / "config.toml")  # raises where the next only leaves out
     theirs, _ = _from_workspace(folder / "config.toml", users.model_dump(), trusted=True)
     for key, value in theirs.items():
         now = getattr(users, key)
@@ -334,8 +335,6 @@ def _from_workspace(file: Path, users: Mapping[str, Any], trusted: bool) -> tupl
     try:
         table = read(file)
     except Invalid as error:
-        if trusted:
-            raise
         return {}, [f"{error.message} ({error.hint})" if error.hint else error.message]
     used: dict[str, Any] = {}
     problems: list[str] = []

@@ -70,7 +70,7 @@ def look(
 
     ``user`` is the folder of the user's own files, ``built_in`` are the folders of profiles of ours and of plugins.
     Raises :class:`Invalid` for what is wrong in the user's own settings (unless they are ``held``, see
-    :func:`quarterdeck.config.load`), in the environment or flags, or in a trusted workspace.
+    :func:`quarterdeck.config.load`), in the environment or flags.
     """
     folder = config.workspace_folder(workspace)
     built_in = tuple(built_in)

@@ -18,7 +18,7 @@ def findings() -> list[Finding]:
         settings = Finding("settings", "ok", str(folder / "config.toml"))
     except Invalid as error:
         text = f"{error.message} ({error.hint})" if error.hint else error.message
-        settings = Finding("settings", "problem", text, "correct it; until then the last good settings hold")
+        settings = Finding("settings", "problem", text, "correct it; quarterdeck ls says what holds until then")
     policy = Finding("policy", "ok", str(folder / NAME))
     if wrong := Policies(folder / NAME).problems():
         policy = Finding("policy", "problem", wrong[0], "correct it, then: quarterdeck policy show")

@@ -92,8 +92,8 @@ class Policies:
         told = [f"{rule.source}: {rule.name}: a workspace's policy cannot allow; it is not used" for rule in loose]
         user = self.file(self.user)
         if user.problems and self.kept is not None:
-            held = "those of its last sound version" if self.kept.text is not None else "and no sound version is known"
-            told.append(f"{self.user}: until it is mended it allows nothing; its sound deny and ask rules hold, {held}")
+            held = ", and those of its last sound version" if self.kept.text is not None else ""
+            told.append(f"{self.user}: until it is mended nothing is allowed; its sound deny and ask rules hold{held}")
         return [*user.problems, *theirs.problems, *told]
 
     def in_force(self) -> tuple[Rule, ...]:
