@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import stat
+import termios
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +15,8 @@ from typing import Any
 from quarterdeck.evidence import Evidence, Sign
 
 _NAME = re.compile(r"[0-9.]{1,20}-\d{1,10}-\d{1,10}\.ask")
+HANDED = 64
+"""Decisions of which it is known whether they were read."""
 VIA = "hook"
 """The value of ``via`` in a reply address that belongs here."""
 
@@ -28,6 +32,8 @@ class Asking:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._open: dict[str, str] = {}
+        self._handed: dict[str, int] = {}
+        """Our ends of pipes with a decision that may not have been read yet."""
 
     def say(self, reply: Mapping[str, Any], said: str) -> bool:
         """Hand the hook at ``reply`` what it shall print; "" lets it end without a decision.
@@ -50,10 +56,27 @@ class Asking:
             if not stat.S_ISFIFO(status.st_mode) or status.st_uid != os.getuid():
                 return False
             path.unlink()  # before the write: two answers, or one and the end of its time, cannot both hold
-            return os.write(pipe, line) == len(line)
+            handed = os.write(pipe, line) == len(line)
+            if handed and said:
+                self._handed[name], pipe = pipe, -1
+                while len(self._handed) > HANDED:
+                    self.let_go(address(next(iter(self._handed))))
+            return handed
         except OSError:
             return False
         finally:
+            if pipe >= 0:
+                os.close(pipe)
+
+    def taken(self, reply: Mapping[str, Any]) -> bool:
+        """Whether the hook at ``reply`` has read the decision it was handed; it prints it at once and ends."""
+        pipe = self._handed.get(str(reply.get("ask")))
+        return pipe is not None and fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)) == bytes(4)
+
+    def let_go(self, reply: Mapping[str, Any]) -> None:
+        """Nobody asks any more whether the decision at ``reply`` was read."""
+        pipe = self._handed.pop(str(reply.get("ask")), None)
+        if pipe is not None:
             os.close(pipe)
 
     def waits(self, reply: Mapping[str, Any]) -> bool:

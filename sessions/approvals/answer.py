@@ -32,6 +32,8 @@ GONE = 0.15
 """Seconds for which a dialog must be away: a program may clear its screen to draw the dialog again."""
 MOVED_ON = 0.5
 """Seconds after which an agent that an answer reached and that is not blocked has taken it."""
+TAKES = 2.0
+"""Seconds within which a hook must have read its decision: it waits for nothing else."""
 READY = 3.0
 """Seconds within which a refused agent must take prompts for the reason to be sent."""
 
@@ -165,6 +167,7 @@ class Answerer:
         by_keys = case.approval.write_id != 0
         began, given_at = time.monotonic(), self._offset(case)
         away_since = 0.0
+        taken = not by_keys and await self._taken(case)
         glance = Glance(case.supervised)
         with glance.watching():
             while is_open(case.approval):
@@ -181,6 +184,9 @@ class Answerer:
                 if not there and now - began >= MOVED_ON and case.supervised.agent.status is not Status.BLOCKED:
                     self._inbox.close(case, Over.MOVED_ON)
                     break
+                if taken and not watched and not case.heard & EXACT and now - began >= MOVED_ON:
+                    self._inbox.taken(case)
+                    break
                 silent = watched and self._offset(case) == given_at
                 left = began + (HUNG if silent else PATIENCE) - now
                 if left <= 0:
@@ -189,6 +195,14 @@ class Answerer:
                 await self._news(case, glance, min(left, GONE if away_since else MOVED_ON))
         if case.approval.state is ApprovalState.DENIED and by_keys:
             await self._tell_reason(case)
+
+    async def _taken(self, case: Case) -> bool:
+        """Whether the hook that waited for the answer has it."""
+        try:
+            sender = self._inbox.book.sources_of(case.approval.agent)
+        except KeyError:
+            return False
+        return await sender.taken(case.approval.reply, TAKES)
 
     async def _news(self, case: Case, glance: Glance, seconds: float) -> None:
         """Wait for the end of the request, or for a change of the screen."""

@@ -180,6 +180,22 @@ class Approvals:
         finally:
             self._vouched = ""
 
+    def taken(self, case: Case) -> None:
+        """The hook that asked took our answer, and no other source would tell: that is the agent's word for it."""
+        approval, denies = case.approval, case.approval.answer == "deny"
+        self.close(case, Over.DENIED if denies else Over.ALLOWED)
+        if not approval.key and self.cases_of(approval.agent):
+            return  # what was decided could not be told from what still waits
+        said = Evidence(
+            source=Source.HOOK,
+            sign=Sign.ANSWERED,
+            wall_ns=self.roster.clock.wall_ns(),
+            text="its hook took the answer",
+            data={"key": approval.key, "allowed": not denies},
+        )
+        with contextlib.suppress(KeyError):
+            self.book.tell(approval.agent, said)
+
     def typed_ago(self, agent: str) -> float:
         """Seconds since a person typed there."""
         return time.monotonic() - self._typed.get(agent, float("-inf"))

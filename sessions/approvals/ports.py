@@ -18,6 +18,10 @@ class Sender(Protocol):
         """Hand the decision over, None to leave it to the agent's own dialog; False where nobody waits any more."""
         ...
 
+    async def taken(self, address: Mapping[str, Any], seconds: float) -> bool:
+        """Whether the hook there takes, within so many seconds, the decision that was handed over."""
+        ...
+
 
 class Book(Protocol):
     """What the inbox needs of the book of statuses."""

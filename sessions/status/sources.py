@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 _ACTS = (Sign.PROMPT, Sign.WORKING, Sign.BLOCKED, Sign.DONE, Sign.IDLE)
 """With any of these an agent may have begun to write its conversation down."""
 _ASKS = (Sign.ASKED, Sign.BLOCKED)
+TICK = 0.02
+"""Seconds between two looks whether a hook has read its decision."""
 AT_ONCE = 32
 """Hook events taken in one go."""
 
@@ -127,6 +129,21 @@ class Sources:
         ):
             return await streams.reply(name, port, address, decision)
         return False
+
+    async def taken(self, address: Mapping[str, Any], seconds: float) -> bool:
+        """Whether the hook at ``address`` takes within so many seconds the decision that it was handed."""
+        if address.get("via") != "hook" or self._spool is None:
+            return False
+        asking = self._spool.asking
+        try:
+            async with asyncio.timeout(seconds):
+                while not asking.taken(address):  # noqa: ASYNC110  a pipe tells nobody that it was read
+                    await asyncio.sleep(TICK)
+                return True
+        except TimeoutError:
+            return False
+        finally:
+            asking.let_go(address)
 
     # -- following
 

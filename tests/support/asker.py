@@ -55,7 +55,7 @@ class Asker:
         self.every = 0.0
         self.turn = 0
         self.events = 0
-        self.hook: subprocess.Popen[bytes] | None = None
+        self.hooks: list[tuple[subprocess.Popen[bytes], dict]] = []
 
     def note(self, **what: object) -> None:
         os.write(self.record, json.dumps(what).encode() + b"\n")
@@ -99,10 +99,11 @@ class Asker:
             self.spool("PermissionRequest")
         if "asking" in told:
             argv = [sys.executable, "-I", "-S", str(ASK), "60"]
-            self.hook = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-            assert self.hook.stdin
-            self.hook.stdin.write(self.event("PermissionRequest"))
-            self.hook.stdin.close()
+            hook = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            assert hook.stdin
+            hook.stdin.write(self.event("PermissionRequest"))
+            hook.stdin.close()
+            self.hooks.append((hook, dialog))
         if "status" in told:
             said = words or f"approve {dialog.get('tool', 'Bash')}: {dialog.get('command', '')}"
             state("blocked", kind="permission", msg=coded(said[:300]))
@@ -138,14 +139,13 @@ class Asker:
         elif self.dialog and not self.deaf and data in ANSWERS:
             self.decided(ANSWERS[data])
 
-    def hook_ended(self) -> None:
-        assert self.hook
-        assert self.hook.stdout
-        said = self.hook.stdout.read()
-        self.hook.wait()
-        self.hook = None
+    def hook_ended(self, hook: subprocess.Popen[bytes], dialog: dict) -> None:
+        assert hook.stdout
+        said = hook.stdout.read()
+        hook.wait()
+        self.hooks.remove((hook, dialog))
         decision = json.loads(said)["hookSpecificOutput"]["decision"] if said else {}
-        self.note(decision=decision, dialog=self.dialog.get("command", ""))
+        self.note(decision=decision, dialog=dialog.get("command", ""))
         if decision and not self.deaf:
             self.decided({"allow": "allow", "deny": "deny"}[decision["behavior"]])
 
@@ -178,7 +178,7 @@ def main() -> None:
     asker.note(ready=os.getpid())
     rest = b""
     while True:
-        watched = [0, control] + ([asker.hook.stdout.fileno()] if asker.hook else [])
+        watched = [0, control, *(hook.stdout.fileno() for hook, _ in asker.hooks)]
         ready, _, _ = select.select(watched, [], [], asker.every or None)
         if asker.every and not ready:
             asker.draw()
@@ -187,8 +187,8 @@ def main() -> None:
             if not data:
                 return
             asker.typed(data)
-        if asker.hook and asker.hook.stdout.fileno() in ready:
-            asker.hook_ended()
+        for hook, dialog in [one for one in asker.hooks if one[0].stdout.fileno() in ready]:
+            asker.hook_ended(hook, dialog)
         if control in ready:
             *lines, rest = (rest + os.read(control, 65536)).split(b"\n")
             for line in lines:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
+import signal
 import time
 from typing import Any
 
@@ -358,13 +360,55 @@ async def test_a_key_that_is_not_obeyed_leaves_it_open(deck: Deck, stage: Stage,
     assert [key for key, _ in asker.typed()] == ["1", "\x1b"]
 
 
-async def test_nothing_shows_what_became_of_a_reply(deck: Deck, stage: Stage, monkeypatch: Any) -> None:
-    monkeypatch.setattr("sessions.approvals.answer.PATIENCE", 0.5)
+@pytest.mark.parametrize(("answer", "state"), [("allow", ApprovalState.ALLOWED), ("deny", ApprovalState.DENIED)])
+async def test_a_hook_that_took_the_answer_confirms_it(
+    deck: Deck, stage: Stage, answer: str, state: ApprovalState
+) -> None:
+    """Its agent tells nothing while what was allowed runs."""
     asker = await stage.start(deck)
     asker.tell(deaf=True)
     asker.ask(TOUCH, "asking", "undrawn")
     approval = await opened(deck, lambda a: a.replies)
-    done = await deck.approvals.answer(approval.id, "allow", wait=30)
+    assert (await deck.approvals.answer(approval.id, answer, wait=30)).state is state
+    await eventually(lambda: deck.agent(approval.agent).status is not Status.BLOCKED, "it is not blocked any more")
+    (decision,) = await eventually(lambda: [n["decision"] for n in asker.notes() if "decision" in n], "it has it")
+    assert decision["behavior"] == answer
+
+
+async def test_each_of_some_hooks_at_once_confirms_its_own_answer(deck: Deck, stage: Stage) -> None:
+    asker = await stage.start(deck)
+    asker.tell(deaf=True)
+    commands = [f"touch {number}" for number in range(5)]
+    for number, command in enumerate(commands, 1):
+        asker.ask(command, "asking", "undrawn")
+        await eventually(lambda number=number: len(deck.approvals.open()) == number, "each is a request")
+    waiting = {approval.command: approval.id for approval in deck.approvals.open()}
+    answers = ["allow", "deny", "allow", "deny"]
+    told = zip(commands, answers, strict=False)
+    done = await asyncio.gather(*(deck.approvals.answer(waiting[c], answer, wait=30) for c, answer in told))
+    assert [one.state.value for one in done] == ["allowed", "denied", "allowed", "denied"]
+    assert deck.agent(asker.agent.id).status is Status.BLOCKED
+    (last,) = deck.approvals.open()
+    assert (await deck.approvals.answer(last.id, "allow", wait=30)).state is ApprovalState.ALLOWED
+    await eventually(lambda: deck.agent(asker.agent.id).status is not Status.BLOCKED, "it is not blocked any more")
+    await eventually(lambda: len(asker.notes()) == 6, "all are taken")
+    got = {note["dialog"]: note["decision"]["behavior"] for note in asker.notes() if "decision" in note}
+    assert got == dict(zip(commands, [*answers, "allow"], strict=True))
+
+
+async def test_nothing_shows_what_became_of_a_reply(deck: Deck, stage: Stage, monkeypatch: Any) -> None:
+    monkeypatch.setattr("sessions.approvals.answer.PATIENCE", 0.5)
+    monkeypatch.setattr("sessions.approvals.answer.TAKES", 0.1)
+    asker = await stage.start(deck)
+    asker.tell(deaf=True)
+    asker.ask(TOUCH, "asking", "undrawn")
+    approval = await opened(deck, lambda a: a.replies)
+    hook = int(approval.reply["ask"].removesuffix(".ask").rpartition("-")[2])
+    os.kill(hook, signal.SIGSTOP)
+    try:
+        done = await deck.approvals.answer(approval.id, "allow", wait=30)
+    finally:
+        os.kill(hook, signal.SIGCONT)
     assert (done.state, done.reason) == (ApprovalState.FAILED, "nothing shows that it was taken")
 
 
