@@ -98,7 +98,7 @@ def send(
 @click.argument("words", metavar="TEXT [AGENT...]", nargs=-1, shell_complete=complete_agents)
 @_file_option
 @click.option("--session", default="", metavar="NAME", help="The agents of this session.")
-@click.option("--status", default="", metavar="STATUS", help="Those that have this status: idle, working ...")
+@click.option("--status", default="", metavar="STATUS", help="Those with this status: idle (or done), working ...")
 @click.option("--profile", default="", metavar="NAME", help="Those of this kind.")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="Those that have it; several times: all of them.")
 @click.option("--all", "everyone", is_flag=True, help="All coding agents.")
@@ -203,8 +203,19 @@ def move(scope: Scope, prompt: str, place: str) -> None:
     if place in ("first", "last"):
         body = {"position": 0 if place == "first" else 10_000}
     elif place.isdigit() and len(place) < 5:
-        body = {"position": max(0, int(place) - 1)}
+        body = {"position": _position(scope, prompt, int(place))}
     _changed(scope.out, [scope.client.request("PATCH", _path(prompt), body)])
+
+
+def _position(scope: Scope, prompt: str, place: int) -> int:
+    """Which position a place counted from 1 is. Raises :class:`Invalid` where the prompt's queue has no such place."""
+    if not place:
+        raise Invalid("places are counted from 1", hint="`first` puts it at the beginning")
+    agent = scope.get(_path(prompt))["agent"]
+    queued = sum(one["state"] == "queued" for one in scope.get(agent_path(agent, "prompts")))
+    if place > max(queued, 1):
+        raise Invalid(f"there is no place {place}: {queued} prompts wait", hint="`last` puts it at the end")
+    return place - 1
 
 
 def _path(prompt: str) -> str:

@@ -33,6 +33,15 @@ class Catalogue:
         """The profile called ``name``. Raises :class:`Invalid` that lists the known ones and the nearest."""
         found = self.profiles.get(name)
         if found is None:
+            for problem in self.problems:
+                file = Path(problem.file)
+                if file.suffix == ".toml" and file.stem.lower() == name and problem.file in problem.message:
+                    raise Invalid(
+                        f"profile {safe(name)!r} cannot be used: {problem.message}",
+                        hint=f"mend it: {problem.file}",
+                        profile=name,
+                        file=problem.file,
+                    )
             known = "profiles: " + ", ".join(sorted(self.profiles))
             close = nearest(name, self.profiles)
             raise Invalid(

@@ -125,12 +125,12 @@ class Targets(Chooser[AgentInfo]):
 def matching(
     agents: Sequence[AgentInfo], *, session: str = ANY, state: str = ANY, profile: str = ANY, tag: str = ANY
 ) -> list[AgentInfo]:
-    """The agents that fit what was chosen; :data:`ANY` fits all."""
+    """The agents that fit what was chosen; :data:`ANY` fits all, ``idle`` those that are done as well."""
     return [
         agent
         for agent in agents
         if session in (ANY, agent.session)
-        and state in (ANY, agent.status)
+        and (state in (ANY, agent.status) or (state, agent.status) == ("idle", "done"))
         and profile in (ANY, agent.profile)
         and tag in (ANY, *agent.tags)
     ]

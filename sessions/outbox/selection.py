@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from sessions.model import Agent, Status
 from sessions.outbox.outbox import Passed
+from sessions.status.waiting import meant_by
 
 
 def select(
@@ -30,7 +31,7 @@ def select(
     for agent in agents:
         if (meant and agent.id not in meant) or (session and agent.session != session):
             continue
-        if (status and agent.status is not status) or (profile and agent.profile != profile):
+        if (status and agent.status not in meant_by(status)) or (profile and agent.profile != profile):
             continue
         if not tagged(agent, tags):
             continue

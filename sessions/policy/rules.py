@@ -116,13 +116,11 @@ class Rule:
 
     def allows(self, request: Request) -> str:
         """Why this rule does not allow all of the request; "" where it does."""
-        if not self._about(request):
+        if not self._about(request) or (self.commands and not request.command):
             return "it is about others"
         if request.beyond:
             return "its command is not known whole"
         if self.commands:
-            if not request.command:
-                return "there is no command"
             try:
                 run = plain(request.command)
             except NotPlain as reason:

@@ -80,6 +80,9 @@ def test_the_queue(deck, start, until):
     assert [line.split()[0] for line in listed.splitlines()[1:]] == [first, second, third]
     assert "waits: it asks for a permission" in listed
     assert deck.out("queue", "move", third[:6], "first") == f"{third} is queued\n"
+    assert "counted from 1" in deck.run("queue", "move", first, "0", code=2).stderr
+    assert "3 prompts wait" in deck.run("queue", "move", first, "99", code=2).stderr
+    assert [one["id"] for one in deck.json("queue")] == [third, first, second]
     deck.run("queue", "move", first, "2")
     deck.run("queue", "move", second, first)
     assert deck.json("queue", "edit", second, "zweitens")[0]["text"] == "zweitens"

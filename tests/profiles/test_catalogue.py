@@ -120,6 +120,16 @@ def test_an_unknown_profile_lists_the_known_and_the_nearest(known: Catalogue) ->
     assert caught.value.hint == f"profiles: {names}"
 
 
+@pytest.mark.parametrize("text", ["kind = ", 'kind = "agent"\nargvv = ["x"]\n'])
+def test_a_profile_whose_file_is_broken_is_not_unknown(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(text)
+    with pytest.raises(Invalid, match="profile 'mine' cannot be used: ") as caught:
+        load(tmp_path).get("mine")
+    assert str(file) in caught.value.message
+    assert caught.value.hint == f"mend it: {file}"
+
+
 # files
 
 

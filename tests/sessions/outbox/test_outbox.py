@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -416,6 +417,10 @@ async def test_who_is_meant(stage: Stage, deck: Deck) -> None:
     assert meant(status=Status.WORKING) == set()
     assert meant(session=agents[0].session) == {one.id, two.id}
     assert meant(session="another") == set()
+    done = [replace(agents[0], status=Status.DONE), agents[1]]
+    for status, ids in ((Status.IDLE, [one.id, two.id]), (Status.DONE, [one.id])):
+        chosen, _ = select(done, status=status, kind=lambda _: "agent")
+        assert [agent.id for agent in chosen] == ids
     await deck.tag(one.id, ["api", "web"])
     await deck.tag(shell.id, ["api"])
     assert meant(tags=["api"]) == {one.id, shell.id}

@@ -378,3 +378,13 @@ def test_a_workspace_policy_nobody_can_read_has_everything_asked(place: Place) -
     theirs.write_text('[[deny]\ncommands = ["curl **"]\n')
     assert place.decide("ls") == "ask"
     assert str(theirs) in place.policies.decide(place.request("ls"), str(place.workspace)).why
+
+
+def test_a_request_without_a_command_is_told_of_the_rule_about_its_tool(place: Place) -> None:
+    place.say(
+        '[[allow]]\nname = "look"\ncommands = ["ls **"]\n'
+        '[[allow]]\nname = "edit"\ntools = ["Edit"]\npaths = ["src/**"]\n'
+    )
+    asked = place.request(tool="Edit", path="etcl/passwd")
+    ruling = place.policies.decide(asked, str(place.workspace))
+    assert (ruling.behaviour, ruling.why) == ("ask", "no rule allows it (edit: a path is elsewhere)")
