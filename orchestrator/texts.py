@@ -194,11 +194,7 @@ class Texts:
 
     def _transcript(self, agent: Agent) -> tuple[Path, str] | None:
         """Where an agent's program writes its conversation down, and in which format."""
-        workspace = next((one.workspace for one in self._deck.sessions() if one.id == agent.session), "")
-        try:
-            name = self._deck.workspaces.find(agent.profile, workspace).sources.transcript
-        except QuarterdeckError:
-            return None
+        name = self._deck.status.profile(agent).sources.transcript
         if name not in transcripts.FORMATS:
             return None
         told = agent.doing.transcript

@@ -22,10 +22,14 @@ class Groups:
     def __init__(self, roster: Roster) -> None:
         self._roster = roster
         self._changing = asyncio.Lock()
-        """Held while a session's row changes: two changes at once must not undo each other."""
+        """Held while a session is made or its row changes: two changes at once must not undo each other."""
 
     async def create(self, name: str, workspace: str) -> Session:
         """A new, empty session. Raises :class:`Refused` when the name is taken."""
+        async with self._changing:
+            return await self._create(name, workspace)
+
+    async def _create(self, name: str, workspace: str) -> Session:
         self._check_name(name)
         session = Session(
             id=new_id(), name=name, workspace=folder_of(workspace), created_ns=self._roster.clock.wall_ns()
@@ -37,19 +41,16 @@ class Groups:
     async def of_workspace(self, ref: str, workspace: str) -> Session:
         """The session named, made where it is missing; without a name the workspace's first one."""
         folder = folder_of(workspace)
-        for session in self._roster.sessions.values():
-            if (ref in (session.id, session.name)) if ref else (session.workspace == folder):
-                return session
-        return await self.create(
-            ref or free_name(Path(folder).name or "root", {s.name for s in self._roster.sessions.values()}), folder
-        )
+        async with self._changing:  # several that begin at once share the one that is made
+            for session in self._roster.sessions.values():
+                if (ref in (session.id, session.name)) if ref else (session.workspace == folder):
+                    return session
+            taken = {session.name for session in self._roster.sessions.values()}
+            return await self._create(ref or free_name(Path(folder).name or "root", taken), folder)
 
     async def rename(self, ref: str, name: str) -> Session:
         """Give a session another name."""
-        session = self._roster.session(ref)
-        if name != session.name:
-            self._check_name(name)
-        return await self._change(session.id, "session.renamed", name=name)
+        return await self._change(ref, "session.renamed", name=name)
 
     async def set_layout(self, ref: str, layout: str) -> Session:
         """Remember how a session's panels are laid out."""
@@ -76,7 +77,10 @@ class Groups:
 
     async def _change(self, ref: str, kind: str, **changes: Any) -> Session:
         async with self._changing:
-            session = replace(self._roster.session(ref), **changes)
+            before = self._roster.session(ref)
+            session = replace(before, **changes)
+            if session.name != before.name:
+                self._check_name(session.name)
             await self._roster.record(kind, session=session, **changes)
             self._roster.sessions[session.id] = session
         if kind != "session.layout":  # changed by every look at it, and no loss

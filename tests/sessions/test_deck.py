@@ -119,6 +119,14 @@ async def test_an_agent_that_is_not_in_the_database_is_found_by_its_own_file(hom
         await deck.end_all()
 
 
+async def test_agents_that_begin_at_once_share_the_session_that_is_made(home: Path, opened: Opener) -> None:
+    async with opened() as deck:
+        agents = await asyncio.gather(*(deck.create(wish(home, "cat")) for _ in range(4)))
+        assert len(deck.sessions()) == 1
+        assert len({agent.name for agent in agents}) == 4
+        await deck.end_all()
+
+
 async def test_tags_and_goals_are_changed_told_and_found_again_without_the_database(home: Path, opened: Opener) -> None:
     async with opened() as deck:
         with pytest.raises(Invalid, match="cannot be a tag"):
