@@ -28,6 +28,7 @@ _COLUMNS = (
     Column("SINCE", right=True),
 )
 _DONE = {"allow": "allowed once", "always": "allowed for always", "deny": "denied"}
+_GIVEN = {"answering": "answered", "failed": "given, not confirmed"}
 _LINES = 200
 """Lines of a command or a diff that are printed."""
 
@@ -98,11 +99,13 @@ def _answer(scope: Scope, request: str, answer: str, reason: str, expect: str, w
     body = {"answer": answer, "reason": reason, "expect": expect, "wait": wait}
     done = scope.post(f"/v1/approvals/{quote(asked['id'], safe='')}/answer", body)
     name, state = done["agent_name"], done["state"]
-    if state in ("allowed", "denied") or (state == "answering" and not wait):
+    if state in ("allowed", "denied", "failed") or (state == "answering" and not wait):
         if scope.out.json:
             scope.out.data(done)
         else:
             _tell(scope.out, done, state)
+            if state == "failed":
+                scope.out.note(f"{safe(done['reason'])}; look at it: quarterdeck show {name}")
         return
     if state == "answering":
         if scope.out.json:
@@ -145,7 +148,7 @@ def _find(scope: Scope, request: str) -> dict[str, Any]:
 
 def _tell(out: Output, done: dict[str, Any], state: str) -> None:
     """What was decided, in full."""
-    word = _DONE[done["answer"]] if state != "answering" else f"answered ({done['answer']})"
+    word = f"{_GIVEN[state]} ({done['answer']})" if state in _GIVEN else _DONE[done["answer"]]
     out.line(f"{word}: {done['what'] if not done['command'] else done['tool'] or done['kind']} ({done['agent_name']})")
     if done["command"]:
         _block(out, done["command"])

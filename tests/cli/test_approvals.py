@@ -133,6 +133,17 @@ def test_watching(deck, asking, until, folder):
     assert watch.returncode == 130
 
 
+def test_an_answer_of_which_nobody_can_know_is_told_so(deck, asking, until):
+    asker = asking("api")
+    asker.tell(deaf=True)
+    asker.ask("touch a.txt", "asking", "status", "undrawn")
+    (one,) = waiting(deck, until, drawn=0)
+    until(lambda: "deny" in deck.json("inbox")[0]["can"], what="its hook waits")
+    done = deck.run("approve", one["id"])
+    assert done.stdout == "given, not confirmed (allow): Bash (api)\n  touch a.txt\n"
+    assert "nothing shows that it was taken; look at it: quarterdeck show api" in done.stderr
+
+
 def test_an_answer_that_has_no_effect_is_told(deck, asking, until):
     asker = asking("api")
     asker.tell(deaf=True)
