@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from profiles import checks, parts
@@ -37,8 +38,13 @@ class Parsed(NamedTuple):
     problems: tuple[Problem, ...] = ()
 
 
+@lru_cache(maxsize=64)
 def parse(data: bytes, source: str, default_name: str) -> Parsed:
-    """The profile in one file. Raises :class:`Invalid` that names the file, the key and the nearest known one."""
+    """The profile in one file. Raises :class:`Invalid` that names the file, the key and the nearest known one.
+
+    Kept by the file's bytes: checking the rules of all built-in profiles takes some 40 ms, and each agent that begins
+    asks for them.
+    """
     try:
         table = tomllib.loads(data.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
