@@ -36,6 +36,7 @@ from sessions.attention.matters import (
 )
 from sessions.attention.resets import Outbox, Resets
 from sessions.model import Agent, Event, Status
+from sessions.outbox.delivery import HALF_TYPED
 from sessions.roster import Roster
 from sessions.status.alarms import Alarm, Alarms
 from sessions.supervised import Supervised
@@ -47,8 +48,10 @@ TOGETHER = 3
 RECHECK_S = 300.0
 """A far deadline is looked at this often: the timer stands still while the machine sleeps."""
 _TELL, _RESET, _QUIET = "tell", "reset", "quiet"
-_STATUS, _PROMPT, _LIMIT = "status", "prompt", "limit"
+_STATUS, _PROMPT, _QUEUE, _LIMIT = "status", "prompt", "queue", "limit"
 _TOLD = "attention.told"
+_STUCK_NS = 60 * 10**9
+"""How long prompts wait for a half-typed line before a person is called."""
 _PROMPTS = ("prompt.unconfirmed", "prompt.refused", "prompt.failed")
 _WAITING = 1_000
 
@@ -76,6 +79,8 @@ class Attention:
         self._rests = asyncio.Event()
         """Whether all that was due was told."""
         self._due: dict[str, None] = {}
+        self._half: dict[str, str] = {}
+        """By agent, the prompt that waits for a half-typed line."""
         self._held: dict[str, Matter] = {}
         """What came due in quiet hours, by key."""
         self._ways = {name: Way(name) for name in ("desktop", "command", "webhook")}
@@ -94,6 +99,7 @@ class Attention:
     def forget(self, agent_id: str) -> None:
         """The agent is removed."""
         self._calls.forget(agent_id)
+        self._half.pop(agent_id, None)
         self._resets.forget(agent_id)
         for what in (_TELL, _RESET):
             self._alarms.clear(Alarm(agent_id, what))
@@ -135,6 +141,7 @@ class Attention:
             self._stand(agent, _LIMIT, None)
         if not agent.status.alive:
             self._stand(agent, _PROMPT, None)
+            self._stand(agent, _QUEUE, None)
         due = self._resets.changed(agent, before)
         alarm = Alarm(agent.id, _RESET)
         if due:
@@ -161,6 +168,25 @@ class Attention:
             self._stand(agent, _PROMPT, found)
         elif event.kind in ("prompt.accepted", "prompt.sending"):
             self._stand(agent, _PROMPT, None)
+        self._queued(agent, event)
+
+    def _queued(self, agent: Agent, event: Event) -> None:
+        """A person is called once when prompts have waited for a minute for a half-typed line."""
+        if event.data.get("reason") == HALF_TYPED:
+            found = Matter(
+                agent=agent.id,
+                what=What.PROMPT,
+                about=f"half-typed {event.data.get('id', '')}"[:60],
+                title=safe(f"prompts for {self._name(agent)} wait", TITLE_LIMIT),
+                text="a half-typed line stands in its input box: submit it or clear it there",
+                since_ns=event.wall_ns,
+                hold_ns=_STUCK_NS,
+            )
+            self._stand(agent, _QUEUE, found)
+            self._half[agent.id] = str(event.data.get("id", ""))
+        elif self._half.get(agent.id) == str(event.data.get("id", "")):
+            del self._half[agent.id]
+            self._stand(agent, _QUEUE, None)
 
     # -- life
 

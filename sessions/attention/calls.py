@@ -76,7 +76,7 @@ class Calls:
         back = past is not None and past.key == matter.key and now - past.gone_ns < FLICKER_NS
         told = (back and past is not None and past.told) or matter.key in self._told_before
         self._told_before.discard(matter.key)
-        due = now + HOLD_NS.get(matter.what, 0)
+        due = now + (matter.hold_ns or HOLD_NS.get(matter.what, 0))
         if len(known.told_ns) == A_MINUTE:
             due = max(due, known.told_ns[0] + MINUTE_NS)
         return _Case(matter, due, told)
@@ -103,7 +103,8 @@ class Calls:
 
     def standing(self) -> list[Matter]:
         """All that holds now, in no order."""
-        return [case.matter for known in self._agents.values() for case in known.cases.values()]
+        cases = [case for known in self._agents.values() for case in known.cases.values()]
+        return [case.matter for case in cases if case.told or not case.matter.hold_ns]
 
     def stands(self, matter: Matter) -> bool:
         """Whether exactly this still holds."""

@@ -58,6 +58,8 @@ class Matter:
     title: str = ""
     text: str = ""
     since_ns: int = 0
+    hold_ns: int = 0
+    """How long it must hold before it is a person's matter at all."""
     worst: Level = "off"
     """Of a summary: the level of the most urgent in it."""
 

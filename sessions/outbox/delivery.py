@@ -59,6 +59,8 @@ DOUBT = 30.0
 SLACK_NS = 50_000_000
 """How much a source's own clock may be behind ours, by its rounding."""
 TRANSCRIPT_SLACK_NS = 1_000_000_000
+HALF_TYPED = "waits: a half-typed line stands in its input box"
+"""Why a prompt waits that goes when a person submits or clears what stands there."""
 UNKNOWN_END = "its terminal ended before anything confirmed it"
 COMMANDS = ("/", "!")
 """How commands to the agent itself begin: hooks and transcripts tell of none, so exact sources and the screen do."""
@@ -170,7 +172,7 @@ class Delivery:
         if self.glimpse.dialog:
             return Hold(f"waits: {self.glimpse.dialog}", screen=True)
         if self.glimpse.draft:
-            return Hold("waits: a half-typed line stands in its input box", screen=True)
+            return Hold(HALF_TYPED, screen=True)
         return unsure if self.glimpse.draft is None else None
 
     def _obstacle(self, now: Moment, who: Manner) -> Hold | None:

@@ -19,6 +19,7 @@ from quarterdeck.text import safe
 from sessions.attention import Attention
 from sessions.attention.matters import What
 from sessions.model import Agent, Doing, Event, Session, Status
+from sessions.outbox.delivery import HALF_TYPED
 from sessions.roster import Roster
 from sessions.store import Store
 from sessions.supervised import Supervised
@@ -290,6 +291,29 @@ async def test_a_prompt_that_was_not_confirmed_needs_a_person_until_one_looks(wo
         assert world.attention.matters()
         await prompt("accepted")
         assert world.attention.matters() == []
+
+
+async def test_prompts_that_wait_for_a_half_typed_line_call_a_person_once_after_a_minute(world: World) -> None:
+    api = await world.agent(status=Status.IDLE)
+
+    async def prompt(state: str, ident: str, reason: str) -> None:
+        data = {"id": ident, "reason": reason}
+        world.attention.happened(await world.roster.store.append(f"prompt.{state}", agent=api.agent.id, data=data))
+
+    async with world.running():
+        await prompt("queued", "p1", HALF_TYPED)
+        await prompt("queued", "p2", "")
+        assert await world.later(50) == []
+        assert world.attention.matters() == []
+        (told,) = await world.later(15)
+        assert (told.data["what"], told.data["title"]) == ("prompt", "prompts for api wait")
+        assert [matter.what for matter in world.attention.matters()] == [What.PROMPT]
+        assert await world.later(600) == []
+        await prompt("sending", "p1", "")
+        assert world.attention.matters() == []
+        await prompt("queued", "p2", HALF_TYPED)
+        await prompt("queued", "p2", "waits: it is working")
+        assert await world.later(600) == []
 
 
 async def test_after_a_restart_nobody_is_called_again_for_the_same(world: World) -> None:
