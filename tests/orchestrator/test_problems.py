@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
+from datetime import datetime
 
 from orchestrator import frames
 from orchestrator.link import Link, LinkState
+from quarterdeck.process import stat
 
 
 def write(place, name, text):
@@ -84,3 +90,22 @@ async def test_clients_hear_of_a_mistake_when_it_is_made(place):
             if isinstance(message, frames.Happened) and message.kind == "orchestrator.problems":
                 break
     assert "did you mean theme" in message.data["problems"][0]
+
+
+def test_what_quiet_hours_held_is_told_when_they_are_taken_from_the_file(place, until):
+    told = place.root / "told"
+    call = f'[notify]\ncommand = ["/bin/sh", "-c", "cat > {told}"]\n'
+    hour = datetime.now().astimezone().hour
+    file = write(place, "config.toml", call + f'quiet = "{(hour + 23) % 24}:00-{(hour + 3) % 24}:00"\n')
+    assert run(place, "ls").returncode == 0
+    agent = place.new("sleep", "600")
+    for pid in (stat(agent["pid"]).parent, agent["pid"]):
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: place.status(agent) == "lost", "the loss")
+    with closing(sqlite3.connect(place.paths.database)) as database:
+        count = "SELECT count(*) FROM events WHERE kind = 'agent.attention'"
+        until(lambda: database.execute(count).fetchone()[0], "the call that was held")
+    assert not told.exists()
+    file.write_text(call)
+    until(lambda: told.exists() and told.read_text(), "the call")
+    assert json.loads(told.read_text())["what"] == "lost"
