@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import Field
 
-from orchestrator.access import Change, PersonOnly, ReadableAgent, TheCaller, TheEngine, plain
+from orchestrator.access import Change, ReadableAgent, TheCaller, TheEngine, plain
 from orchestrator.engine import Engine, refusal
 from orchestrator.models import Answer, Body, Name, Tags
 from orchestrator.roles import Caller, Role
@@ -171,14 +171,17 @@ async def agent_prompts(
     return [PromptView.of(engine, prompt) for prompt in await engine.deck.outbox.prompts(agent.id, limit=limit)]
 
 
-@router.get("/prompts", dependencies=[PersonOnly])
+@router.get("/prompts")
 async def list_prompts(
     engine: TheEngine,
+    caller: TheCaller,
     broadcast: Annotated[Name, Query(description="Only those of this broadcast.")] = "",
     limit: Annotated[int, Query(ge=0, le=1000, description="Of those that are over.")] = 50,
 ) -> list[PromptView]:
-    """All queues, each in its order, then the newest of what is over."""
-    found = await engine.deck.outbox.prompts(broadcast=broadcast, limit=limit)
+    """All queues, each in its order, then the newest of what is over; to an agent its own alone."""
+    if caller.role is Role.UNKNOWN:
+        raise refusal(caller)
+    found = await engine.deck.outbox.prompts(caller.agent, broadcast=broadcast, limit=limit)
     return [PromptView.of(engine, prompt) for prompt in found]
 
 

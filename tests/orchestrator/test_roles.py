@@ -148,12 +148,16 @@ def test_a_process_that_is_gone_when_its_connection_is_accepted_has_no_rights(sh
 def test_an_agent_reads_what_is_its_own_and_nothing_else(inside, shared):
     other = shared.new("cat", name="other")
     me = inside.agent["id"]
+    shared.client.request("POST", f"/v1/agents/{other['id']}/prompts", {"text": "not yours"})
     answers = inside.ask(
         ("GET", "/v1/agents"),
         ("GET", f"/v1/agents/{me}"),
         ("GET", f"/v1/agents/{me}/screen"),
         ("GET", f"/v1/agents/{me}/log"),
         ("GET", "/v1/sessions"),
+        ("GET", "/v1/prompts"),
+        ("GET", f"/v1/agents/{me}/prompts"),
+        ("GET", f"/v1/agents/{other['id']}/prompts"),
         ("GET", f"/v1/agents/{other['id']}"),
         ("GET", "/v1/agents/other"),
         ("GET", f"/v1/agents/{other['id']}/screen"),
@@ -162,7 +166,8 @@ def test_an_agent_reads_what_is_its_own_and_nothing_else(inside, shared):
         ("GET", "/v1/trash"),
         ("GET", "/v1/trust?workspace=/"),
     )
-    assert [status for status, _ in answers] == [200] * 5 + [403] * 7
+    assert [status for status, _ in answers] == [200] * 7 + [403] * 8
+    assert [prompt["agent"] for _, prompts in answers[5:7] for prompt in prompts] == []
     assert [agent["id"] for agent in answers[0][1]] == [me]
     assert [session["id"] for session in answers[4][1]] == [inside.agent["session"]]
 
