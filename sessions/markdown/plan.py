@@ -1,7 +1,8 @@
 """What a restore from the pages of workspaces would make, shown to a person before anything is made.
 
 Pages are a stranger's: they name profiles, branches, folders below the workspace, tags, goals and prompts, and each is
-checked here against what there is. What cannot be made is in the plan too, with the reason.
+checked here against what there is. What cannot be made is in the plan too, with the reason. Nothing of a page is typed
+into what would run it: prompts are for the kinds that take a checkpoint.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from profiles import Profile
 from quarterdeck.errors import QuarterdeckError
 from quarterdeck.text import safe
 from sessions import worktree
 from sessions.deck import Deck
 from sessions.groups import folder_of
 from sessions.markdown import folder
+from sessions.markdown.begin import manner
 from sessions.markdown.record import Record, Recorded
 from sessions.model import Agent, Restore, Session, Worktree
 from sessions.names import free_name
@@ -46,13 +49,16 @@ class PlannedAgent:
     """What will be queued for it, in order; for one that is there only what it never got."""
     withheld: int = 0
     """Prompts that waited too and are not in the page."""
+    unqueued: int = 0
+    """Prompts of the page that are not queued, for its program would run them; ``reason`` says so."""
     tree: Worktree | None = None
     """The worktree that is left of it, in which it goes on."""
 
     @property
     def complete(self) -> bool:
         """Whether nothing of it stays in the page alone."""
-        return self.action != "refused" and not self.withheld and not (self.action == "there" and self.reason)
+        left = self.withheld or self.unqueued or (self.action == "there" and self.reason)
+        return self.action != "refused" and not left
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,45 +182,47 @@ class _Planner:
         if (session, one.name) in self._agents:
             return replace(planned, action="refused", reason="a newer page has an agent of this name")
         try:
-            reason, tree = await self._possible(workspace, one)
+            reason, tree, profile = await self._possible(workspace, one)
         except QuarterdeckError as error:
             told = f"{error.message} ({error.hint})" if error.hint else error.message
             return replace(planned, action="refused", reason=told, prompts=())
-        if reason and tree is None and not one.branch:
+        if profile is None:
             return replace(planned, action="refused", reason=reason, prompts=())
         self._agents.add((session, one.name))
         self._branches.add((workspace, one.branch))
-        return replace(planned, reason=reason, tree=tree)
+        return _spared(replace(planned, reason=reason, tree=tree), profile)
 
     async def _known(self, agent: Agent, planned: PlannedAgent) -> PlannedAgent:
         """An agent that is there gets the prompts of the page that it never had."""
         known = {prompt.text for prompt in await self._deck.outbox.prompts(agent.id, limit=KNOWN_PROMPTS)}
         missing = tuple(text for text in planned.prompts if text not in known)
         planned = replace(planned, action="there", profile=agent.profile, prompts=missing)
-        if missing and not agent.status.alive:
+        planned = _spared(planned, self._deck.status.profile(agent))
+        if planned.prompts and not agent.status.alive:
             reason = "it does not run, so nothing can be queued for it: quarterdeck restore first"
             return replace(planned, prompts=(), reason=reason)
         return planned
 
-    async def _possible(self, workspace: str, one: Recorded) -> tuple[str, Worktree | None]:
-        """What a person should know of an agent that can be started, and the worktree it goes on in.
+    async def _possible(self, workspace: str, one: Recorded) -> tuple[str, Worktree | None, Profile | None]:
+        """What a person should know of an agent that can be started, the worktree it goes on in, and its profile.
 
-        A reason without a branch is why it cannot be; so is every error.
+        Without a profile the reason is why it cannot be; so is every error.
         """
         if one.adopted:
-            return "it was a pane of your own tmux: quarterdeck adopt", None
+            return "it was a pane of your own tmux: quarterdeck adopt", None, None
         if one.outside:
-            return "it ran outside of the workspace, and a checkpoint names no such place", None
+            return "it ran outside of the workspace, and a checkpoint names no such place", None, None
         profile = await asyncio.to_thread(self._deck.workspaces.find, one.profile, workspace)
         if not profile.argv:
             told = f"profile {profile.name} has no command of its own, and a checkpoint holds none"
-            return f"{told}: quarterdeck new {profile.name} --name {one.name} -- COMMAND", None
+            return f"{told}: quarterdeck new {profile.name} --name {one.name} -- COMMAND", None, None
         self._deck.check_adapter(one.adapter)
         top = Path(workspace)
         where = (top / one.folder).resolve()
         if not where.is_relative_to(top) or not where.is_dir():
-            return f"its folder {safe(one.folder, 80)} is not there, or leads out of the workspace", None
-        return await self._tree(workspace, one.branch) if one.branch else ("", None)
+            return f"its folder {safe(one.folder, 80)} is not there, or leads out of the workspace", None, None
+        reason, tree = await self._tree(workspace, one.branch) if one.branch else ("", None)
+        return reason, tree, profile
 
     async def _tree(self, workspace: str, branch: str) -> tuple[str, Worktree | None]:
         if (workspace, branch) in self._branches:
@@ -228,6 +236,17 @@ class _Planner:
         if not ours or any(a.worktree and Path(a.worktree.path) == Path(tree.path) for a in everyone):
             raise _taken(branch, safe(tree.path, 500))
         return f"it goes on in the worktree that is left of it: {safe(tree.path, 500)}", tree
+
+
+def _spared(planned: PlannedAgent, profile: Profile) -> PlannedAgent:
+    """Without the prompts that what runs there would run: a page may be anybody's."""
+    count = len(planned.prompts)
+    if not count or manner(profile) != "none":
+        return planned
+    why = "its profile takes no checkpoint" if profile.kind == "agent" else f"a {profile.kind} would run them"
+    told = f"{count} {'prompts are' if count > 1 else 'prompt is'} not queued: {why}"
+    reason = f"{planned.reason}; {told}" if planned.reason else told
+    return replace(planned, reason=reason, prompts=(), unqueued=count)
 
 
 def _taken(branch: str, where: str) -> QuarterdeckError:

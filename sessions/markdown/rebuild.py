@@ -101,7 +101,8 @@ async def _agent(deck: Deck, session: Session, one: PlannedAgent, environ: Mappi
             return Rebuilt(session=session.name, name=one.name, action="failed", reason=error.message)
         reason = f"not everything was queued: {error.message}"
         return Rebuilt(session=session.name, name=one.name, agent=agent_id, action=action, reason=reason, queued=queued)
-    return Rebuilt(session=session.name, name=one.name, agent=agent_id, action=action, queued=queued)
+    reason = one.reason if one.unqueued else ""
+    return Rebuilt(session=session.name, name=one.name, agent=agent_id, action=action, reason=reason, queued=queued)
 
 
 def _retire(one: PlannedSession) -> None:

@@ -17,6 +17,14 @@ def repository(folder):
     subprocess.run([*words, "commit", "-qm", "one"], check=True)
 
 
+def reader(deck):
+    """A profile whose program takes prompts and runs nothing of them."""
+    folder = deck.home.parent / "config/quarterdeck/profiles"
+    folder.mkdir(parents=True)
+    (folder / "reader.toml").write_text('kind = "agent"\nargv = ["cat"]\n')
+    deck.environ["XDG_CONFIG_HOME"] = str(folder.parents[1])
+
+
 def page_of(deck, session="work"):
     return deck.work / ".quarterdeck/sessions" / session / "checkpoint.md"
 
@@ -32,7 +40,9 @@ def lose(deck):
 
 def test_sessions_come_back_when_the_database_is_gone(deck, until, pane):
     repository(deck.work)
+    reader(deck)
     deck.run("new", "shell", "--name", "api", "--worktree", "--tag", "backend")
+    deck.run("new", "reader", "--name", "notes")
     deck.run("new", "--name", "tests", "--", "cat")
     deck.run("session", "goal", "work", "ship the shop")
     deck.run("send", "api", "touch made-by-api")
@@ -40,7 +50,9 @@ def test_sessions_come_back_when_the_database_is_gone(deck, until, pane):
     page = page_of(deck)
     assert "?? made-by-api" in page.read_text().replace("  ", " ")
     page.write_text(
-        page.read_text().replace("- name: api\n", '- name: api\n  prompts:\n  - "touch again\\ntouch \\e[31mred"\n')
+        page.read_text()
+        .replace("- name: api\n", "- name: api\n  prompts: [touch ran]\n")
+        .replace("- name: notes\n", '- name: notes\n  prompts:\n  - "write again\\nwrite \\e[31mred"\n')
         + "\nremember Bob\n"
     )
     lose(deck)
@@ -49,7 +61,10 @@ def test_sessions_come_back_when_the_database_is_gone(deck, until, pane):
     refused = deck.run("restore", "--from-markdown", code=4)
     assert "new session work in" in refused.stdout
     assert "goal: ship the shop" in refused.stdout
-    assert "      | touch again\n      | touch red\n" in refused.stdout
+    assert "      | write again\n      | write red\n" in refused.stdout
+    assert "start api (shell" in refused.stdout
+    assert "1 prompt is not queued: a shell would run them" in refused.stdout
+    assert "touch ran" not in refused.stdout
     assert "not made tests (custom)" in refused.stdout
     assert "nobody to ask" in refused.stderr
     assert deck.json("session", "ls") == []
@@ -70,21 +85,25 @@ def test_sessions_come_back_when_the_database_is_gone(deck, until, pane):
     pane.type("y\n")
     pane.sees("started")
 
-    (agent,) = deck.json("ls")
+    agents = {agent["name"]: agent for agent in deck.json("ls")}
+    agent = agents.pop("api")
+    assert list(agents) == ["notes"]
+    assert [prompt["text"] for prompt in deck.json("queue", "ls", "notes")] == ["write again\nwrite red"]
+    assert deck.json("queue", "ls", "api") == []
     assert (agent["name"], agent["tags"], agent["worktree"]["branch"]) == ("api", ["backend"], "quarterdeck/api")
-    until(lambda: os.path.exists(os.path.join(agent["cwd"], "again")), what="what waited to be typed")
-    assert sorted(set(os.listdir(agent["cwd"])) - {".git"}) >= ["a.txt", "again", "made-by-api"]
+    assert sorted(set(os.listdir(agent["cwd"])) - {".git"}) == ["a.txt", "made-by-api"]
     assert [session["goal"] for session in deck.json("session", "ls")] == ["ship the shop"]
     assert "remember Bob" in deck.out("session", "checkpoint", "work")
     assert "there is nothing to make" in deck.run("restore", "--from-markdown", "--yes").stderr
-    assert len(deck.json("ls")) == 1
+    assert len(deck.json("ls")) == 2
 
 
 def test_yes_is_for_scripts_and_its_json_says_what_was_done(deck):
+    reader(deck)
     page = page_of(deck, "shop")
     page.parent.mkdir(parents=True)
     page.write_text(
-        "---\nquarterdeck: 1\nsession: shop\nagents:\n- name: a\n  profile: shell\n  prompts: [echo hi]\n"
+        "---\nquarterdeck: 1\nsession: shop\nagents:\n- name: a\n  profile: reader\n  prompts: [echo hi]\n"
         "- {name: b, profile: evil}\n---\n"
     )
     done = deck.json("restore", "--from-markdown", "--yes", "--no-prompts")
@@ -115,10 +134,7 @@ def test_a_page_is_shown_without_what_a_terminal_would_obey(deck, text):
 
 
 def test_a_new_agent_begins_from_a_checkpoint(deck):
-    folder = deck.home.parent / "config/quarterdeck/profiles"
-    folder.mkdir(parents=True)
-    (folder / "reader.toml").write_text('kind = "agent"\nargv = ["cat"]\n')
-    deck.environ["XDG_CONFIG_HOME"] = str(folder.parents[1])
+    reader(deck)
     deck.run("new", "--name", "first", "--", "cat")
     deck.run("new", "reader", "--from-checkpoint", "work")
     (prompt,) = deck.json("queue", "ls", "reader")

@@ -24,6 +24,12 @@ def environ() -> dict[str, str]:
     return {name: os.environ[name] for name in ("PATH", "HOME", "SHELL", "PS1")}
 
 
+def reader(home: Path) -> None:
+    """A profile whose program takes prompts and runs nothing of them."""
+    (home / "user/profiles").mkdir(exist_ok=True)
+    (home / "user/profiles/reader.toml").write_text('kind = "agent"\nargv = ["cat"]\n')
+
+
 def lose(home: Path, *, all_of_it: bool = True) -> None:
     """The database is gone; with ``all_of_it`` the agents' folders too."""
     for path in (home / "s").glob("state.db*"):
@@ -61,9 +67,10 @@ async def test_everything_comes_back_when_the_state_folder_is_gone(
     (home / "user/profiles/counter.toml").write_text(
         'title = "counter"\nkind = "program"\nargv = ["sh", "-c", "echo counting; exec cat"]\n'
     )
+    reader(home)
     async with opened() as deck:
         api = await deck.create(wish(work, name="api", worktree=True, tags=("x", "y"), restore=Restore.AUTO))
-        await deck.create(wish(work, name="web", cwd="web"))
+        await deck.create(wish(work, "reader", name="web", cwd="web"))
         await deck.create(wish(work, "counter", name="count"))
         await deck.create(wish(work, "custom", name="tests", argv=("sh", "-c", "echo SECRET_ARGV; exec cat")))
         await deck.groups.set_goal("work", "ship it")
@@ -123,8 +130,9 @@ async def test_everything_comes_back_when_the_state_folder_is_gone(
 
 
 async def test_agents_that_were_found_again_get_what_waited_for_them(home: Path, work: Path, opened: Opener) -> None:
+    reader(home)
     async with opened() as deck:
-        agent = await deck.create(wish(work, name="api"))
+        agent = await deck.create(wish(work, "reader", name="api"))
         await deck.markdown.write(deck.session("work").id)
     page = work / ".quarterdeck/sessions/work/checkpoint.md"
     page.write_text(page.read_text().replace("- name: api\n", "- name: api\n  prompts:\n  - echo wai''ted\n"))
@@ -274,6 +282,42 @@ async def test_an_agent_that_cannot_be_started_does_not_keep_the_others_from_it(
         told = actions(await plan(deck, [str(work)]))
         assert told["broken"][0] == "start", "it can be tried again"
         await deck.end_all()
+
+
+async def test_nothing_of_a_page_is_typed_into_what_would_run_it(home: Path, work: Path, opened: Opener) -> None:
+    reader(home)
+    (home / "user/profiles/program.toml").write_text('kind = "program"\nargv = ["sh"]\n')
+    (home / "user/profiles/shy.toml").write_text('kind = "agent"\nargv = ["sh"]\n[prompt]\ncheckpoint = "none"\n')
+    ran = tuple(f"touch {work}/ran-{number}" for number in range(2))
+    recorded = (
+        Recorded(name="shell", profile="shell", prompts=ran),
+        Recorded(name="branch", profile="shell", branch="b", prompts=ran[:1]),
+        Recorded(name="program", profile="program", prompts=ran),
+        Recorded(name="shy", profile="shy", prompts=ran[:1]),
+        Recorded(name="there", profile="reader", prompts=ran),
+        Recorded(name="reader", profile="reader", prompts=ran),
+    )
+    page = put(work, Record(session="work", agents=recorded), "checkpoint-20260101T000000Z.md")
+    async with opened() as deck:
+        await deck.create(wish(work, name="there"))
+        found = await plan(deck, [str(work)])
+        told = actions(found)
+        assert told["shell"] == ("start", "2 prompts are not queued: a shell would run them")
+        assert told["branch"][0] == "start"
+        assert told["branch"][1].endswith("; 1 prompt is not queued: a shell would run them")
+        assert told["program"] == ("start", "2 prompts are not queued: a program would run them")
+        assert told["shy"] == ("start", "1 prompt is not queued: its profile takes no checkpoint")
+        assert told["there"] == ("there", "2 prompts are not queued: a shell would run them"), "by what runs there"
+        assert told["reader"] == ("start", "")
+        _, done = await rebuild(deck, [str(work)], found.digest, environ())
+        assert {one.name: one.queued for one in done if one.queued} == {"reader": 2}
+        assert "2 prompts are not queued" in next(one.reason for one in done if one.name == "shell")
+        for name in ("shell", "branch", "program", "shy", "there"):
+            assert await deck.outbox.prompts(deck.agent(name).id) == []
+        assert not list(page.parent.glob("restored-*.md")), "what was not queued is still in its page"
+        assert not (await plan(deck, [str(work)])).changes
+        await deck.end_all()
+    assert not list(work.glob("ran-*"))
 
 
 def test_a_plan_names_exactly_itself() -> None:
