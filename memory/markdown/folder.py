@@ -377,12 +377,13 @@ class Folder:
             return row.dot, row.seen
         if row is None and entry.deleted:
             return draft
+        versions = await self._store.versions(found.entry)
         known: Vector = row.seen if row else {}
-        for version in reversed(await self._store.versions(found.entry)):
+        for version in reversed(versions):
             # Written by us and then not noted, because we were killed; or pulled, with a database that has it as well.
             if version.content == said and not covers(known, version.dot):
                 return version.dot, _context(version)
-        return replace(draft, seen=known)
+        return replace(draft, seen=_exact(row, versions) if row else {})
 
     async def _content(self, entry: Entry, dot: Dot) -> Content | None:
         """What the entry said in one version; None where that is not kept any more."""
@@ -528,3 +529,16 @@ def _row(found: Found, dot: Dot, seen: Vector) -> Filed:
 def _context(version: Version) -> Vector:
     """What a reader of this version has seen."""
     return joined(version.seen, {version.dot.writer: version.dot.seq})
+
+
+def _exact(row: Filed, versions: Sequence[Version]) -> Vector:
+    """What the author of an edit of this file has seen, and no version that the file's own had not.
+
+    A vector cannot leave out one number below another of the same writer. Where ``row.seen`` would cover a version
+    that was written beside the file's, the edit stands beside both: a conflict never ends by itself.
+    """
+    held = next((one for one in versions if one.dot == row.dot), None)
+    if held is None:
+        return row.seen
+    beside = (one.dot for one in versions if one.dot != row.dot and not covers(held.seen, one.dot))
+    return held.seen if any(covers(row.seen, dot) for dot in beside) else row.seen

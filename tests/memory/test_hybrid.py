@@ -7,13 +7,16 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from memory.backend import Draft, Filter
+from memory.bank import Bank
 from memory.entry import content
 from memory.markdown.format import derived_id, parse, with_id, write
+from quarterdeck.clock import SystemClock
 from quarterdeck.errors import Invalid, NotFound
 from tests.support.synced import happens, until
 
@@ -92,6 +95,36 @@ async def test_an_edit_beside_a_change_of_the_entry_is_concurrent(opened: Opener
     assert len(await bank.backend.versions(entry_id)) == 3
 
 
+async def test_a_conflict_outlives_an_unrelated_save_of_its_file(opened: Opener, tmp_path: Path) -> None:
+    store = await opened(start=False)
+    bank = Bank("", store.backend, SystemClock(), state=tmp_path)
+    await store.backend.start(bank.take)
+    made = await bank.add(content(body="base", key="k", namespace="shared"), author="person")
+    for body in ("by one", "by another"):
+        said = content(body=body, key="k", namespace="shared")
+        await bank.edit(made.id, said, author=f"agent/{body}", seen=made.seen)
+    assert (await store.entry(made.id)).conflict
+    path = await store.file_of(made.id)
+    await bank.sync()
+    held = "by another" if b"by another" in path.read_bytes() else "by one"
+    for tag in ("first", "second"):
+        head, _, rest = path.read_text().partition("\nid: ")
+        path.write_text(f"{head}\nx-mark: {tag}\nid: {rest}" if tag == "first" else f"{head}2\nid: {rest}")
+        await bank.sync()
+        entry = await store.entry(made.id)
+        assert entry.conflict
+        standing = [one for one in await bank.history(made.id) if one.dot in entry.heads]
+        assert {one.content.body for one in standing} == {"by one", "by another"}
+        assert (entry.content.body, entry.editor) == (held, "file"), "the file stays what it was saved as"
+    bodies = [one.content.body for one in await bank.history(made.id)]
+    assert bodies == ["base", "by one", "by another", held, held]
+    await bank.resolve(made.id, content(body="both", key="k", namespace="shared"), author="person")
+    await bank.sync()
+    assert not (await store.entry(made.id)).conflict
+    assert "both" in path.read_text()
+    await bank.aclose()
+
+
 async def test_a_deleted_entry_has_no_file_and_a_deleted_file_no_entry(opened: Opener) -> None:
     bank = await opened()
     ids = [await bank.put(f"text {number}") for number in range(4)]
@@ -114,7 +147,7 @@ async def test_a_file_that_comes_back_is_the_same_entry(opened: Opener) -> None:
     await bank.deleted(ids[0])
     path.write_bytes(kept)
     await bank.deleted(ids[0], False)
-    assert (await bank.entry(ids[0])).path == path.name
+    await bank.lies(ids[0], path.name)
 
 
 async def test_a_moved_file_keeps_its_entry(opened: Opener) -> None:
