@@ -119,17 +119,31 @@ class Bank:
             return await self._put(Draft(entry=name, content=content, author=author, seen={}))
 
     async def edit(
-        self, ref: str, content: Content, *, author: str, seen: Vector | None = None, why: str = "edited"
+        self,
+        ref: str,
+        content: Content,
+        *,
+        author: str,
+        seen: Vector | None = None,
+        why: str = "edited",
+        decides: bool = False,
     ) -> Entry:
         """Store a new version; ``seen`` is what its author had read, None all there is. The same again is no version.
 
-        A deleted entry is there again after it.
+        A deleted entry is there again after it. :class:`Refused` for an entry in conflict, which a version that has
+        seen all sides would end, unless it ``decides``.
         """
         name = (await self.get(ref)).id
         async with self._changing(name):
             entry = await self._present(name)
-            said = await self._masked_apart(name, self._fitting(content))
             read = seen is None or all(covers(seen, dot) for dot in entry.heads)
+            if entry.conflict and read and not decides:
+                raise Refused(
+                    f"{name} is in conflict, and a change would drop a side of it; nothing was changed",
+                    hint=f"decide first: quarterdeck memory resolve {name}",
+                    id=name,
+                )
+            said = await self._masked_apart(name, self._fitting(content))
             if read and said == entry.content and len(entry.heads) == 1 and not entry.deleted:
                 return entry
             return await self._put(Draft(entry=name, content=content, author=author, seen=seen, why=why))
@@ -165,14 +179,17 @@ class Bank:
         return await self.backend.versions((await self.get(ref)).id)
 
     async def restore(self, ref: str, dot: Dot, *, author: str) -> Entry:
-        """Write an old version's content as the newest one. :class:`Gone` where that version is not kept."""
+        """Write an old version's content as the newest one, which decides a conflict.
+
+        Raises :class:`Gone` where that version is not kept.
+        """
         entry = await self.get(ref)
         version = next((one for one in await self.backend.versions(entry.id) if one.dot == dot), None)
         if version is None:
             raise Gone(f"version {safe(str(dot), 60)} of {entry.id} is not kept", hint="its history has those that are")
         if version.content is None:
             raise Refused(f"version {dot} is the deletion of {entry.id}", hint="restore the one before it")
-        return await self.edit(entry.id, version.content, author=author, why="restored")
+        return await self.edit(entry.id, version.content, author=author, why="restored", decides=True)
 
     async def resolve(self, ref: str, content: Content, *, author: str) -> Entry:
         """End a conflict: a version that has seen all there is."""

@@ -45,9 +45,12 @@ def edit_verb(
     """Change an entry: its text in $VISUAL or $EDITOR, or from FILE; with other options only what they say.
 
     What others change meanwhile is merged with it. Where both changed the same lines all versions are kept, and a
-    person decides.
+    person decides, before anything else of it is changed.
     """
     out, entry = place.scope.out, place.get(ref)
+    if entry["conflict"]:  # before anything is typed
+        hint = f"decide first: quarterdeck memory resolve {entry['id']}"
+        raise Refused(f"{entry['id']} is in conflict; nothing was changed", hint=hint)
     said: dict[str, Any] = {"key": key, "kind": kind, "namespace": namespace, "pinned": pinned}
     change = {name: value for name, value in said.items() if value is not None}
     if tags or gone:

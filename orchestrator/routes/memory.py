@@ -144,7 +144,10 @@ async def show_memory(ref: EntryRef, engine: TheEngine, caller: TheCaller, works
 
 @router.patch("/entries/{ref}")
 async def change_memory(ref: EntryRef, engine: TheEngine, caller: TheCaller, body: EntryChange) -> StoredView:
-    """Change an entry. With `seen` what others wrote since is merged with it; `conflict` says where that cannot be."""
+    """Change an entry. With `seen` what others wrote since is merged with it; `conflict` says where that cannot be.
+
+    An entry in conflict is decided first (`resolve`): a change that has seen all of its sides is refused.
+    """
     there = await visit(engine, caller, body.workspace, "memory.edit")
     entry = await there.changing("memory.edit", plain(ref))
     said = body.content(entry.content)
@@ -203,7 +206,8 @@ async def resolve_memory(ref: EntryRef, engine: TheEngine, caller: TheCaller, bo
     said = body.content(entry.content)
     if body.seen is None:
         return _stored(there, await there.bank.resolve(entry.id, said, author=there.author))
-    return _stored(there, await there.bank.edit(entry.id, said, author=there.author, seen=body.seen, why="merged"))
+    decided = await there.bank.edit(entry.id, said, author=there.author, seen=body.seen, why="merged", decides=True)
+    return _stored(there, decided)
 
 
 @router.post("/entries/{ref}/missing")

@@ -202,6 +202,9 @@ def test_a_conflict_is_decided(typed, memory, folder):
     heads = [one for one in typed.json("history", "plan") if one["head"]]
     assert len(heads) == 2
     assert "these do" in typed("resolve", "plan", "--take", "x:1", code=3).stderr
+    refused = typed("edit", "plan", "--tag", "x", code=4)
+    assert f"decide first: quarterdeck memory resolve {read['id']}" in refused.stderr
+    assert len(memory.entry("plan")["heads"]) == 2
     marks = folder / "marks"
     marks.write_text("<<<<<<< a\nx\n=======\ny\n>>>>>>> b\n")
     assert "still has the marks" in typed("resolve", "plan", "--file", marks, code=2).stderr

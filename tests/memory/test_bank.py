@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -153,6 +154,16 @@ async def test_a_person_ends_a_conflict(bank: Bank) -> None:
         now = await bank.edit(entry.id, said(text, key="k"), author="person", seen=entry.seen)
     assert now.conflict
     assert [one.id for one in await bank.conflicts()] == [entry.id]
+    shown = now.content
+    for seen in (None, now.seen):
+        with pytest.raises(Refused, match="is in conflict"):
+            await bank.edit(entry.id, replace(shown, tags=("x",)), author="person", seen=seen)
+    assert (await bank.get(entry.id)).heads == now.heads
+    older = min(now.heads, key=lambda dot: dot.seq)
+    now = await bank.edit(
+        entry.id, said("this\n", key="k", tags=("x",)), author="person", seen={older.writer: older.seq}
+    )
+    assert (now.conflict, len(now.heads), older in now.heads) == (True, 2, False), "one side of it goes on"
     shown = now.content
     ended = await bank.resolve(entry.id, shown, author="person")  # the one that is shown already
     assert (ended.conflict, ended.content, len(ended.heads)) == (False, shown, 1)

@@ -94,6 +94,10 @@ def test_what_others_wrote_meanwhile_is_merged_and_overlaps_are_a_persons_to_dec
         (True, False),
         (False, True),
     }
+    for change in ({"tags": ["y"]}, {"tags": ["y"], "seen": both["seen"]}):
+        with pytest.raises(Refused, match="is in conflict"):
+            memory.patch("plan", **change)
+    assert memory.entry("plan")["heads"] == both["heads"], "a change of something else decides nothing"
     done = memory.post("entries/plan/resolve", body="decided\n", seen=both["seen"])
     assert (done["conflict"], done["body"], done["tags"], len(done["heads"])) == (False, "decided\n", ["x"], 1)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tui.memory.screen import MemoryScreen
 
 TAGS_LIKE = "words to find it by: retry payments"
+UNDECIDED = "it has two sides: c decides first"
 
 
 class Deleted(NamedTuple):
@@ -142,14 +143,25 @@ class Deeds:
 
     # writing
 
+    def _changeable(self) -> EntryInfo | None:
+        """The marked entry, unless a person has to decide first what it says; that is told."""
+        entry = self._entry
+        if entry is None or not entry.conflict:
+            return entry
+        self._screen.say(UNDECIDED)
+        return None
+
     def edit(self) -> None:
         """Change the text in the person's editor."""
-        entry = self._entry
-        if entry is None or self._editing:
+        entry = None if self._editing else self._changeable()
+        if entry is None:
             return
 
         async def change() -> None:
             whole = EntryInfo.of(await self._ask("GET", place(entry.id, entry.bank)), entry.bank)
+            if whole.conflict:
+                self._screen.say(UNDECIDED)
+                return
             draft = await self._edited(whole.body, whole.key)
             if draft is None:
                 self._screen.say("nothing was changed")
@@ -233,7 +245,7 @@ class Deeds:
 
     def tags(self) -> None:
         """Change the tags."""
-        entry = self._entry
+        entry = self._changeable()
         if entry is None:
             return
 
@@ -245,7 +257,7 @@ class Deeds:
 
     def rename(self) -> None:
         """Change the name and the kind, pin it or not."""
-        entry = self._entry
+        entry = self._changeable()
         if entry is None:
             return
         kind = Choice([(kind, "") for kind in KINDS], id="kind")

@@ -300,6 +300,11 @@ async def _settle_conflict(deck, bank, editor, until, clash, ident, size):
         await until(pilot, lambda: "both are kept" in shown(screen.keys), "a word about it")
         await until(pilot, lambda: screen.found.chosen.conflict, "the conflict")
         await until(pilot, lambda: "1 conflict" in shown(screen.heading), "its number")
+        for key in "etr":
+            screen.say("")
+            await pilot.press(key)
+            await until(pilot, lambda: "c decides first" in shown(screen.keys), "that it is decided first")
+            assert app.screen is screen
         await pilot.press("c")
         conflict = await until(pilot, lambda: isinstance(app.screen, ConflictScreen) and app.screen, "both sides")
         await until(pilot, lambda: "has 20." in shown(conflict.sides), "mine")
