@@ -324,8 +324,8 @@ class Folder:
 
     def _changed(self, path: str, stamp: Stamp) -> bool:
         """Whether a file may hold something else than when it was read last."""
-        if path in self._bad and self._bad[path][0] == stamp:
-            return False
+        if path in self._bad:
+            return self._bad[path][0] != stamp
         row = self._rows.get(self._by_path.get(path, ""))
         return row is None or row.missing or row.stamp != stamp
 
@@ -340,6 +340,8 @@ class Folder:
         drafts: list[tuple[Found, Draft]] = []
         rows: list[Filed] = [row for row in sifted.same if row != self._rows[row.entry]]
         back: list[str] = []
+        for row in sifted.same:
+            self._bad.pop(row.path, None)
         for found in sifted.found:
             self._bad.pop(found.path, None)
             row = self._rows.get(found.entry)

@@ -224,6 +224,19 @@ async def test_what_cannot_be_taken_is_told_and_left_alone(opened: Opener) -> No
     assert outside.read_text() == "outside"
 
 
+async def test_a_problem_ends_with_its_cause(opened: Opener) -> None:
+    bank = await opened()
+    path = await bank.file_of(await bank.put("one", key="k"))
+    await bank.quiet()
+    good = path.read_bytes()
+    for look in (bank.backend.sync, bank.quiet):
+        path.write_bytes(b"---\nkind: [\n---\n\nwords\n")
+        await happens(lambda: any(path.name in one for one in bank.backend.problems))
+        path.write_bytes(good)
+        await look()
+        await happens(lambda: not bank.backend.problems)
+
+
 async def test_a_file_is_taken_when_its_writer_closed_it(opened: Opener) -> None:
     if sys.platform != "linux":
         pytest.skip("only Linux tells who writes")

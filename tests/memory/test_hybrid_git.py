@@ -143,6 +143,22 @@ async def test_a_conflict_is_not_taken_before_it_is_resolved(bank: Any, git: Git
     await bank.is_missing()
 
 
+async def test_a_merge_that_was_given_up_leaves_no_problem(bank: Any, git: Git) -> None:
+    path = bank.paths[0]
+    git("checkout", "-q", "-b", "other")
+    path.write_bytes(path.read_bytes().replace(b"text 0", b"theirs"))
+    git("commit", "-qam", "theirs")
+    git("checkout", "-q", "main")
+    path.write_bytes(path.read_bytes().replace(b"text 0", b"ours"))
+    git("commit", "-qam", "ours")
+    await bank.says(bank.ids[0], "ours")
+    git("merge", "-q", "other", fails=True)
+    await happens(lambda: any("marks of a conflict" in one for one in bank.backend.problems))
+    git("merge", "--abort")
+    assert not await bank.backend.sync()
+    await bank.says(bank.ids[0], "ours")
+
+
 async def test_a_rebase(bank: Any, git: Git) -> None:
     git("checkout", "-q", "-b", "topic")
     (bank.folder / "topic.md").write_text("---\nid: topic1\n---\n\ntopic\n")
