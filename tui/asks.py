@@ -175,7 +175,7 @@ class Asks:
             case "gone":
                 return Outcome("dot", "gone", "muted", ask.reason or "it was answered elsewhere")
             case "failed":
-                return Outcome("bad", "failed", "warm", ask.reason or "look at its panel")
+                return Outcome("bad", "not confirmed", "warm", ask.reason or "look at its panel")
         return None
 
     # what the orchestrator says

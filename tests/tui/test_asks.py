@@ -242,7 +242,7 @@ async def test_an_answer_is_sent_once_however_often_it_is_given(on_peer, scenes)
         assert "allowing" in lines_of(app.deck_screen.asks)
         peer.decide("ask1", "failed", reason="nothing shows that it was taken")
         await scenes.settle(pilot)
-        assert "failed: nothing shows" in lines_of(app.deck_screen.asks)
+        assert "not confirmed: nothing shows" in lines_of(app.deck_screen.asks)
 
 
 async def test_a_refused_answer_says_why_and_can_be_given_again(on_peer, scenes):
