@@ -225,8 +225,8 @@ class VersionStore:
         found = []
         for entry in self._entries.values():
             row = self._files.filed.get(entry.id)
-            written = row is not None and row.dot == entry.heads[0] and not row.owed
-            if (row is not None) if entry.deleted else not written:
+            agree = row is not None and row.dot == entry.heads[0]
+            if (row is not None and not agree) if entry.deleted else (not agree or (row is not None and row.owed)):
                 found.append(entry.id)
         return found
 

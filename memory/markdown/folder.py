@@ -340,8 +340,8 @@ class Folder:
         drafts: list[tuple[Found, Draft]] = []
         rows: list[Filed] = [row for row in sifted.same if row != self._rows[row.entry]]
         back: list[str] = []
-        for row in sifted.same:
-            self._bad.pop(row.path, None)
+        for same in sifted.same:
+            self._bad.pop(same.path, None)
         for found in sifted.found:
             self._bad.pop(found.path, None)
             row = self._rows.get(found.entry)
@@ -377,15 +377,28 @@ class Folder:
             return replace(draft, author=found.page.author or "file")
         if row is not None and (row.digest == found.digest or said == await self._content(entry, row.dot)):
             return row.dot, row.seen
-        if row is None and entry.deleted:
-            return draft
         versions = await self._store.versions(found.entry)
+        if row is None and entry.deleted:
+            return (entry.heads[0], entry.seen) if await self._left_over(entry, said, versions) else draft
         known: Vector = row.seen if row else {}
         for version in reversed(versions):
             # Written by us and then not noted, because we were killed; or pulled, with a database that has it as well.
             if version.content == said and not covers(known, version.dot):
                 return version.dot, _context(version)
         return replace(draft, seen=_exact(row, versions) if row else {})
+
+    async def _left_over(self, entry: Entry, said: Content, versions: Sequence[Version]) -> bool:
+        """Whether the file of a deleted entry is an old one that came with a branch, and nobody's edit.
+
+        Who removed the file and puts it back by hand wants the entry back; git that does it wants nothing.
+        """
+        deletion = next((one for one in versions if one.dot == entry.heads[0]), None)
+        if deletion is None or not any(one.content == said and covers(deletion.seen, one.dot) for one in versions):
+            return False
+        if deletion.author != "file":
+            return True
+        why, wait = await asyncio.to_thread(self._why_gone, 1, len(self._rows) + 2, time.time_ns())
+        return bool(why) or wait
 
     async def _content(self, entry: Entry, dot: Dot) -> Content | None:
         """What the entry said in one version; None where that is not kept any more."""
@@ -413,6 +426,9 @@ class Folder:
         absent = await asyncio.to_thread(self._absent, [row.path for row in rows])
         self._paths |= {row.path for row in rows if row.entry not in absent}
         rows = [row for row in rows if row.entry in absent]
+        dead = {row.entry for row in rows if (entry := await self._store.entry(row.entry)) is None or entry.deleted}
+        rows = [row for row in rows if row.entry not in dead]
+        await self._note([], sorted(dead))
         if rows:
             of = sum(not row.missing for row in self._rows.values())
             why, wait = await asyncio.to_thread(self._why_gone, len(rows), of, noticed)
@@ -470,6 +486,8 @@ class Folder:
         entry, row = await self._store.entry(entry_id), self._rows.get(entry_id)
         if entry is None or (row is None and entry.deleted) or (row is not None and row.missing and not entry.deleted):
             return None
+        if row is not None and entry.deleted and row.dot == entry.heads[0]:
+            return None  # left over
         seen: Vector = entry.seen
         if len(entry.heads) > 1 and not entry.deleted:
             versions = await self._store.versions(entry_id)

@@ -27,7 +27,10 @@ class Filed:
     digest: str
     """SHA-256 of the file's bytes, hexadecimal; "" where it is yet to be written."""
     dot: Dot
-    """The version the file says. The entry has changed since where another one is shown."""
+    """The version the file says. The entry has changed since where another one is shown.
+
+    The deletion that is shown: an old file, brought back by git, which stays until somebody edits it.
+    """
     seen: Vector
     """What the author of an edit of this file has seen: that version and all it had seen."""
     stamp: tuple[int, ...] = ()
@@ -55,7 +58,8 @@ class Ledger(Protocol):
     async def behind(self) -> list[str]:
         """Entries whose file is not what it should be, by id.
 
-        Another version is shown than the row's; deleted, with a row; not deleted, without one; owed.
+        Another version is shown than the row's; deleted, with a row of another version; not deleted, without a row;
+        not deleted, and owed.
         """
         ...
 

@@ -139,7 +139,9 @@ def forget(db: Connection, entries: Sequence[str], before_ns: int) -> tuple[int,
 def catch_up(db: Connection, entries: Iterable[str]) -> None:
     """Note again for these entries whether their files are behind."""
     db.executemany(
-        "UPDATE entries SET behind = CASE WHEN deleted THEN EXISTS (SELECT 1 FROM files f WHERE f.entry = entries.id) "
+        "UPDATE entries SET behind = CASE WHEN deleted THEN EXISTS (SELECT 1 FROM files f WHERE f.entry = entries.id "
+        "AND NOT EXISTS (SELECT 1 FROM versions v WHERE v.writer = f.writer AND v.seq = f.seq "
+        "AND v.number = entries.shown)) "
         "ELSE NOT EXISTS (SELECT 1 FROM files f JOIN versions v ON v.writer = f.writer AND v.seq = f.seq "
         "WHERE f.entry = entries.id AND v.number = entries.shown AND NOT f.owed) END WHERE id = ?",
         [(entry,) for entry in entries],

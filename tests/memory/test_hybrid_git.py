@@ -87,6 +87,46 @@ async def test_a_person_decides_about_the_missing(bank: Any, git: Git) -> None:
     assert not bank.backend.problems
 
 
+@pytest.mark.parametrize("by_hand", [False, True])
+@pytest.mark.parametrize("opened", ["sqlite", "markdown"], indirect=True)
+async def test_a_branch_brings_no_deleted_entry_back(bank: Any, git: Git, opened: Opener, by_hand: bool) -> None:
+    entry_id, path = bank.ids[0], bank.paths[0]
+    git("branch", "old")
+    if by_hand:
+        age(bank.workspace / ".git")
+        path.unlink()
+        await bank.deleted(entry_id)
+    else:
+        await bank.backend.put([Draft(entry=entry_id, content=None, author="person", why="deleted")])
+        await happens(lambda: not path.exists())
+    git("commit", "-qam", "without")
+    before = await bank.backend.versions(entry_id)
+    for _ in range(2):
+        git("checkout", "-q", "old")
+        await bank.lies(entry_id, path.name)
+        await bank.quiet()
+        assert not await bank.backend.sync()
+        assert entry_id not in await alive(bank)
+        assert path.exists()
+        assert git("status", "--porcelain") == "", "the file of the branch stays"
+        git("checkout", "-q", "main")
+        await bank.lies(entry_id, "")
+        assert not await bank.backend.sync()
+        assert await bank.backend.versions(entry_id) == before
+    git("checkout", "-q", "old")
+    await bank.lies(entry_id, path.name)
+    await bank.backend.aclose()
+    age(bank.workspace / ".git")
+    bank = await opened()
+    assert not await bank.backend.sync()
+    assert entry_id not in await alive(bank)
+    path.write_bytes(path.read_bytes().replace(b"text 0", b"wanted again"))
+    await bank.says(entry_id, "wanted again")
+    assert entry_id in await alive(bank)
+    assert len((await bank.entry(entry_id)).heads) == 1
+    await bank.backend.aclose()
+
+
 async def test_a_stash(bank: Any, git: Git) -> None:
     bank.paths[0].write_bytes(bank.paths[0].read_bytes().replace(b"text 0", b"edited"))
     (bank.folder / "untracked.md").write_text("words")
