@@ -20,7 +20,7 @@ from memory.retention import Limits, Policy
 from memory.roots import Known
 from quarterdeck.clock import Clock
 from quarterdeck.config import Memory
-from quarterdeck.errors import Invalid, QuarterdeckError
+from quarterdeck.errors import Broken, Invalid, QuarterdeckError
 from quarterdeck.ids import new_id
 from quarterdeck.paths import Paths, private_folder
 from quarterdeck.redaction import Redactor
@@ -66,6 +66,14 @@ class Found(NamedTuple):
 
     root: str
     hit: Hit
+
+
+class FoundAll(NamedTuple):
+    """What a search of all banks found, the best first."""
+
+    found: list[Found]
+    problems: list[str]
+    """Banks that could not be searched and why, a line each."""
 
 
 class Banks:
@@ -136,17 +144,30 @@ class Banks:
         *,
         limit: int = 20,
         semantic: bool = False,
-    ) -> list[Found]:
-        """Search every bank on disk. Scores of banks do not compare, so the best of each come first, then the next."""
+    ) -> FoundAll:
+        """Search every bank on disk. Scores of banks do not compare, so the best of each come first, then the next.
+
+        A bank that is damaged keeps nothing from the others. Raises as :meth:`Bank.search` does for a query none takes.
+        """
         ranked: list[tuple[int, float, Found]] = []
+        problems: list[str] = []
         for name in dict.fromkeys(("", *(bank.root for bank in self.known()))):
             if name and not Path(name).is_dir() and name not in self._banks:
                 continue  # its workspace is gone or not mounted
-            async with self._borrowed(name) as bank:
-                hits = await bank.search(words, which, limit=limit, semantic=semantic)
+            asked = False
+            try:
+                async with self._borrowed(name) as bank:
+                    asked = True
+                    hits = await bank.search(words, which, limit=limit, semantic=semantic)
+            except (QuarterdeckError, OSError) as error:
+                if asked and not isinstance(error, (Broken, OSError)):
+                    raise  # it is about what was asked
+                why = error.message if isinstance(error, QuarterdeckError) else str(error)
+                problems.append(f"the memory of {name or 'all workspaces'} was not searched: {why}")
+                continue
             ranked += [(place, -hit.score, Found(name, hit)) for place, hit in enumerate(hits)]
         ranked.sort(key=lambda one: one[:2])
-        return [found for *_, found in ranked[:limit]]
+        return FoundAll([found for *_, found in ranked[:limit]], problems)
 
     async def stats_all(self) -> list[tuple[str, Stats | None]]:
         """How much each bank holds, by root: all on disk, and those that are open. None for one that is damaged."""

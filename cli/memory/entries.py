@@ -166,6 +166,8 @@ def search_verb(
         out.note("nothing was found")
     if found["behind"]:
         out.note(f"not searched to the end yet: {', '.join(found['behind'])}; ask again in a moment")
+    for text in found["problems"]:
+        out.note(text)
 
 
 @click.command("list")

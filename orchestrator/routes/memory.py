@@ -24,6 +24,7 @@ from orchestrator.routes.memory_models import (
     StoredView,
     TextView,
     VersionView,
+    first,
 )
 from quarterdeck.errors import Invalid
 
@@ -110,8 +111,9 @@ async def search_memory(
         raise refusal(caller, "it may read the memory of its own workspace, and the shared one")
     there = await visit(engine, caller, workspace)
     began = time.perf_counter()
+    problems: list[str] = []
     if everywhere:
-        found = await engine.memories.banks.search_all(q, which, limit=limit, semantic=semantic)
+        found, problems = await engine.memories.banks.search_all(q, which, limit=limit, semantic=semantic)
         hits = [HitView.of(one.hit, one.root) for one in found]
     else:
         best = await there.bank.search(q, which, limit=limit, semantic=semantic)
@@ -122,6 +124,7 @@ async def search_memory(
         hits=hits,
         texts=[TextView.of(*one) for one in said.found] if said else [],
         behind=list(said.behind) if said else [],
+        problems=first(problems),
         ms=round((time.perf_counter() - began) * 1000, 2),
     )
 

@@ -296,6 +296,7 @@ class FoundView(Answer):
     hits: list[HitView]
     texts: list[TextView] = Field(description="With `texts`: what agents said, printed and were told.")
     behind: list[str] = Field(description="Names of agents whose texts are not all searched yet.")
+    problems: list[str] = Field(description="With `everywhere`: banks that could not be searched, and why.")
     ms: float = Field(description="Milliseconds the search took.")
 
 

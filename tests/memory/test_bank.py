@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable
@@ -313,10 +314,34 @@ async def test_all_banks_are_searched_and_those_that_were_closed_are_closed_agai
     (tmp_path / "gone").rmdir()
     banks = made()
     await banks.of(tmp_path / "b")
-    found = await banks.search_all("needle")
+    found, problems = await banks.search_all("needle")
+    assert problems == []
     assert {Path(one.root).name for one in found} == {"", "a", "b"}
     assert len(found) == 3
     assert [Path(bank.root).name for bank in banks.open] == ["b"]
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "hybrid"])
+async def test_a_bad_bank_keeps_nothing_from_a_search_of_all(
+    made: Callable[..., Banks], tmp_path: Path, backend: str
+) -> None:
+    first = made(backend)
+    for name in ("a", "bad"):
+        (tmp_path / name).mkdir()
+        bank = await first.of(tmp_path / name)
+        await bank.add(said(f"the needle in {name}"), author="person")
+    async with first:
+        pass
+    with sqlite3.connect(bank.state / "bank.db") as db:
+        db.execute("PRAGMA user_version = 9999")  # of a newer version
+    db.close()
+    banks = made(backend)
+    found, problems = await banks.search_all("needle")
+    assert [Path(one.root).name for one in found] == ["a"]
+    (told,) = problems
+    assert told.startswith(f"the memory of {tmp_path / 'bad'} was not searched: ")
+    with pytest.raises(Invalid):
+        await banks.search_all("since:never")
 
 
 async def test_a_backend_of_a_plugin_is_used_and_an_unknown_one_is_named(tmp_path: Path, workspace: Path) -> None:

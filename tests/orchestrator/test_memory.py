@@ -189,7 +189,9 @@ def test_the_shared_memory_and_all_of_them(memory, shared):
     with pytest.raises(Invalid, match="holds the namespace shared only"):
         everywhere.add("x", namespace="workspace")
     assert len(memory.get("search", q=word)["hits"]) == 1
-    assert {hit["bank"] for hit in memory.get("search", q=word, everywhere=True)["hits"]} == {"", str(memory.folder)}
+    found = memory.get("search", q=word, everywhere=True)
+    assert {hit["bank"] for hit in found["hits"]} == {"", str(memory.folder)}
+    assert found["problems"] == []
     banks = {bank["root"]: bank for bank in shared.client.request("GET", "/v1/memory/banks")}
     assert (banks[""]["name"], banks[""]["open"]) == ("shared", True)
     assert banks[str(memory.folder)]["entries"] == 1

@@ -380,7 +380,7 @@ class Deeds:
 
     def problems(self) -> None:
         """Everything that is wrong with this memory."""
-        found = self._screen.told.problems if self._screen.told else ()
+        found = self._screen.wrong
         if not found:
             self._screen.say("nothing is wrong with this memory")
             return

@@ -123,6 +123,8 @@ class Answer(NamedTuple):
     entries: list[EntryInfo]
     bank: str
     ms: float = 0.0
+    problems: tuple[str, ...] = ()
+    """Memories that could not be searched, and why."""
 
 
 def answer_of(data: Mapping[str, Any]) -> Answer:
@@ -133,7 +135,8 @@ def answer_of(data: Mapping[str, Any]) -> Answer:
     found = [
         EntryInfo.of(hit["entry"], str(hit.get("bank", bank)), str(hit.get("snippet") or "")) for hit in data["hits"]
     ]
-    return Answer(found, bank, float(data.get("ms") or 0.0))
+    problems = tuple(safe(str(one), 400) for one in data.get("problems") or ())
+    return Answer(found, bank, float(data.get("ms") or 0.0), problems)
 
 
 def author_words(author: str) -> str:

@@ -80,6 +80,7 @@ class MemoryScreen(Behind, ModalScreen[None], Follows, Moves, inherit_bindings=F
         super().__init__()
         self.wanted = Wanted()
         self.told: Told | None = None
+        self._unsearched: tuple[str, ...] = ()
         self.bank = ""
         self.reading = False
         """Whether the entry has the whole screen."""
@@ -200,6 +201,7 @@ class MemoryScreen(Behind, ModalScreen[None], Follows, Moves, inherit_bindings=F
         if not wanted.everywhere:
             self.bank = answer.bank
         first, self._known, self._refused = not self._known, True, ""
+        self._unsearched = answer.problems
         self.found.put(answer.entries, keep=not self._new_question)
         self._new_question = False
         count = len(answer.entries)
@@ -243,12 +245,17 @@ class MemoryScreen(Behind, ModalScreen[None], Follows, Moves, inherit_bindings=F
 
     # what is shown
 
+    @property
+    def wrong(self) -> tuple[str, ...]:
+        """What is wrong with the memory, and with those that could not be searched, a line each."""
+        return self._unsearched + (self.told.problems if self.told else ())
+
     def show(self) -> None:
         """Bring everything in step with what was found; under a dialog that waits, as Textual forgets layouts there."""
         if not self.is_current:
             return
         self._arrange()
-        self.trouble.put(self.told.problems if self.told else ())
+        self.trouble.put(self.wrong)
         self.found.choose(self.found.at)
         self.heading.touch()
         self._put_filters()

@@ -208,6 +208,8 @@ def test_answers_are_made_safe():
     found = answer_of({"bank": "/b", "entries": [data]}).entries[0]
     assert (found.key, found.tags, found.author, found.bank) == ("a[31mb", ("t",), "agent/n", "/b")
     hit = answer_of({"bank": "/b", "hits": [{"entry": data, "snippet": "\x02s\x03", "bank": "/c"}], "ms": 1.5})
+    bad = answer_of({"bank": "/b", "hits": [], "problems": ["the memory of /d was not searched: \x07why"]})
+    assert bad.problems == ("the memory of /d was not searched: why",)
     assert (hit.entries[0].bank, hit.entries[0].snippet, hit.ms) == ("/c", "\x02s\x03", 1.5)
     assert (bank_name("/home/a/src/shop"), bank_name("")) == ("shop", "shared")
 
