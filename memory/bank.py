@@ -7,17 +7,18 @@ see each other, wherever they came from, are resolved as the person configured, 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import re
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from memory.backend import Backend, Draft, Filter, Hit, Stats, Version
-from memory.entry import SHARED, Content, Entry, content
+from memory.entry import SHARED, Content, Entry, Links, content, title
 from memory.exchange import Exported, Imported, chunks, export, import_
 from memory.later import LaterBackend
 from memory.markdown.ledger import Take
@@ -408,22 +409,52 @@ class Bank:
         return replace(version, content=self._masked(version.entry, version.content))
 
     def _without_secrets(self, said: Content) -> tuple[Content, tuple[Finding, ...]]:
-        body, key = self._redactor.redact(said.body), self._redactor.redact(said.key)
-        extra = [(name, self._redactor.redact(value)) for name, value in said.extra]
-        findings = (*body.findings, *key.findings, *(one for _, value in extra for one in value.findings))
-        if not findings:
+        """Texts with marks in the place of secrets.
+
+        Tags, links and names of extra keys mean something as a whole only: those that hold a secret are left out.
+        """
+        counts: Counter[str] = Counter()
+
+        def redact(text: str) -> str:
+            done = self._redactor.redact(text)
+            counts.update({finding.rule: finding.count for finding in done.findings})
+            return done.text
+
+        def clean(words: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(word for word in words if redact(word) == word)
+
+        body = redact(said.body)
+        # A key made from the text is made again: the same secret, and cut where no rule may know it.
+        key = "" if counts and said.key == title(said.body) else redact(said.key)
+        tags, links = (
+            clean(said.tags),
+            Links(**{part.name: clean(getattr(said.links, part.name)) for part in fields(Links)}),
+        )
+        extra: list[tuple[str, str]] = []
+        for name, value in said.extra:
+            lead = f"{name}: "  # together: a name says what its value is
+            line = redact(lead + value)
+            if line.startswith(lead):
+                extra.append((name, _json(line.removeprefix(lead))))
+        if not counts:
             return said, ()
-        counts: dict[str, int] = {}
-        for finding in findings:
-            counts[finding.rule] = counts.get(finding.rule, 0) + finding.count
         masked = content(
-            body=body.text,
-            key=key.text,
+            body=body,
+            key=key,
             kind=said.kind,
             namespace=said.namespace,
-            tags=said.tags,
-            links=said.links,
+            tags=tags,
+            links=links,
             pinned=said.pinned,
-            extra=tuple((name, value.text) for name, value in extra),
+            extra=tuple(extra),
         )
         return masked, tuple(Finding(rule, count) for rule, count in counts.items())
+
+
+def _json(text: str) -> str:
+    """A masked JSON value; as a string where a mark in the place of a number left none."""
+    try:
+        json.loads(text)
+    except ValueError:
+        return json.dumps(text, ensure_ascii=False)
+    return text
