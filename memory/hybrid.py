@@ -46,8 +46,8 @@ class HybridBackend:
 
     async def sync(self) -> list[Problem]:
         """Compare everything now, try again what failed, and say what a person should know."""
-        await self.folder.sync()
-        return self.folder.problems()
+        found = await self.folder.sync()
+        return [*(Problem("", text) for text in self._own()), *found]
 
     async def keep(self, entry_id: str) -> None:
         """Write the file of a missing entry again. Raises :class:`NotFound` where it is not missing."""
@@ -56,7 +56,11 @@ class HybridBackend:
     @property
     def problems(self) -> list[str]:
         """What a person should know, one line each."""
-        return [*getattr(self._store, "problems", ()), *map(str, self.folder.problems())]
+        return [*self._own(), *map(str, self.folder.problems())]
+
+    def _own(self) -> list[str]:
+        """What is wrong with the versions themselves."""
+        return list(getattr(self._store, "problems", ()))
 
     @property
     def writer(self) -> str:

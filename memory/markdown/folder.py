@@ -41,6 +41,8 @@ GONE_S = 0.4
 """A file is absent for so long before we ask why: editors remove and make again."""
 RETRY_S = 5.0
 """Between two tries to write what could not be written; doubled up to a minute."""
+SYNC_S = 2.0
+"""How long a sync waits for files that are being written to come to rest."""
 _LOCKED_NS = 10_000_000_000
 """A lock of git's that is older was left behind."""
 _BATCH = 500
@@ -83,6 +85,8 @@ class Folder:
         self._stuck: dict[str, Problem] = {}
         """Entries that could not be written, tried again now and then."""
         self._trouble = ""
+        self._open: set[str] = set()
+        """Files that somebody had open for writing when they were looked at last."""
         self._links: list[str] = []
         self._wrong: tuple[str, ...] = ("",)
         """What was wrong when that was told last."""
@@ -141,16 +145,29 @@ class Folder:
         self._dirty = True
         self._woken.set()
 
-    async def sync(self) -> None:
-        """Look at everything now, and write everything, also what could not be written."""
+    async def sync(self) -> list[Problem]:
+        """Look at everything now, and write everything, also what could not be written; :meth:`problems` after it.
+
+        A file that is written all the time is named with them, and taken once it rests.
+        """
         async with self._lock:
+            until = time.monotonic() + SYNC_S
             self._whole = self._dirty = True
             self._heard = self._first = 0.0
             self._retry_at = 1e-9
             await self._round()
-            while self._whole or self._paths or self._gone:
+            while self._gone or ((self._whole or self._paths) and time.monotonic() < until):
                 await asyncio.sleep(self.due() or 0)
                 await self._round()
+            restless = [
+                Problem(
+                    path, f"{safe(path)} is being written", "it is taken once it rests", self._by_path.get(path, "")
+                )
+                for path in sorted(self._paths | self._open)
+            ]
+            if restless:
+                self._woken.set()
+            return [*restless, *self.problems()]
 
     def problems(self) -> list[Problem]:
         """What a person should know, and decide."""
@@ -307,6 +324,7 @@ class Folder:
             known = (self._rows, self._by_path, gone)
             sifted = await asyncio.to_thread(self._sifter.sift, batch, *known, busy, int(SETTLE_S * 1e9))
             gone |= {entry for path in sifted.absent if (entry := self._by_path.get(path))}
+            self._open = (self._open - set(batch)) | set(sifted.open)
             gone -= await self._accept(sifted)
             for path in sifted.absent:
                 self._bad.pop(path, None)

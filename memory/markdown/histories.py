@@ -49,6 +49,8 @@ class Histories:
 
     def __init__(self, folder: Path, writer: str) -> None:
         self._folder = folder / FOLDER
+        self._damaged: set[str] = set()
+        """Entries of whose history a line could not be read."""
         self._whole: dict[str, int] = {}
         """Bytes of each history up to the end of its last good line."""
         self._lock = -1
@@ -64,6 +66,7 @@ class Histories:
             lines = self._known()
             self._histories()
             self._apply()
+            self._doubt()
         except OSError as error:
             self.close()
             raise Broken(f"cannot use {self._folder}: {error.strerror or error}", path=str(self._folder)) from error
@@ -189,8 +192,18 @@ class Histories:
                     known[version.dot] = version
                 except Invalid as error:
                     self.problems.append(f"{path}, line {number} was passed over: {error.message}")
+                    self._damaged.add(path.stem)
             if not known:
                 del self.versions[path.stem]
+
+    def _doubt(self) -> None:
+        """Hold for unknown the files of versions that were lost, so that they are taken again, never overwritten."""
+        for row in list(self.filed.values()):
+            known = self.versions.get(row.entry, {})
+            if not known or (row.entry in self._damaged and row.dot not in known):
+                del self.filed[row.entry]
+                if row.dot.writer == self.writer:  # its number stays taken
+                    self.floor[self.writer] = max(row.dot.seq, self.floor.get(self.writer, 0))
 
     def _apply(self) -> None:
         """Finish what was begun when we were killed."""

@@ -42,6 +42,8 @@ class Sifted:
     """Path to stamp, why it was not taken, and what a person may do."""
     later: list[str] = field(default_factory=list)
     """Changed a moment ago: to be looked at again."""
+    open: list[str] = field(default_factory=list)
+    """Open for writing: their close is told."""
     absent: list[str] = field(default_factory=list)
     same: list[Filed] = field(default_factory=list)
     """Rows of files that hold what they held, with what is known of their times now."""
@@ -82,7 +84,8 @@ class Sifter:
                 self._refuse(made, path, error)
                 continue
             if look.open:
-                continue  # its close is told
+                made.open.append(path)
+                continue
             if not quiet_ns <= time.time_ns() - max(look.stamp[:2]) and self._fresh.get(path) != (
                 look.stamp,
                 look.digest,

@@ -98,6 +98,34 @@ async def test_a_damaged_line_is_told(tmp_path: Path, versions: Path) -> None:
     await again.aclose()
 
 
+@pytest.mark.parametrize("kept", [0, 1])
+async def test_a_file_outlives_the_damage_of_its_history(tmp_path: Path, versions: Path, kept: int) -> None:
+    first = await bank(tmp_path)
+    await first.start()
+    await first.put([draft("aaaa", "one")])
+    await first.sync()
+    await first.put([draft("aaaa", "two")])
+    await first.sync()
+    entry = await first.entry("aaaa")
+    assert entry is not None
+    await first.aclose()
+    file = versions.parent / entry.path
+    whole = file.read_bytes()
+    lines = (versions / "aaaa.jsonl").read_bytes().splitlines(keepends=True)
+    damaged = [line if number < kept else line[:-9] + b"\n" for number, line in enumerate(lines)]
+    (versions / "aaaa.jsonl").write_bytes(b"".join(damaged))
+    for _ in range(2):
+        again = await bank(tmp_path)
+        await again.start()
+        assert any("was passed over" in str(one) for one in await again.sync())
+        entry = await again.entry("aaaa")
+        assert entry is not None
+        assert (entry.content.body, entry.path) == ("two", file.name)
+        assert (entry.conflict, file.read_bytes()) == (bool(kept), whole)
+        assert [one.dot.seq for one in await again.versions("aaaa")] == [1, 3][-kept - 1 :]
+        await again.aclose()
+
+
 async def test_one_orchestrator_at_a_time(tmp_path: Path) -> None:
     first = await bank(tmp_path)
     with pytest.raises(Broken, match="another orchestrator"):
