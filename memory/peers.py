@@ -14,6 +14,8 @@ from quarterdeck.clock import Clock
 from quarterdeck.errors import Invalid, NotFound, Refused
 
 BANK = "bank.db"
+FILES = (".quarterdeck", "memory")
+"""The end of the path of a folder that has a bank's files."""
 
 
 @asynccontextmanager
@@ -21,7 +23,8 @@ async def peer_at(place: Path, *, writer: str, state: Path, clock: Clock) -> Asy
     """The peer at a path: a ``bank.db``, a folder that has one, or any other folder that exists.
 
     ``writer`` and ``state`` are of the bank that asks: its name and its state folder. Raises :class:`NotFound` where
-    nothing is there (a drive that is not mounted is not written to), :class:`Invalid` for the bank itself,
+    nothing is there (a drive that is not mounted is not written to), :class:`Invalid` for the bank itself and for a
+    folder among the files of a bank, which would be taken for entries and come to git,
     :class:`Refused` for one this process has open, :class:`Broken` for one that cannot be used. Nothing is mended
     at a peer.
     """
@@ -45,6 +48,9 @@ async def peer_at(place: Path, *, writer: str, state: Path, clock: Clock) -> Asy
         return
     if not place.is_dir():
         raise NotFound(f"there is no folder {place}; nothing was exchanged", hint="create it, or mount its drive")
+    real = place.resolve()
+    if real.is_relative_to(state.resolve()) or any(one.parts[-2:] == FILES for one in (real, *real.parents)):
+        raise Invalid(f"{place} is among the files of a bank; nothing was exchanged", hint="name a folder elsewhere")
     folder = Folder(place, writer)
     yield folder
     await folder.compact()

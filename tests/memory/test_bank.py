@@ -216,6 +216,19 @@ async def test_two_banks_exchange_and_what_both_changed_is_merged(made: Callable
     assert (await right.get(entry.id)).heads == (await left.get(entry.id)).heads
 
 
+async def test_no_folder_among_the_files_of_a_bank_is_a_peer(bank: Bank, workspace: Path, tmp_path: Path) -> None:
+    await bank.add(said("one"), author="person")
+    other = tmp_path / "other/.quarterdeck/memory"
+    link = tmp_path / "link"
+    link.symlink_to(workspace / ".quarterdeck/memory/sub")
+    for place in (workspace / ".quarterdeck/memory/sub", other, bank.state / "sub", link):
+        if place != link:
+            place.mkdir(parents=True)
+        with pytest.raises(Invalid, match="among the files of a bank"):
+            await bank.exchange(place)
+        assert list(place.iterdir()) == []
+
+
 # secrets
 
 
