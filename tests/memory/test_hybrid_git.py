@@ -127,6 +127,19 @@ async def test_a_branch_brings_no_deleted_entry_back(bank: Any, git: Git, opened
     await bank.backend.aclose()
 
 
+async def test_a_left_over_file_follows_its_entry_again(bank: Any, git: Git) -> None:
+    entry_id, path = bank.ids[0], bank.paths[0]
+    await bank.backend.put([Draft(entry=entry_id, content=None, author="person", why="deleted")])
+    await happens(lambda: not path.exists())
+    git("checkout", "-q", "HEAD", "--", str(path))
+    await bank.lies(entry_id, path.name)
+    assert (await bank.entry(entry_id)).deleted
+    await bank.put("restored", entry_id, key="k0")
+    await happens(lambda: b"restored" in path.read_bytes())
+    assert not await bank.backend.sync()
+    assert (await bank.entry(entry_id)).path == path.name
+
+
 async def test_a_stash(bank: Any, git: Git) -> None:
     bank.paths[0].write_bytes(bank.paths[0].read_bytes().replace(b"text 0", b"edited"))
     (bank.folder / "untracked.md").write_text("words")
