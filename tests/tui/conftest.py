@@ -81,8 +81,8 @@ async def eventually(pilot: Any, condition: Callable[[], Any], what: str, second
     """Let the app run until ``condition`` gives something true of screens that are drawn, and return that."""
     deadline = time.monotonic() + seconds
     changing = _load("scenes").changing
-    while changing(pilot.app) or not (value := condition()):
-        assert time.monotonic() < deadline, f"never happened: {what}"
+    while (under_way := changing(pilot.app)) or not (value := condition()):
+        assert time.monotonic() < deadline, f"never happened: {what}; under way: {under_way}, on {pilot.app.screen!r}"
         await asyncio.sleep(0.005)
         await pilot.pause()
     return value

@@ -314,13 +314,19 @@ def _busy(app: Any) -> bool:
     return bool(changing(app) or asking or not app._painter.idle or app.link._messages or not app.follower.idle)
 
 
-def changing(app: Any) -> bool:
-    """Whether a message is under way to a widget, or a screen is still to be laid out or drawn."""
+def changing(app: Any) -> list[str]:
+    """What is under way: a message to a widget, a screen that is still to be laid out or drawn. Empty for nothing."""
     nodes = [app, *app.screen_stack, *(widget for screen in app.screen_stack for widget in screen.walk_children())]
-    return any(node._message_queue.qsize() or node._next_callbacks for node in nodes) or any(
-        screen._dirty_widgets or screen._layout_required or screen._update_timer._active.is_set() or screen._callbacks
-        for screen in app.screen_stack
-    )
+    found = [f"messages to {node!r}" for node in nodes if node._message_queue.qsize() or node._next_callbacks]
+    for screen in app.screen_stack:
+        waits = {
+            "drawing": screen._dirty_widgets,
+            "layout": screen._layout_required,
+            "update": screen._update_timer._active.is_set(),
+            "callbacks": screen._callbacks,
+        }
+        found += [f"{word} of {screen!r}: {value!r}" for word, value in waits.items() if value]
+    return found
 
 
 def keys(*names: str) -> Callable[[Pilot[int], Any], Awaitable[None]]:
