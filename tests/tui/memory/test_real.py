@@ -346,7 +346,7 @@ async def test_what_is_not_on_this_branch_is_kept_or_deleted(deck, bank, until):
         git("commit", "-q", "-m", "memory")
         git("checkout", "-q", "main")
         await until(pilot, lambda: [one.missing for one in screen.found.entries] == [True, True], "both missing")
-        assert "not on this branch" in shown(screen.heading)
+        await until(pilot, lambda: "not on this branch" in shown(screen.heading), "said above")
         await pilot.press("tab", "6", "m")
         await until(pilot, lambda: isinstance(app.screen, Dialog), "the question")
         await pilot.press("enter")
