@@ -60,6 +60,7 @@ def test_every_pin_has_a_hash_and_no_address() -> None:
     text = (ROOT / "requirements.lock").read_text()
     assert "://" not in text
     entries = [entry for entry in re.split(r"\n(?=\S)", text) if PIN.match(entry)]
-    assert {canonicalize_name(entry.partition("==")[0]) for entry in entries} >= set(locked())
+    assert len(entries) == len(PIN.findall(text))
+    assert len({canonicalize_name(entry.partition("==")[0]) for entry in entries}) == len(locked())
     for entry in entries:
         assert "--hash=sha256:" in entry, entry.splitlines()[0]

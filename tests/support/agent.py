@@ -1,8 +1,8 @@
 """A real program for holders to run: it does what its first argument says, and records what it prints or reads.
 
 ``numbers RECORD COUNT DELAY [LINGER]``: numbered lines, byte-exact since the terminal is raw. ``typed RECORD``: what is
-typed, to the record, until Ctrl-D. ``flood BYTES``: as fast as it can. ``deaf RECORD``: never reads until told by
-SIGUSR1, then as ``typed``. ``ask RECORD QUERY...``: prints each query in two halves, each sent on by SIGUSR1, then as
+typed, to the record, until Ctrl-D. ``flood BYTES [LINGER]``: as fast as it can. ``deaf RECORD``: never reads until told
+by SIGUSR1, then as ``typed``. ``ask RECORD QUERY...``: prints each query in two halves, each sent on by SIGUSR1, then as
 ``typed``.
 """
 
@@ -34,6 +34,8 @@ def main() -> None:
         while left > 0:
             put(line[:left])
             left -= len(line)
+        if rest[1:]:
+            os.read(0, 1)
         return
     record = os.open(rest[0], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     if what == "numbers":
