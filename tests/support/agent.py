@@ -2,8 +2,8 @@
 
 ``numbers RECORD COUNT DELAY [LINGER]``: numbered lines, byte-exact since the terminal is raw. ``typed RECORD``: what is
 typed, to the record, until Ctrl-D. ``flood BYTES [LINGER]``: as fast as it can. ``deaf RECORD``: never reads until told
-by SIGUSR1, then as ``typed``. ``ask RECORD QUERY...``: prints each query in two halves, each sent on by SIGUSR1, then as
-``typed``.
+by SIGUSR1, then as ``typed``. ``ask RECORD QUERY...``: prints each query in two halves, each sent on by SIGUSR1, then
+as ``typed``.
 """
 
 import os
