@@ -90,7 +90,7 @@ class Behind(Screen[None]):
     """A screen that is laid out behind a dialog too.
 
     Textual forgets that where it was asked for while updates were held back, or just before the screen was laid out
-    for another reason.
+    for another reason; and with it what was to be called after the screen is drawn.
     """
 
     async def _on_idle(self, _: events.Idle) -> None:
@@ -104,7 +104,7 @@ class Behind(Screen[None]):
 
     def _refresh_layout(self, size: Size | None = None, scroll: bool = False) -> None:
         super()._refresh_layout(size, scroll)
-        if self._layout_required:
+        if self._layout_required or self._callbacks:
             self._update_timer.resume()
 
 

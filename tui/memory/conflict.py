@@ -35,6 +35,7 @@ from tui.memory.markdown import Bit, Bits, size
 from tui.memory.outside import Draft
 from tui.memory.reader import Rows
 from tui.port import frames
+from tui.screen import Behind
 
 if TYPE_CHECKING:
     from tui.app import QuarterdeckApp
@@ -53,7 +54,7 @@ class Sides(Rows):
         return max(16, self.outer_size.width - 4)
 
 
-class ConflictScreen(ModalScreen[None], Follows, inherit_bindings=False):
+class ConflictScreen(Behind, ModalScreen[None], Follows, inherit_bindings=False):
     """One entry that says two things. ``edit`` lets the person change a text in an editor."""
 
     AUTO_FOCUS = ""
