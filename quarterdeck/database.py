@@ -498,14 +498,18 @@ def mend(place: Place, clock: Clock, change: Callable[[sqlite3.Connection], obje
             db.execute("PRAGMA synchronous=FULL")
             if change is not None:
                 change(db)
-    for suffix in ("-wal", "-shm", ""):  # the log first: beside another file it would be taken for that file's log
-        part = place.path.with_name(place.path.name + suffix)
+    for part in parts(place.path):
         if part.exists():
             os.replace(part, aside / part.name)
     if backup is not None:
         os.replace(copy, place.path)
     sync_folder(place.path.parent)
     return Mended(aside, backup)
+
+
+def parts(path: Path) -> list[Path]:
+    """The files of a database. Its log comes first: beside another file it would be taken for that file's log."""
+    return [path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "")]
 
 
 def backups(place: Place) -> list[Path]:

@@ -23,8 +23,9 @@ from memory.filters import matches
 from memory.query import Query, parse
 from memory.semantic.model import Model, model
 from memory.versions import Vector
+from quarterdeck import remade
 from quarterdeck.clock import Clock
-from quarterdeck.database import Connection, Damaged, Database, Place
+from quarterdeck.database import Connection, Damaged, Database
 from quarterdeck.errors import Broken
 from quarterdeck.text import safe
 
@@ -61,7 +62,7 @@ class Meaning:
     """The vectors of one bank. Close it. Errors: :class:`Refused` where the extra is not installed, :class:`Broken`."""
 
     def __init__(self, state: Path, backend: Backend, clock: Clock) -> None:
-        self._state = state
+        self._place = remade.place(state / FILE, MIGRATIONS, APPLICATION_ID, "the entries")
         self._backend = backend
         self._clock = clock
         self._database: Database | None = None
@@ -83,7 +84,7 @@ class Meaning:
         query = parse(words, which, self._clock.wall_ns())
         by_words = await self._backend.search(words, which, limit=max(limit, DEEP))
         asked = " ".join(term.text for term in query.terms if not term.absent)
-        if not asked or not self._state.is_dir():
+        if not asked or not self._place.path.parent.is_dir():
             return list(by_words[:limit])
         if self._making is None or self._making.done():
             self._making = asyncio.create_task(self._make(made), name="vectors made")
@@ -123,7 +124,7 @@ class Meaning:
                 with contextlib.suppress(Broken):
                     await self._database.aclose()
             self._database = self._matrix = None
-            _remove(self._state)
+            remade.discard(self._place)
             await self._follow(made, await self._open())
 
     async def _follow(self, made: Model, database: Database) -> None:
@@ -159,22 +160,7 @@ class Meaning:
 
     async def _open(self) -> Database:
         if self._database is None:
-            place = Place(
-                path=self._state / FILE,
-                backups=self._state,
-                migrations=MIGRATIONS,
-                application_id=APPLICATION_ID,
-                elsewhere="set QUARTERDECK_HOME to another folder",
-                mend="it is made again by itself",
-                unharmed="it is made again from the entries",
-                backups_kept=0,
-            )
-            try:
-                self._database = await Database.open(place, self._clock)
-            except Damaged as error:
-                log.warning("vectors are made again: %s", error.message)
-                _remove(self._state)
-                self._database = await Database.open(place, self._clock)
+            self._database = await remade.opened(self._place, self._clock)
         return self._database
 
 
@@ -233,8 +219,3 @@ def _fused(by_words: Sequence[Hit], near: Sequence[Hit]) -> list[Hit]:
             hits.setdefault(hit.entry.id, hit)
     best = sorted(hits.values(), key=lambda hit: (-scores[hit.entry.id], -hit.entry.updated_ns, hit.entry.id))
     return [Hit(entry=hit.entry, snippet=hit.snippet, score=scores[hit.entry.id]) for hit in best]
-
-
-def _remove(state: Path) -> None:
-    for suffix in ("-wal", "-shm", ""):
-        (state / f"{FILE}{suffix}").unlink(missing_ok=True)

@@ -18,7 +18,7 @@ from memory.sqlite.renaming import rename
 from memory.sqlite.rows import ENTRIES, VERSIONS, entry_of, version_of
 from memory.versions import Dot, Vector
 from quarterdeck.clock import Clock
-from quarterdeck.database import BACKUP_EVERY_NS, Connection, Damaged, Database, Place, mend
+from quarterdeck.database import BACKUP_EVERY_NS, Connection, Damaged, Database, Place, mend, parts
 from quarterdeck.errors import NotFound, QuarterdeckError
 from quarterdeck.ids import new_id
 from quarterdeck.paths import private_folder
@@ -271,8 +271,6 @@ class SqliteBackend(SqliteLedger):
             "SELECT count(*) FILTER (WHERE deleted = 0), count(*) FILTER (WHERE deleted = 1), "
             "count(*) FILTER (WHERE conflict = 1), coalesce(sum(bytes) FILTER (WHERE deleted = 0), 0) FROM entries"
         ).fetchone()
-        path = self._database.place.path
-        parts = (path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm"))
         return Stats(
             entries=entries,
             deleted=deleted,
@@ -280,7 +278,7 @@ class SqliteBackend(SqliteLedger):
             conflicts=conflicts,
             missing=db.execute("SELECT count(*) FROM files WHERE missing = 1").fetchone()[0],
             text_bytes=text,
-            disk_bytes=sum(part.stat().st_size for part in parts if part.exists()),
+            disk_bytes=sum(part.stat().st_size for part in parts(self._database.place.path) if part.exists()),
             by_namespace=groups("namespace"),
             by_kind=groups("kind"),
         )

@@ -21,8 +21,9 @@ from typing import Any, NamedTuple, Self, TypeVar
 from memory.query import Query
 from memory.texts import store
 from memory.texts.source import Batch, Passage, Reading, TextFilter, TextHit, TextSource
+from quarterdeck import remade
 from quarterdeck.clock import Clock
-from quarterdeck.database import Connection, Damaged, Database, Place
+from quarterdeck.database import Connection, Damaged, Database
 from quarterdeck.errors import Broken, QuarterdeckError
 from quarterdeck.paths import private_folder
 from quarterdeck.redaction import Redactor
@@ -63,7 +64,7 @@ class TextIndex:
     def __init__(
         self, folder: Path, clock: Clock, redactor: Redactor, everything: Everything, limit: int = LIMIT
     ) -> None:
-        self._folder = folder
+        self._place = remade.place(folder / FILE, MIGRATIONS, APPLICATION_ID, "what agents printed")
         self._everything = everything
         self._clock = clock
         self._redactor = redactor
@@ -273,7 +274,7 @@ class TextIndex:
     # -- the file
 
     async def _there(self) -> bool:
-        return self._database is not None or (self._folder / FILE).exists()
+        return self._database is not None or self._place.path.exists()
 
     async def _write(self, work: Callable[[Connection], T]) -> T:
         return await (await self._open()).write(work)
@@ -281,15 +282,8 @@ class TextIndex:
     async def _open(self) -> Database:
         async with self._opening:
             if self._database is None:
-                private_folder(self._folder)
-                try:
-                    self._database = await Database.open(_place(self._folder), self._clock, looker=True)
-                except Broken as error:
-                    if not isinstance(error, Damaged) and "schema" not in error.fields:
-                        raise
-                    log.warning("the index of texts is made again: %s", error.message)
-                    _remove(self._folder)
-                    self._database = await Database.open(_place(self._folder), self._clock, looker=True)
+                private_folder(self._place.path.parent)
+                self._database = await remade.opened(self._place, self._clock, looker=True)
             return self._database
 
     async def _make_again(self, error: Damaged) -> None:
@@ -300,23 +294,5 @@ class TextIndex:
                 database, self._database = self._database, None
                 with contextlib.suppress(Broken):
                     await database.aclose()
-            _remove(self._folder)
+            remade.discard(self._place)
         self.want(await self._everything())
-
-
-def _place(folder: Path) -> Place:
-    return Place(
-        path=folder / FILE,
-        backups=folder,
-        migrations=MIGRATIONS,
-        application_id=APPLICATION_ID,
-        elsewhere="set QUARTERDECK_HOME to another folder",
-        mend="it is made again by itself",
-        unharmed="it is made again from what agents printed",
-        backups_kept=0,
-    )
-
-
-def _remove(folder: Path) -> None:
-    for suffix in ("-wal", "-shm", ""):
-        (folder / f"{FILE}{suffix}").unlink(missing_ok=True)
