@@ -31,6 +31,7 @@ MONTH_NS = 30 * 24 * 3600 * 10**9
 SNIPPET_WORDS = 24
 STX, ETX = "\x02", "\x03"
 _WORD = re.compile(r"[^\W_]+")
+_MARK = re.compile(r"(<[0-9a-f]{16}>)")
 # From the newest on, as they were found: to ask the index for each row by its number is many times slower.
 _THESE = (
     "FROM words WHERE words MATCH ? AND rowid BETWEEN ? AND ? AND +rowid IN (SELECT value FROM json_each(?)) "
@@ -98,7 +99,7 @@ def _common(db: Connection, term: Term) -> bool:
 def _plain(snippet: str, begin: str, end: str) -> str:
     """On one line, without what could be hostile, the found words between STX and ETX."""
     out = []
-    for part in re.split(f"({begin}|{end})", snippet):
+    for part in _MARK.split(snippet):
         if part in (begin, end):
             out.append(STX if part == begin else ETX)
         elif part:

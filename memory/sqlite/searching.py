@@ -18,7 +18,7 @@ from memory.sqlite.ranking import NAMES, ranked
 from memory.sqlite.rows import ENTRIES, entry_of
 from quarterdeck.database import Connection
 
-CANDIDATES = 400
+CANDIDATES = 300
 NAMED = 100
 """Where there are more candidates, so many older ones whose key and tags hold all the words are looked at as well."""
 SCANNED = 8_000

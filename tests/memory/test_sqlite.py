@@ -529,6 +529,19 @@ async def test_damage_met_while_in_use_is_mended_at_the_next_start(
     assert not (tmp_path / "bank" / SUSPECT).exists()
 
 
+async def test_a_bank_of_the_first_version_is_brought_up_to_date(bank: Opener, tmp_path: Path) -> None:
+    backend = await bank()
+    await backend.put([draft("e", "the first words")])
+    await backend.aclose()
+    with closing(sqlite3.connect(db_of(tmp_path / "bank"))) as db:
+        db.executescript("DROP INDEX entries_by_text; PRAGMA user_version = 1;")
+    again = await bank()
+    assert [hit.entry.id for hit in await again.search("first", Filter())] == ["e"]
+    with closing(sqlite3.connect(db_of(tmp_path / "bank"))) as db:
+        assert db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'entries_by_text'").fetchone() == (1,)
+    assert len(backups(place(tmp_path / "bank"))) == 1
+
+
 async def test_a_bank_of_a_newer_version_is_refused_and_left_alone(bank: Opener, tmp_path: Path) -> None:
     backend = await bank()
     await backend.put([draft("e")])
