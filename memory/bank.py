@@ -44,7 +44,7 @@ PREFIX = 4
 """Characters of an id that are enough to name an entry, where no other begins so."""
 FINDINGS_KEPT = 1_000
 LONG = 100_000
-"""Characters of a text that are looked through for secrets in a thread."""
+"""Characters that are looked through for secrets in a thread."""
 
 
 @runtime_checkable
@@ -144,7 +144,7 @@ class Bank:
                     hint=f"decide first: quarterdeck memory resolve {name}",
                     id=name,
                 )
-            said = await self._masked_apart(name, self._fitting(content))
+            [said] = await self._masked_apart([(name, self._fitting(content))])
             if read and said == entry.content and len(entry.heads) == 1 and not entry.deleted:
                 return entry
             return await self._put(Draft(entry=name, content=content, author=author, seen=seen, why=why))
@@ -302,8 +302,7 @@ class Bank:
         async with AsyncExitStack() as locked:
             for name in sorted({draft.entry for draft in drafts}):
                 await locked.enter_async_context(self._changing(name))
-            masked = [await self._ready(draft) for draft in drafts]
-            stored = await self.backend.put(masked)
+            stored = await self.backend.put(await self._ready(*drafts))
             for name in {draft.entry for draft in drafts}:
                 await self._settle(name)
         return stored
@@ -327,7 +326,7 @@ class Bank:
                 self._locks[entry_id] = lock, users - 1
 
     async def _put(self, draft: Draft) -> Entry:
-        await self.backend.put([await self._ready(draft)])
+        await self.backend.put(await self._ready(draft))
         return await self._settle(draft.entry)
 
     async def _present(self, entry_id: str) -> Entry:
@@ -347,7 +346,7 @@ class Bank:
                 await self.backend.settle(entry_id, said.shown, said.conflict)
                 return await self._present(entry_id)
             draft = Draft(entry=entry_id, content=said.merged, author="merge", why="merged", seen=said.seen)
-            await self.backend.put([await self._ready(draft)])
+            await self.backend.put(await self._ready(draft))
             entry = await self._present(entry_id)
         return entry
 
@@ -374,10 +373,12 @@ class Bank:
                 except Exception:  # the other entries are settled all the same
                     log.exception("entry %s of %s was not resolved", name, self.root or "all")
 
-    async def _ready(self, draft: Draft) -> Draft:
-        if draft.content is None:
-            return draft
-        return replace(draft, content=await self._masked_apart(draft.entry, self._fitting(draft.content)))
+    async def _ready(self, *drafts: Draft) -> Sequence[Draft]:
+        """As they are stored: where they fit, without secrets."""
+        said = {at: self._fitting(draft.content) for at, draft in enumerate(drafts) if draft.content is not None}
+        masked = await self._masked_apart([(drafts[at].entry, content) for at, content in said.items()])
+        known = dict(zip(said, masked, strict=True))
+        return [replace(draft, content=known.get(at)) for at, draft in enumerate(drafts)]
 
     def _fitting(self, said: Content) -> Content:
         if (said.namespace == SHARED) == (not self.root):
@@ -389,11 +390,14 @@ class Bank:
     def _masked(self, entry_id: str, said: Content) -> Content:
         return self._noted(entry_id, *self._without_secrets(said))
 
-    async def _masked_apart(self, entry_id: str, said: Content) -> Content:
-        """As :meth:`_masked`; a long text, which takes seconds, in a thread."""
-        if len(said.body) < LONG:
-            return self._masked(entry_id, said)
-        return self._noted(entry_id, *await asyncio.to_thread(self._without_secrets, said))
+    async def _masked_apart(self, said: Sequence[tuple[str, Content]]) -> Sequence[Content]:
+        """As :meth:`_masked`, of entries by id; much text, which takes long, in a thread."""
+        contents = [content for _, content in said]
+        if sum(len(content.body) for content in contents) < LONG:
+            found = [self._without_secrets(content) for content in contents]
+        else:
+            found = await asyncio.to_thread(lambda: [self._without_secrets(content) for content in contents])
+        return [self._noted(name, *done) for (name, _), done in zip(said, found, strict=True)]
 
     def _noted(self, entry_id: str, masked: Content, findings: tuple[Finding, ...]) -> Content:
         self._findings.pop(entry_id, None)
