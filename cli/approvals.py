@@ -9,11 +9,11 @@ from urllib.parse import quote
 
 import click
 
-from cli.output import BOLD, DIM, YELLOW, Cell, Column, Output, plain
+from cli.output import BOLD, DIM, YELLOW, Cell, Column, Output
 from cli.overview import age
 from cli.scope import Scope, agent_path, complete_agents, json_option
 from quarterdeck.errors import Invalid, NotFound, QuarterdeckError, Refused
-from quarterdeck.text import safe
+from quarterdeck.text import plain, safe
 
 TIMED_OUT = 124
 """Exit code when the time to wait is up, as of ``timeout``."""

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import click
 
-from cli.output import plain
 from cli.overview import size
 from cli.scope import Scope, agent_argument, agent_path, json_option
 from quarterdeck.errors import Broken, NotFound, Refused
 from quarterdeck.paths import sync_folder
+from quarterdeck.text import plain
 
 
 @click.command()

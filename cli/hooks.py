@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.output import GREEN, RED, plain
+from cli.output import GREEN, RED
 from cli.scope import Scope, json_option
 from quarterdeck.errors import Refused
+from quarterdeck.text import plain
 
 if TYPE_CHECKING:
     from profiles import Profile

@@ -2,7 +2,7 @@
 
 Results go to stdout, everything said to a person (notes, questions, errors) to stderr. With ``--json`` stdout holds
 one JSON document and stderr at most one JSON error. Text that an agent may have chosen goes through
-:func:`quarterdeck.text.safe` (names, titles, paths) or :func:`plain` (whole screens) before it is written.
+``safe`` (names, titles, paths) or ``plain`` (whole screens) of :mod:`quarterdeck.text` before it is written.
 """
 
 from __future__ import annotations
@@ -10,18 +10,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, TextIO
 
 from quarterdeck.errors import QuarterdeckError
-from quarterdeck.text import ELLIPSIS, cut_left, cut_middle, safe
+from quarterdeck.text import ELLIPSIS, cells, cut_left, cut_middle, safe
 
 RED, GREEN, YELLOW, DIM, BOLD = "31", "32", "33", "2", "1"
-
-_CONTROLS = (*(code for code in range(0x20) if code not in (0x09, 0x0A)), *range(0x7F, 0xA0), 0x2028, 0x2029)
-_OVERRIDES = (0x200E, 0x200F, 0x061C, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-_UNSAFE: dict[int, str | None] = {**dict.fromkeys(_CONTROLS, "\ufffd"), **dict.fromkeys(_OVERRIDES)}
 
 
 class StdoutClosed(Exception):
@@ -45,23 +40,6 @@ class Cell(NamedTuple):
 
     text: str
     colour: str = ""
-
-
-def plain(text: str) -> str:
-    """Several lines of text without a control character but tab and newline, and without bidi overrides."""
-    return text.translate(_UNSAFE)
-
-
-def cells(text: str) -> int:
-    """How many terminal cells printable ``text`` takes."""
-    if text.isascii():
-        return len(text)
-    width = 0
-    for char in text:
-        if unicodedata.combining(char) or char in "\u200d\ufe0f\ufe0e":
-            continue
-        width += 2 if unicodedata.east_asian_width(char) in "WF" else 1
-    return width
 
 
 class Output:

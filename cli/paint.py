@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from cli.output import cells, plain
 from quarterdeck.rows import (
     BLINK,
     BOLD,
@@ -27,7 +26,7 @@ from quarterdeck.rows import (
     Run,
     Style,
 )
-from quarterdeck.text import safe
+from quarterdeck.text import cells, plain, safe
 
 BEGIN, END = "\x1b[?2026h", "\x1b[?2026l"
 """Synchronized output: the terminal shows what lies between at once. Others ignore it."""

@@ -12,9 +12,10 @@ from urllib.parse import quote
 
 import click
 
-from cli.output import BOLD, DIM, Cell, Column, plain
+from cli.output import BOLD, DIM, Cell, Column
 from cli.overview import near_home, workspace
 from cli.scope import Scope, json_option
+from quarterdeck.text import plain
 
 if TYPE_CHECKING:
     from profiles import Catalogue, Profile

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from cli.output import plain
 from cli.scope import Scope, agent_argument, agent_path, json_option
+from quarterdeck.text import plain
 
 
 @click.command()

@@ -10,10 +10,11 @@ from urllib.parse import quote
 
 import click
 
-from cli.output import Column, plain
+from cli.output import Column
 from cli.overview import age, near_home, workspace
 from cli.scope import Scope, json_option, runs
 from quarterdeck.errors import NotFound
+from quarterdeck.text import plain
 
 _COLUMNS = (
     Column("SESSION", cut="middle"),

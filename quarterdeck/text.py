@@ -14,6 +14,10 @@ _BAD_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _KEEP = frozenset("\u200d\ufe0f\ufe0e")
 ELLIPSIS = "…"
 
+_CONTROLS = (*(code for code in range(0x20) if code not in (0x09, 0x0A)), *range(0x7F, 0xA0), 0x2028, 0x2029)
+_OVERRIDES = (0x200E, 0x200F, 0x061C, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_UNSAFE: dict[int, str | None] = {**dict.fromkeys(_CONTROLS, "\ufffd"), **dict.fromkeys(_OVERRIDES)}
+
 
 def safe(text: str, limit: int = 200) -> str:
     """``text`` without C0, C1, format and bidi characters, white space folded, cut to ``limit`` characters."""
@@ -29,6 +33,23 @@ def safe(text: str, limit: int = 200) -> str:
     )
     kept = " ".join(kept.split())
     return kept if len(kept) <= limit else kept[: limit - 1] + ELLIPSIS
+
+
+def plain(text: str) -> str:
+    """Several lines of text without a control character but tab and newline, and without bidi overrides."""
+    return text.translate(_UNSAFE)
+
+
+def cells(text: str) -> int:
+    """How many terminal cells printable ``text`` takes."""
+    if text.isascii():
+        return len(text)
+    width = 0
+    for char in text:
+        if unicodedata.combining(char) or char in "\u200d\ufe0f\ufe0e":
+            continue
+        width += 2 if unicodedata.east_asian_width(char) in "WF" else 1
+    return width
 
 
 def cut_middle(text: str, limit: int) -> str:

@@ -10,11 +10,11 @@ import click
 
 from cli.memory.place import Place, entry_argument, filter_options, in_memory, kind_option
 from cli.memory.showing import hit, passage, table, told, whole
-from cli.output import plain
 from cli.overview import workspace
 from cli.scope import json_option
 from cli.texts import text_of
 from quarterdeck.errors import Invalid
+from quarterdeck.text import plain
 
 _PAGE = 500
 

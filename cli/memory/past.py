@@ -9,11 +9,11 @@ import click
 
 from cli.memory.place import Place, complete_entries, entry_argument, in_memory
 from cli.memory.showing import marked, pages, table, told
-from cli.output import GREEN, Cell, Column, plain
+from cli.output import GREEN, Cell, Column
 from cli.overview import age
 from cli.scope import json_option
 from quarterdeck.errors import Invalid, NotFound, Refused
-from quarterdeck.text import safe
+from quarterdeck.text import plain, safe
 
 _COLUMNS = (
     Column("VERSION"),

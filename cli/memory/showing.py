@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from cli.output import BOLD, DIM, GREEN, RED, YELLOW, Cell, Column, Output, plain
+from cli.output import BOLD, DIM, GREEN, RED, YELLOW, Cell, Column, Output
 from cli.overview import age
-from quarterdeck.text import safe
+from quarterdeck.text import plain, safe
 
 _COLUMNS = (
     Column("ID"),

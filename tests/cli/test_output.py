@@ -4,8 +4,9 @@ import unicodedata
 
 import pytest
 
-from cli.output import Cell, Column, Output, cells, plain
+from cli.output import Cell, Column, Output
 from quarterdeck.errors import Refused
+from quarterdeck.text import cells, plain
 
 HOSTILE = "a\x1b]2;owned\x07b\x9b31mc\x00\u202ed\x85e\u2066f"
 

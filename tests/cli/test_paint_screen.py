@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cli.output import plain
 from cli.paint import Painter
 from quarterdeck.rows import Row
+from quarterdeck.text import plain
 from terminals.screen import Screen
 
 COLS, LINES = 30, 8
