@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from quarterdeck.backups import Place, parts
 from quarterdeck.clock import Clock
-from quarterdeck.database import Damaged, Database, Place, parts
+from quarterdeck.database import Damaged, Database
 from quarterdeck.errors import Broken
 
 log = logging.getLogger(__name__)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from quarterdeck import database
+from quarterdeck import backups
+from quarterdeck.backups import Mended, Place
 from quarterdeck.clock import Clock
-from quarterdeck.database import Mended, Place
 from quarterdeck.paths import Paths
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -34,4 +34,4 @@ def mend(paths: Paths, clock: Clock) -> Mended:
     any that was handed out, so that no client mistakes new events for ones it has seen.
     """
     later = "UPDATE sqlite_sequence SET seq = seq + 1000000000 WHERE name = 'events'"
-    return database.mend(place(paths), clock, lambda db: db.execute(later))
+    return backups.mend(place(paths), clock, lambda db: db.execute(later))

@@ -34,7 +34,7 @@ def mend(paths: Paths) -> list[str]:
 
 
 def _damaged(paths: Paths) -> bool:
-    from quarterdeck.database import quick_check
+    from quarterdeck.backups import quick_check
 
     if not paths.database.exists():
         return False

@@ -163,7 +163,7 @@ def _lock(paths: Paths) -> Finding:
 
 
 def _database(paths: Paths) -> Finding:
-    from quarterdeck.database import migrations, quick_check
+    from quarterdeck.backups import migrations, quick_check
     from sessions.database import APPLICATION_ID, MIGRATIONS
 
     path = paths.database
@@ -196,7 +196,7 @@ def _mend_database(paths: Paths) -> str:
 
 
 def _backups(paths: Paths) -> Finding:
-    from quarterdeck.database import backup_time_ns, backups
+    from quarterdeck.backups import backup_time_ns, backups
     from sessions.database import place
 
     found = backups(place(paths))

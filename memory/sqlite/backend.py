@@ -17,8 +17,9 @@ from memory.sqlite.ledger import SqliteLedger
 from memory.sqlite.renaming import rename
 from memory.sqlite.rows import ENTRIES, VERSIONS, entry_of, version_of
 from memory.versions import Dot, Vector
+from quarterdeck.backups import Place, mend, parts
 from quarterdeck.clock import Clock
-from quarterdeck.database import BACKUP_EVERY_NS, Connection, Damaged, Database, Place, mend, parts
+from quarterdeck.database import BACKUP_EVERY_NS, Connection, Damaged, Database
 from quarterdeck.errors import NotFound, QuarterdeckError
 from quarterdeck.ids import new_id
 from quarterdeck.paths import private_folder

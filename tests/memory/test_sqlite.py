@@ -20,8 +20,8 @@ from memory.entry import Content, Kind, Links, content
 from memory.filters import matches
 from memory.sqlite.backend import MIGRATIONS, SUSPECT, SqliteBackend, place
 from memory.versions import Dot
+from quarterdeck.backups import backups, migrations
 from quarterdeck.clock import ManualClock
-from quarterdeck.database import backups, migrations
 from quarterdeck.errors import Broken, Invalid, NotFound
 
 Opener = Callable[..., Awaitable[SqliteBackend]]

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from quarterdeck.backups import backups, migrations, newest_good_backup
 from quarterdeck.clock import ManualClock
-from quarterdeck.database import Database, backups, migrations, newest_good_backup
+from quarterdeck.database import Database
 from quarterdeck.errors import Broken
 from quarterdeck.paths import Paths
 from sessions.database import APPLICATION_ID, MIGRATIONS, mend, place
