@@ -37,8 +37,10 @@ lock: ## resolve the dependencies anew (needs uv; UPGRADE=--upgrade takes newer 
 openapi: $(READY) ## write docs/openapi.json from the code
 	@$(BIN)/python -c 'from orchestrator.app import openapi_text; print(openapi_text(), end="")' > docs/openapi.json
 
-run-schema: $(READY) ## write docs/run.schema.json, the schema of run manifests, from the code
+run-schema: $(READY) ## write the schemas of run manifests, results and events in docs/ from the code
 	@$(BIN)/python -c 'from pipelines.manifest import schema_text; print(schema_text(), end="")' > docs/run.schema.json
+	@$(BIN)/python -c 'from pipelines.report.result import result_schema_text; print(result_schema_text(), end="")' > docs/run-result.schema.json
+	@$(BIN)/python -c 'from pipelines.report.result import events_schema_text; print(events_schema_text(), end="")' > docs/run-events.schema.json
 
 clean: ## remove what set-up and checks made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -200,7 +200,7 @@ class Manifest(Table):
     """Steps by name."""
 
 
-class _Untitled(GenerateJsonSchema):
+class Untitled(GenerateJsonSchema):
     """Titles would say the keys once more."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
@@ -209,7 +209,7 @@ class _Untitled(GenerateJsonSchema):
 
 def schema_text() -> str:
     """The JSON Schema of manifests, as ``docs/run.schema.json`` holds it."""
-    schema = Manifest.model_json_schema(schema_generator=_Untitled)
+    schema = Manifest.model_json_schema(schema_generator=Untitled)
     named = {"type": "object", "propertyNames": {"pattern": "^[a-z0-9][a-z0-9_-]{0,47}$"}}
     for key in ("agents", "steps"):
         schema["properties"][key] |= named
