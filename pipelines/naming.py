@@ -21,13 +21,16 @@ def slug(key: str, most: int = 24) -> str:
 
 
 def turn_name(key: str, attempt: int, turn: int) -> str:
-    """The name of the agent that does this turn; attempts count from 1, turns from 0."""
-    return f"{slug(key)}-{attempt}" + (f"-{turn}" if turn else "")
+    """The name of the agent that does this turn; attempts count from 1, turns from 0.
+
+    No slug holds a dot, so that no two of them are the same: ``tests.1``, ``tests.1.2``.
+    """
+    return f"{slug(key)}.{attempt}" + (f".{turn}" if turn else "")
 
 
 def check_name(key: str, attempt: int, turn: int, check: int) -> str:
     """The name of the agent that runs a ``verify`` command, which counts from 1."""
-    return f"{slug(key)}-{attempt}-{turn}-check-{check}"
+    return f"{slug(key)}.{attempt}.{turn}.check-{check}"
 
 
 def branch(run_id: str, key: str) -> str:

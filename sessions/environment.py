@@ -52,8 +52,9 @@ MARKER_PREFIXES = (
 )
 """Variables that are taken out by the beginning of their name."""
 
-PASSED_ON = frozenset({"QUARTERDECK_HOME"})
-"""Kept although it begins like a marker: commands inside the agent reach the same orchestrator."""
+PASSED_ON = frozenset({"QUARTERDECK_HOME", "QUARTERDECK_OUTPUT"})
+"""Kept although they begin like a marker: commands inside the agent reach the same orchestrator, and the file in which
+a step of a run says what it hands on."""
 
 _ASKPASS = frozenset({"GIT_ASKPASS", "SSH_ASKPASS"})
 

@@ -58,6 +58,8 @@ class Exit:
     offset: int
     end: int
     wall_ns: int
+    lapsed: bool = False
+    """Whether it was ended because its lease ran out while nobody followed it."""
 
 
 WriteStatus = Literal["written", "refused", "full", "closed", "unknown"]

@@ -94,9 +94,10 @@ class StatusBook:
 
     # -- what is told
 
-    def listen(self, listener: Listener) -> None:
-        """Tell ``listener`` of every piece of evidence and every change from now on."""
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Tell ``listener`` of every piece of evidence and every change, until the returned function is called."""
         self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
 
     def tell(self, agent_id: str, *evidence: Evidence) -> None:
         """Take evidence about an agent into account, in this order. What is told of an unknown agent is dropped."""
@@ -363,11 +364,11 @@ class StatusBook:
             self._alarms.clear(Alarm(agent_id, what))
 
     def _tell_evidence(self, entry: _Entry, piece: Evidence) -> None:
-        for listener in self._listeners:
+        for listener in tuple(self._listeners):
             self._told(listener, lambda to: to.evidence(entry.supervised, piece))
 
     def _tell_change(self, entry: _Entry, before: Status) -> None:
-        for listener in self._listeners:
+        for listener in tuple(self._listeners):
             self._told(listener, lambda to: to.status_changed(entry.supervised, before))
 
     def _told(self, listener: Listener, tell: Callable[[Listener], None]) -> None:
