@@ -8,11 +8,12 @@ from textual import events
 
 from tui.canvas import Canvas
 from tui.line import Line, compose
+from tui.scrolled import Wheel
 
 T = TypeVar("T")
 
 
-class Chooser(Canvas, Generic[T], can_focus=True):
+class Chooser(Wheel, Canvas, Generic[T], can_focus=True):
     """``entries``, one a line as a subclass draws them; ``at`` is the marked one, ``first`` the topmost in sight.
 
     A list that can have the focus shows its mark only while it has it.
@@ -74,12 +75,6 @@ class Chooser(Canvas, Generic[T], can_focus=True):
             self.focus()
         self.clicked(self.first + event.y - self.HEAD)
 
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        """One further up."""
-        event.stop()
-        self.choose(self.at - 1)
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        """One further down."""
-        event.stop()
-        self.choose(self.at + 1)
+    def wheel(self, notches: int) -> None:
+        """See :class:`Wheel`."""
+        self.choose(self.at + notches)

@@ -17,6 +17,7 @@ from tui.bars import Hint, KeyBar
 from tui.canvas import Canvas
 from tui.exact import folded, one_line, runs
 from tui.line import Line, Span, cells, compose
+from tui.scrolled import Scrolled, Wheel
 from tui.states import ASKING, look
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def _roles(text: str, color: str) -> list[tuple[str, str]]:
     return [(part, "warm!" if named else color) for part, named in runs(text)]
 
 
-class Requests(Canvas):
+class Requests(Wheel, Canvas):
     """The list, two lines each: who and since when, what."""
 
     def __init__(self) -> None:
@@ -103,23 +104,16 @@ class Requests(Canvas):
         event.stop()
         self.inbox.choose(self.first + event.y // PER_ENTRY)
 
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        """One further up."""
-        event.stop()
-        self.inbox.choose(self.inbox.at - 1)
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        """One further down."""
-        event.stop()
-        self.inbox.choose(self.inbox.at + 1)
+    def wheel(self, notches: int) -> None:
+        """See :class:`Wheel`."""
+        self.inbox.choose(self.inbox.at + notches)
 
 
-class Request(Canvas):
+class Request(Scrolled):
     """All of one request, exactly, scrolled where it does not fit."""
 
     def __init__(self) -> None:
         super().__init__(id="request")
-        self.first = 0
         self._rows: list[list[tuple[str, str]]] = []
         self._made_for: object = None
 
@@ -182,18 +176,6 @@ class Request(Canvas):
             rows.append([("  ", color), *_roles(line.text, color)])
         return rows
 
-    def scroll_lines(self, steps: int) -> None:
-        """Look further down or (negative) up."""
-        first = max(0, min(self.first + steps, len(self.rows) - self.outer_size.height))
-        if first != self.first:
-            self.first = first
-            self.touch()
-
-    @property
-    def below(self) -> int:
-        """Lines below what is shown."""
-        return max(0, len(self.rows) - self.first - self.outer_size.height)
-
     def paint(self, y: int, width: int) -> Line:
         """One line."""
         number = self.first + y
@@ -208,16 +190,6 @@ class Request(Canvas):
             spans = []
             right = [(f" {self.below + 1:,} lines more, pgdn ", self.style("muted", "raised"))]
         return compose(width, spans, right, self.palette, self.style())
-
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        """Look further up."""
-        event.stop()
-        self.scroll_lines(-3)
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        """Look further down."""
-        event.stop()
-        self.scroll_lines(3)
 
 
 class Heading(Canvas):

@@ -14,11 +14,11 @@ from textual.widgets import Input
 
 from quarterdeck.text import cut_middle, safe
 from tui.bars import Hint, KeyBar
-from tui.canvas import Canvas
 from tui.chooser import Chooser
 from tui.commands import ALSO, COMMANDS, matches
 from tui.dialogs import Dialog, text_input
 from tui.line import Line, Span, cells, compose
+from tui.scrolled import Scrolled
 from tui.states import look
 
 if TYPE_CHECKING:
@@ -148,14 +148,18 @@ class Finder(ModalScreen[None], inherit_bindings=False):
         self.take()
 
 
-class Table(Canvas):
+class Table(Scrolled):
     """Fixed lines of spans, scrolled when there are more than fit."""
 
     def __init__(self, lines: Sequence[Sequence[tuple[str, str]]]) -> None:
         super().__init__()
-        self.rows = [list(line) for line in lines]
-        self.first = 0
+        self._rows = [list(line) for line in lines]
         self.styles.height = len(self.rows)
+
+    @property
+    def rows(self) -> list[list[tuple[str, str]]]:
+        """The lines as (text, colour role)."""
+        return self._rows
 
     def on_mount(self) -> None:
         """Leave room for the title above and the keys below."""
@@ -167,17 +171,10 @@ class Table(Canvas):
 
     def put(self, lines: Sequence[Sequence[tuple[str, str]]]) -> None:
         """Show others in their place."""
-        self.rows = [list(line) for line in lines]
+        self._rows = [list(line) for line in lines]
         self.styles.height = len(self.rows)
-        self.first = max(0, min(self.first, len(self.rows) - self.outer_size.height))
+        self.scroll_lines(0)
         self.touch()
-
-    def scroll_lines(self, steps: int) -> None:
-        """Look further down or (negative) up."""
-        first = max(0, min(self.first + steps, len(self.rows) - self.outer_size.height))
-        if first != self.first:
-            self.first = first
-            self.touch()
 
     def paint(self, y: int, width: int) -> Line:
         """One line."""

@@ -10,6 +10,7 @@ from quarterdeck.text import cut_middle
 from tui.canvas import Canvas
 from tui.fleet import AgentInfo, SessionInfo, ordered
 from tui.line import Line, Span, compose
+from tui.scrolled import NOTCH, Wheel
 from tui.states import look
 
 HELD = 2.0
@@ -21,7 +22,7 @@ _WORD, _TIME = 11, 5
 Entry = SessionInfo | AgentInfo | None
 
 
-class Roster(Canvas):
+class Roster(Wheel, Canvas):
     """Every agent, one line each; the one with the focus stays in sight."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
@@ -151,19 +152,10 @@ class Roster(Canvas):
         elif isinstance(entry, SessionInfo):
             self.deck.open_session(entry.id)
 
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        """Look further up."""
-        self._scroll(event, -3)
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        """Look further down."""
-        self._scroll(event, 3)
-
-    def _scroll(self, event: events.MouseEvent, lines: int) -> None:
-        event.stop()
-        event.prevent_default()
+    def wheel(self, notches: int) -> None:
+        """See :class:`Wheel`."""
         self.hold()
-        first = max(0, min(self._first + lines, len(self._entries) - self.outer_size.height))
+        first = max(0, min(self._first + notches * NOTCH, len(self._entries) - self.outer_size.height))
         if first != self._first:
             self._first = first
             self.touch()

@@ -14,6 +14,7 @@ from tui.exact import one_line, runs
 from tui.line import Line, Span, cells, compose
 from tui.memory.entries import EntryInfo, author_words, bank_name
 from tui.memory.markdown import readable
+from tui.scrolled import Wheel
 from tui.states import look
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ class Filters(Canvas):
                 one.run()
 
 
-class Found(Canvas):
+class Found(Wheel, Canvas):
     """The entries, two lines each, or one where there is little room."""
 
     def __init__(self) -> None:
@@ -281,12 +282,6 @@ class Found(Canvas):
         if number < len(self.entries):
             cast("MemoryScreen", self.screen).clicked(number)
 
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        """One further up."""
-        event.stop()
-        cast("MemoryScreen", self.screen).choose(self.at - 1)
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        """One further down."""
-        event.stop()
-        cast("MemoryScreen", self.screen).choose(self.at + 1)
+    def wheel(self, notches: int) -> None:
+        """See :class:`Wheel`."""
+        cast("MemoryScreen", self.screen).choose(self.at + notches)

@@ -79,15 +79,9 @@ class Versions(Chooser[VersionInfo], can_focus=False):
         if number < len(self.entries):
             cast("HistoryScreen", self.screen).choose(number)
 
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        """One further up."""
-        event.stop()
-        cast("HistoryScreen", self.screen).choose(self.at - 1)
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        """One further down."""
-        event.stop()
-        cast("HistoryScreen", self.screen).choose(self.at + 1)
+    def wheel(self, notches: int) -> None:
+        """See :class:`Wheel`."""
+        cast("HistoryScreen", self.screen).choose(self.at + notches)
 
 
 class HistoryScreen(Behind, ModalScreen[None], Follows, inherit_bindings=False):

@@ -8,12 +8,12 @@ from textual import events
 
 from quarterdeck.rows import BOLD
 from quarterdeck.text import cut_right
-from tui.canvas import Canvas
 from tui.exact import folded, runs
 from tui.line import Line, Span, cells, compose
 from tui.memory.entries import EntryInfo, author_words, bank_name
 from tui.memory.found import state_of
 from tui.memory.markdown import LONGEST, Bit, Bits, render, wrap
+from tui.scrolled import Scrolled
 from tui.states import Glyphs
 
 MEASURE = 96
@@ -45,16 +45,15 @@ def _exact(text: str) -> Bits:
     return [Bit(part, "warm" if named else "text") for part, named in runs(text)]
 
 
-class Rows(Canvas):
+class Rows(Scrolled):
     """Lines of bits that can be scrolled; the base of everything that is read here."""
 
     def __init__(self, resized: Callable[[], object], *, id: str) -> None:  # noqa: A002
         super().__init__(id=id)
         self._resized = resized
-        self.first = 0
         self.edge = False
         """Whether a line at the left separates it from what stands there."""
-        self.rows: list[Bits] = []
+        self._rows: list[Bits] = []
         self.head: list[Bits] = []
         """Lines that stay above those that are scrolled."""
 
@@ -64,26 +63,20 @@ class Rows(Canvas):
         return max(16, min(MEASURE, self.outer_size.width - 4))
 
     @property
+    def rows(self) -> list[Bits]:
+        """What :meth:`put_rows` was given."""
+        return self._rows
+
+    @property
     def room(self) -> int:
         """Lines of text in sight."""
         return max(1, self.outer_size.height - len(self.head))
 
-    @property
-    def below(self) -> int:
-        """Lines below what is shown."""
-        return max(0, len(self.rows) - self.first - self.room)
-
-    def scroll_lines(self, steps: int) -> None:
-        """Look further down or (negative) up."""
-        first = max(0, min(self.first + steps, len(self.rows) - self.room))
-        if first != self.first:
-            self.first = first
-            self.touch()
-
     def put_rows(self, rows: Sequence[Bits], *, keep: bool) -> None:
         """Show these; with ``keep`` from about the same line on."""
-        self.rows = list(rows)
-        self.first = max(0, min(self.first, len(self.rows) - self.room)) if keep else 0
+        self._rows = list(rows)
+        self.first = self.first if keep else 0
+        self.scroll_lines(0)
         self.touch()
 
     def on_resize(self) -> None:
@@ -116,16 +109,6 @@ class Rows(Canvas):
                 return bit.link
             at += size
         return ""
-
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        """Look further up."""
-        event.stop()
-        self.scroll_lines(-3)
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        """Look further down."""
-        event.stop()
-        self.scroll_lines(3)
 
 
 class Reader(Rows):
