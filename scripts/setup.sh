@@ -46,5 +46,5 @@ if [ -f scripts/declarations.py ]; then
     .venv/bin/python scripts/declarations.py >/dev/null # spares every start half a second of parsing
 fi
 # The editable folders are compiled now: the command line's start counts in milliseconds.
-.venv/bin/python -m compileall -q quarterdeck terminals profiles sessions memory orchestrator cli tui themes || true
+.venv/bin/python -m compileall -q quarterdeck terminals profiles sessions memory pipelines orchestrator cli tui themes || true
 touch .venv/ready
