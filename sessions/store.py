@@ -10,10 +10,11 @@ import json
 import sqlite3
 import zlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
+from urllib.parse import quote
 
 from quarterdeck.clock import Clock
 from quarterdeck.database import Connection, Database
@@ -523,3 +524,13 @@ def _crc(state: bytes, rendering: bytes) -> int:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def remembered_trust(paths: Paths, workspace: str) -> str | None:
+    """The hash that was trusted of a workspace, read beside whoever has the store open; None where nothing tells."""
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(paths.database))}?mode=ro", uri=True, timeout=2)) as db:
+            row = db.execute("SELECT hash FROM trust WHERE workspace = ?", (workspace,)).fetchone()
+    except sqlite3.Error:
+        return None
+    return str(row[0]) if row else None
