@@ -111,8 +111,7 @@ class Attention:
                 self._rang(Alarm(agent_id, _TELL))
             if self._resets.due(agent_id):
                 self._rang(Alarm(agent_id, _RESET))
-        if self._held:
-            self._rang(Alarm("", _QUIET))
+        self.settings_changed()
 
     def settings_changed(self) -> None:
         """The settings may be others: what waits for the end of quiet hours may not have to."""
