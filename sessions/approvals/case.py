@@ -44,6 +44,8 @@ class Case:
         """When it was asked by the monotonic clock, 0 where that was before this run."""
         self.ruled: Knowledge = ()
         """What was known when the policy was asked last."""
+        self.left = ""
+        """Why the rules leave what was known then to a person."""
 
     @property
     def known(self) -> Knowledge:

@@ -79,6 +79,11 @@ class Approvals:
         ]
         return sorted(found, key=lambda a: (a.asked_ns, a.id))
 
+    def left(self, approval_id: str) -> str:
+        """Why the rules leave an open request to a person; "" while they were not asked all that is known of it now."""
+        case = self._cases.get(approval_id)
+        return case.left if case is not None and case.ruled == case.known else ""
+
     async def newest(self, limit: int, agent: str = "") -> list[Approval]:
         """All that are kept, closed ones too (of the agent with this id), newest first."""
         return [self._now(approval) for approval in await self.records.newest(limit, agent)]
@@ -297,7 +302,7 @@ class Approvals:
             return
         if case.ruled == known:
             return
-        case.ruled = known
+        case.ruled, case.left = known, ""
         agent = case.supervised.agent
         session = self.roster.sessions.get(agent.session)
         workspace = session.workspace if session else agent.cwd
@@ -306,6 +311,7 @@ class Approvals:
         if case.approval.state is not ApprovalState.OPEN or case.closed.is_set() or case.known != known:
             return  # what became known meanwhile is asked about by whoever told of it
         if ruling.behaviour == "ask":
+            case.left = ruling.why
             await self._leave_to_its_dialog(case.approval)
             return
         try:

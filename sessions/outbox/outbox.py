@@ -150,8 +150,13 @@ class Outbox:
 
     # -- what is asked
 
-    async def submit(self, ref: str, text: str, *, now: bool = False, role: str = "person") -> Prompt:
+    async def submit(
+        self, ref: str, text: str, *, now: bool = False, role: str = "person", prompt_id: str = ""
+    ) -> Prompt:
         """Store a prompt for an agent; it is on disk when this returns. With ``now`` it does not wait until it is idle.
+
+        With ``prompt_id`` it has that id, and where the agent was given one with it before, that one is returned as it
+        is now and nothing is sent: whoever chooses ids sends once, over crashes too.
 
         Raises :class:`Invalid` for an empty or too long text, :class:`Refused` where the agent's program has ended,
         its queue is full, or, with ``now``, where it asks something or takes no prompts while it works.
@@ -159,6 +164,8 @@ class Outbox:
         text = clean(text)
         supervised = self._roster.find(ref)
         agent = supervised.agent
+        if prompt_id and (given := await self._table.of(agent.id, prompt_id)):
+            return await self.prompt(given.id)
         if reason := await self._impossible(supervised, now):
             hint = (
                 "answer it first, or send it without --now"
@@ -173,7 +180,7 @@ class Outbox:
                 hint=f"quarterdeck queue ls {agent.name}",
                 agent=agent.id,
             )
-        prompt = self._new(agent, courier, text, now, role)
+        prompt = self._new(agent, courier, text, now, role, prompt_id=prompt_id)
         await self._enqueue([prompt])
         return prompt
 
@@ -372,11 +379,20 @@ class Outbox:
             if not task.cancelled():
                 self._start(courier)  # one more may have come as it ended
 
-    def _new(self, agent: Agent, courier: Courier, text: str, now: bool, role: str, broadcast: str = "") -> Prompt:
+    def _new(
+        self,
+        agent: Agent,
+        courier: Courier,
+        text: str,
+        now: bool,
+        role: str,
+        broadcast: str = "",
+        prompt_id: str = "",
+    ) -> Prompt:
         wall_ns = self._now()
         courier.last_position = max([courier.last_position, *(p.position for p in courier.queue)]) + 1
         return Prompt(
-            id=new_id(),
+            id=prompt_id or new_id(),
             agent=agent.id,
             text=text,
             now=now,

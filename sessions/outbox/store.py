@@ -90,6 +90,11 @@ class Prompts:
             raise Invalid(f"{safe(ref)!r} fits several prompts", hint="give more of its id", prompt=ref)
         return found[0]
 
+    async def of(self, agent: str, prompt_id: str) -> Prompt | None:
+        """The agent's prompt with exactly this id, None for none."""
+        sql = f"SELECT {_NAMES} FROM prompts WHERE id = ? AND agent = ?"  # noqa: S608  names are ours
+        return next(iter(await self._select(sql, prompt_id, agent)), None)
+
     async def prune(self, before_ns: int) -> None:
         """Forget those that were over before this time."""
 

@@ -46,6 +46,10 @@ _KEYS_LIMIT = 64
 _BOUNDARY = (Sign.PROMPT, Sign.DONE, Sign.ERROR, Sign.INTERRUPTED)
 _ANSWERS = (Sign.ANSWERED, Sign.REFUSED)
 _READY = (Status.IDLE, Status.DONE)
+ITS_TURN_ENDED = "its turn ended"
+"""Why an agent is ready whose turn ended by its own word."""
+AN_ERROR, ERROR_SAID = "an error ended its turn", "error: "
+"""Why an agent is ready whose turn ended by an error: the second is the beginning, where it said which."""
 
 
 def reduce(knowledge: Knowledge, evidence: Evidence, now: int) -> Knowledge:
@@ -330,8 +334,8 @@ def _why_ready(known: Knowledge, leader: Word) -> str:
     if said.sign is Sign.ERROR:
         messages = [facts.message(word.evidence) for word in words if word.evidence.sign is Sign.ERROR]
         first = next((line for text in messages for line in text.splitlines() if line.strip()), "")
-        return f"error: {first}"[: facts.LINE_LIMIT] if first else "an error ended its turn"
-    told = {Sign.DONE: "its turn ended", Sign.INTERRUPTED: "interrupted", Sign.REFUSED: "refused by a person"}
+        return f"{ERROR_SAID}{first}"[: facts.LINE_LIMIT] if first else AN_ERROR
+    told = {Sign.DONE: ITS_TURN_ENDED, Sign.INTERRUPTED: "interrupted", Sign.REFUSED: "refused by a person"}
     return told.get(said.sign, "")
 
 

@@ -1,0 +1,322 @@
+"""One agent while a turn of it goes on: what it does is told, what it uses is counted, how the turn ends is judged."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from pipelines.drivers.verdict import Ending, View, judge
+from pipelines.model import Outcome, RunEvent, Usage
+from pipelines.ports import Ask, Tell, Turn
+from quarterdeck.errors import NotFound, QuarterdeckError, Refused
+from quarterdeck.evidence import Evidence, Sign
+from quarterdeck.paths import read_file, write_file
+from quarterdeck.redaction import Redactor, secrets_in
+from quarterdeck.text import plain, safe
+from sessions.approvals.asked import digest, what
+from sessions.deck import Deck
+from sessions.model import Agent, Approval, ApprovalState, Doing, Event, Prompt, PromptState, Status
+from sessions.outbox.delivery import TURN_GRACE
+from sessions.supervised import Supervised
+
+SETTLED = 4.0
+"""Seconds without anything new after which a question is what it is: hooks and the screen had time to tell all of it,
+and the rules to be asked. The same for a prompt of which no receipt came."""
+STUCK = 60.0
+"""Seconds for which a prompt waits for a half-typed line that nobody will finish."""
+LOOK_AGAIN = 0.25
+LAST_WORDS = 2.0
+"""Seconds after a turn in which its last message and what it used may still be told."""
+QUIET = 0.5
+"""Seconds without news after which all was told."""
+MESSAGE, LINE = 32_000, 500
+"""Characters."""
+LINES = 8
+"""Of the screen of a program that ended: what it said last."""
+_COUNTS = 64 << 10
+_SAID = frozenset({Sign.DONE, Sign.MESSAGE, Sign.ERROR})
+
+
+class Following:
+    """See the module. Used as a context manager; hears of its agent only while it is entered."""
+
+    def __init__(
+        self,
+        deck: Deck,
+        agent_id: str,
+        ask: Ask,
+        tell: Tell,
+        used: Callable[[Usage], None],
+        *,
+        patience: float,
+        trust: bool,
+    ) -> None:
+        self.agent_id = agent_id
+        self._deck = deck
+        self._ask = ask
+        self._tell = tell
+        self._used = used
+        self._patience = patience
+        self._trust = trust
+        known = {*ask.step.secrets, *(ask.agent.secrets if ask.agent else ())} & ask.environ.keys()
+        self._redactor = Redactor(secrets_in(ask.environ) | {name: ask.environ[name] for name in known})
+        self._began = time.monotonic()
+        self._before = Doing()
+        """What the conversation had used before this turn."""
+        self._usage = Usage()
+        self._message = ""
+        self._signature: object = None
+        self._since = self._began
+        self._trusted: set[str] = set()
+
+    def __enter__(self) -> Following:
+        self._unheard = self._deck.status.listen(self)
+        self._events = self._deck.subscribe()
+        self._status(self._agent)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._events.close()
+        self._unheard()
+
+    @property
+    def _agent(self) -> Agent:
+        return self._deck.agent(self.agent_id)
+
+    # -- the turn
+
+    async def begin(self, last: Prompt | None) -> None:
+        """Note what the conversation has used so far, or read what was noted when this turn began."""
+        self._before = await asyncio.to_thread(
+            _counts, self._deck.paths.agent(self.agent_id) / "turns", self._ask.turn, self._agent.doing, last is None
+        )
+
+    async def until_over(self, prompt: Prompt) -> Ending:
+        """Wait until the turn of this prompt ended, one way or another. Raises :class:`NotFound` for one removed."""
+        while True:
+            prompt = await self._deck.outbox.prompt(prompt.id)
+            view = self._view(prompt)
+            self._count()
+            await self._trust_it(view.asked)
+            if ending := judge(view):
+                return ending
+            await self._news(self._deadline(view))
+
+    def _view(self, prompt: Prompt) -> View:
+        agent = self._agent
+        asked = tuple(self._deck.approvals.open(self.agent_id)) if agent.status is Status.BLOCKED else ()
+        known = [(one.id, one.state, one.tool, one.command, one.path, one.text, one.reason) for one in asked]
+        signature = (agent.status, agent.doing.kind, agent.doing.waiting_for if not asked else "", known, prompt.state)
+        if signature != self._signature:
+            self._signature, self._since = signature, time.monotonic()
+        answering = any(one.state is ApprovalState.ANSWERING for one in asked)
+        # a prompt that an earlier process saw taken: its turn may not have been seen to begin
+        fresh = agent.since_ns > prompt.changed_ns or time.monotonic() >= self._began + TURN_GRACE
+        return View(
+            agent=agent,
+            prompt=prompt,
+            finished=fresh and self._deck.outbox.finished(prompt),
+            settled=not answering and time.monotonic() >= self._since + self._due(agent, prompt),
+            asked=asked,
+            left=self._deck.approvals.left(asked[0].id) if asked else "",
+        )
+
+    def _due(self, agent: Agent, prompt: Prompt) -> float:
+        """Seconds for which what is known must stand until it counts."""
+        if agent.status is Status.BLOCKED:
+            return SETTLED + self._patience
+        return STUCK if prompt.state is PromptState.QUEUED else SETTLED
+
+    def _deadline(self, view: View) -> float | None:
+        """When to look again without news."""
+        agent, prompt = view.agent, view.prompt
+        now = time.monotonic()
+        if not prompt.open and agent.status in (Status.IDLE, Status.DONE, Status.RUNNING) and not view.finished:
+            return now + LOOK_AGAIN
+        waits = agent.status is Status.BLOCKED or prompt.state in (
+            PromptState.QUEUED,
+            PromptState.FAILED,
+            PromptState.UNCONFIRMED,
+        )
+        due = self._since + self._due(agent, prompt)
+        return max(due, now + LOOK_AGAIN) if waits and not view.settled else None
+
+    async def _news(self, deadline: float | None) -> None:
+        """Until something was told of the agent, or the time has come."""
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        try:
+            async with asyncio.timeout(left):
+                while not await self._heard(await self._events.next()):
+                    pass
+        except TimeoutError:
+            pass
+
+    async def _trust_it(self, asked: tuple[Approval, ...]) -> None:
+        """Say yes to the agent's question whether to trust the very folder it was started in, where the run is."""
+        for one in asked if self._trust else ():
+            ours = one.path and Path(one.path).resolve() == Path(self._agent.cwd).resolve()
+            if one.kind != "trust" or not ours or "allow" not in one.can or one.id in self._trusted:
+                continue
+            if one.state is not ApprovalState.OPEN:
+                continue
+            self._trusted.add(one.id)
+            try:
+                await self._deck.approvals.answer(one.id, "allow", by="--trust", expect=digest(one))
+            except Refused as error:
+                self._say("note", f"its question whether to trust the folder was not answered: {error.message}")
+
+    async def last_words(self, ending: Ending) -> None:
+        """Wait a moment for the message and the numbers of a turn that is over: some sources tell them later."""
+        profile = self._deck.status.profile(self._agent)
+        sources = profile.sources
+        if ending.outcome is not Outcome.SUCCEEDED or not (profile.hooks.shape or sources.transcript or sources.stream):
+            return
+        deadline = time.monotonic() + LAST_WORDS
+        before, since = self._counted(), time.monotonic()
+        while time.monotonic() < deadline and not (self._message and time.monotonic() >= since + QUIET):
+            await self._news(min(deadline, time.monotonic() + QUIET / 2))
+            if (now := self._counted()) != before:
+                before, since = now, time.monotonic()
+        self._count()
+
+    async def turn(self, ending: Ending, started_ns: int) -> Turn:
+        """The turn with this ending, as it is known now."""
+        try:
+            agent = self._agent
+        except NotFound:
+            return Turn(outcome=ending.outcome, reason=ending.reason, started_ns=started_ns, ended_ns=time.time_ns())
+        said = self._message
+        if not said and ending.outcome is Outcome.SUCCEEDED and agent.doing.message != self._before.message:
+            said = self._clean(agent.doing.message)
+        return Turn(
+            outcome=ending.outcome,
+            reason=self._line(ending.reason),
+            message=said or ("" if agent.status.alive else await self._last_lines()),
+            question=self._clean(ending.question),
+            exit_code=ending.exit_code,
+            usage=self._counted(),
+            agent_id=agent.id,
+            resume_id=agent.resume_id,
+            transcript=agent.doing.transcript,
+            started_ns=started_ns,
+            ended_ns=time.time_ns(),
+        )
+
+    async def _last_lines(self) -> str:
+        """The end of what is on the screen."""
+        try:
+            text = await self._deck.live(self.agent_id).text()
+        except QuarterdeckError:
+            return ""
+        lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+        return self._clean("\n".join(lines[-LINES:]))
+
+    # -- what it uses
+
+    def _counted(self) -> Usage:
+        doing, before = self._agent.doing, self._before
+        return Usage(
+            seconds=time.monotonic() - self._began,
+            turns=1,
+            tokens_in=_more(doing.tokens_in, before.tokens_in),
+            tokens_out=_more(doing.tokens_out, before.tokens_out),
+            cost=_more(doing.cost, before.cost),
+        )
+
+    def _count(self) -> None:
+        found = self._counted()
+        if replace(found, seconds=0.0) != replace(self._usage, seconds=0.0):
+            self._usage = found
+            self._used(found)
+
+    # -- what is told
+
+    def evidence(self, supervised: Supervised, piece: Evidence) -> None:
+        """See :class:`sessions.status.book.Listener`."""
+        if supervised.agent.id != self.agent_id or piece.sign not in _SAID:
+            return
+        said = piece.data.get("message")
+        if isinstance(said, str) and said.strip() and (text := self._clean(said)) != self._message:
+            self._message = text
+            self._say("agent.message", text)
+
+    def status_changed(self, supervised: Supervised, before: Status) -> None:
+        """See :class:`sessions.status.book.Listener`."""
+        if supervised.agent.id == self.agent_id:
+            self._status(supervised.agent)
+
+    def _status(self, agent: Agent) -> None:
+        text = f"{agent.status}: {agent.reason}" if agent.reason else str(agent.status)
+        self._say("agent.status", self._line(text), status=str(agent.status), reason=self._line(agent.reason))
+
+    async def _heard(self, event: Event) -> bool:
+        """Whether an event is about the agent."""
+        if self._events.overflowed:
+            self._events.overflowed = False
+            return True
+        if event.agent != self.agent_id:
+            return False
+        if event.kind == "approval.closed" and event.data.get("answer"):
+            await self._decided(str(event.data.get("approval", "")))
+        return True
+
+    async def _decided(self, approval_id: str) -> None:
+        try:
+            one = await self._deck.approvals.find(approval_id)
+        except QuarterdeckError:
+            return
+        asked, by = self._line(what(one)), self._line(one.answered_by)
+        word = {"allow": "allowed", "always": "allowed from now on", "deny": "denied"}.get(one.answer, one.answer)
+        done = word if one.state in (ApprovalState.ALLOWED, ApprovalState.DENIED) else f"{word}, {one.state}"
+        self._say(
+            "approval.decided",
+            f"{asked}: {done} by {by}",
+            answer=one.answer,
+            state=str(one.state),
+            tool=self._line(one.tool),
+            command=self._clean(one.command),
+            path=self._line(one.path),
+            rule=by.removeprefix("policy: ") if by.startswith("policy: ") else "",
+            by=by,
+            reason=self._line(one.reason),
+        )
+
+    def _say(self, kind: str, text: str, **data: Any) -> None:
+        told: Mapping[str, Any] = {"agent": self.agent_id, **data}
+        run_id, step = self._ask.run_id, self._ask.step.key
+        self._tell(RunEvent(kind=kind, at_ns=time.time_ns(), run_id=run_id, step=step, text=text, data=told))
+
+    def _clean(self, text: str) -> str:
+        return plain(self._redactor.redact(text[: 2 * MESSAGE]).text[:MESSAGE])
+
+    def _line(self, text: str) -> str:
+        return safe(self._clean(text), LINE)
+
+
+def _more(now: float | None, before: float | None) -> Any:
+    """How much more it is now; None while it is not known. A conversation that began anew counts from nothing."""
+    return None if now is None else now - (before or 0) if now >= (before or 0) else now
+
+
+def _counts(file: Path, turn: int, doing: Doing, begins: bool) -> Doing:
+    """What the conversation had used before this turn, noted when it ``begins`` and read when it goes on."""
+    try:
+        known = json.loads(read_file(file, _COUNTS))
+    except (OSError, ValueError):
+        known = {}
+    if begins or not isinstance(known, dict):
+        known = known if isinstance(known, dict) else {}
+        known[str(turn)] = [doing.tokens_in, doing.tokens_out, doing.cost, doing.message]
+        write_file(file, json.dumps(known).encode())
+    noted = known.get(str(turn))
+    if not isinstance(noted, list) or len(noted) != 4:
+        return Doing()
+    return Doing(tokens_in=noted[0], tokens_out=noted[1], cost=noted[2], message=str(noted[3]))
