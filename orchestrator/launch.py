@@ -15,8 +15,9 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 
-from orchestrator.lock import Owner, owner, stopped
+from orchestrator.lock import owner, stopped
 from quarterdeck.errors import Broken, Unreachable, from_json
+from quarterdeck.lock import Owner
 from quarterdeck.paths import Paths
 
 START_PATIENCE = 60.0

@@ -13,9 +13,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestrator.lock import Lock, clear_stopped, mark_stopped, owner
+from orchestrator.lock import clear_stopped, mark_stopped, owner
 from quarterdeck import openfiles
 from quarterdeck.errors import QuarterdeckError
+from quarterdeck.lock import Lock
 from quarterdeck.paths import Paths
 
 PREDECESSOR_PATIENCE = 10.0
@@ -55,7 +56,7 @@ def run(arguments: Sequence[str]) -> int:
     paths = Paths(asked.home)
     try:
         paths.prepare()
-        lock = Lock.take(paths, patience=PREDECESSOR_PATIENCE, while_waiting=lambda: _serves(paths))
+        lock = Lock.take(paths.lock, patience=PREDECESSOR_PATIENCE, while_waiting=lambda: _serves(paths))
         if lock is None:
             starter.tell(b"another")
             who = owner(paths)

@@ -46,11 +46,11 @@ def _damaged(paths: Paths) -> bool:
 
 
 def _mend_database(paths: Paths) -> str:
-    from orchestrator.lock import Lock
+    from quarterdeck.lock import Lock
     from sessions.database import mend as mend_database
 
     paths.prepare()
-    lock = Lock.take(paths, patience=1.0)
+    lock = Lock.take(paths.lock, patience=1.0)
     if lock is None:
         raise Refused(
             f"{paths.database} is damaged, and the orchestrator that uses it runs; nothing was changed",

@@ -19,7 +19,7 @@ from quarterdeck import __version__
 from quarterdeck.paths import NETWORK_FILE_SYSTEMS, SOCKET_PATH_LIMIT, Paths, file_system
 
 if TYPE_CHECKING:
-    from orchestrator.lock import Owner
+    from quarterdeck.lock import Owner
 
 FEW_BYTES, TOO_FEW_BYTES = 1 << 30, 64 << 20
 """Free space below which doctor warns, and below which it calls it a problem."""

@@ -5,16 +5,17 @@ import sys
 
 import pytest
 
-from orchestrator.lock import Lock, clear_stopped, mark_stopped, owner, stopped
+from orchestrator.lock import clear_stopped, mark_stopped, owner, stopped
+from quarterdeck.lock import Lock
 from quarterdeck.paths import Paths, boot_id
 from quarterdeck.process import identity
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from orchestrator.lock import Lock
+from quarterdeck.lock import Lock
 from quarterdeck.paths import Paths
-lock = Lock.take(Paths(Path(sys.argv[1])))
+lock = Lock.take(Paths(Path(sys.argv[1])).lock)
 print("held" if lock else "refused", flush=True)
 sys.stdin.read()
 """
@@ -40,7 +41,7 @@ def other(paths):
 
 
 def test_one_holder_at_a_time_and_it_is_named(paths, other):
-    assert Lock.take(paths) is None
+    assert Lock.take(paths.lock) is None
     found = owner(paths)
     assert (found.pid, found.started) == identity(other.pid)
     assert found.boot == boot_id()
@@ -50,14 +51,14 @@ def test_a_killed_holder_holds_nothing(paths, other):
     other.kill()
     other.wait()
     assert owner(paths) is None, "the file still names it, but nobody holds the lock"
-    lock = Lock.take(paths)
+    lock = Lock.take(paths.lock)
     assert owner(paths).pid == os.getpid()
     lock.release()
     assert owner(paths) is None
 
 
 def test_the_lock_does_not_reach_children(paths):
-    lock = Lock.take(paths)
+    lock = Lock.take(paths.lock)
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE, close_fds=False) as child:
         lock.release()
         assert owner(paths) is None
@@ -73,14 +74,14 @@ def test_waiting_for_a_predecessor(paths, other):
             other.stdin.close()
         return False
 
-    lock = Lock.take(paths, patience=30, while_waiting=while_waiting)
+    lock = Lock.take(paths.lock, patience=30, while_waiting=while_waiting)
     assert lock is not None
     assert len(asked) >= 3
     lock.release()
 
 
 def test_waiting_in_vain_ends_early(paths, other):
-    assert Lock.take(paths, patience=3600, while_waiting=lambda: True) is None
+    assert Lock.take(paths.lock, patience=3600, while_waiting=lambda: True) is None
 
 
 def test_a_halted_owner_is_told_apart(paths, other):
