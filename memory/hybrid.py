@@ -12,8 +12,9 @@ from pathlib import Path
 from memory.backend import Draft, Filter, Hit, Stats, Version
 from memory.entry import WORKSPACE, Entry
 from memory.markdown.disk import Disk
-from memory.markdown.folder import Folder, Problem, Store
+from memory.markdown.folder import Folder, Problem
 from memory.markdown.ledger import Take
+from memory.markdown.weighing import Store
 from memory.replicate import renamed
 from memory.versions import Dot, Vector
 from quarterdeck.watching import Watching

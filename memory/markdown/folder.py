@@ -15,18 +15,19 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from memory.backend import Backend, Draft, Version
-from memory.entry import Content, Entry
+from memory.backend import Draft, Version
+from memory.entry import Entry
 from memory.markdown import git
 from memory.markdown.disk import Disk, Held, Moved, Stamp
 from memory.markdown.format import Unreadable
-from memory.markdown.ledger import Filed, Ledger, Take
+from memory.markdown.ledger import Filed, Take
 from memory.markdown.names import file_name, folded, ours
 from memory.markdown.sifting import Found, Sifted, Sifter
+from memory.markdown.weighing import Store, context, row_of, said_in, weigh
 from memory.markdown.writing import Job, Writer
-from memory.versions import Dot, Vector, covers, joined
+from memory.versions import Vector
 from quarterdeck.errors import Invalid, NotFound, QuarterdeckError, Refused
 from quarterdeck.text import safe
 from quarterdeck.watching import Watch, Watching
@@ -48,10 +49,6 @@ _LOCKED_NS = 10_000_000_000
 _BATCH = 500
 _ASIDE = ".aside/"
 """Where the row of a missing file goes when another entry has its path now."""
-
-
-class Store(Backend, Ledger, Protocol):
-    """What keeps versions, and beside them what is known of the files."""
 
 
 @dataclass(frozen=True)
@@ -365,14 +362,14 @@ class Folder:
             row = self._rows.get(found.entry)
             if row is not None and row.missing:
                 back.append(found.entry)
-            weighed = await self._weigh(found, row)
+            weighed = await weigh(self._store, found, row, self._by_git)
             if isinstance(weighed, Draft):
                 drafts.append((found, weighed))
             else:
-                rows.append(_row(found, *weighed))
+                rows.append(row_of(found, *weighed))
         for (found, _), stored in zip(drafts, await self._stored([draft for _, draft in drafts]), strict=True):
             if isinstance(stored, Version):
-                rows.append(_row(found, stored.dot, _context(stored)))
+                rows.append(row_of(found, stored.dot, context(stored)))
             else:
                 self._bad[found.path] = (found.stamp, Problem(found.path, f"{safe(found.path)}: {stored}", stored.hint))
         aside = [
@@ -386,43 +383,9 @@ class Folder:
             self._told_entry(entry)
         return named
 
-    async def _weigh(self, found: Found, row: Filed | None) -> Draft | tuple[Dot, Vector]:
-        """The version a file says and the entry has already, or the new one it is."""
-        said = found.page.content
-        draft = Draft(entry=found.entry, content=said, author="file", why="file")
-        entry = await self._store.entry(found.entry)
-        if entry is None:
-            return replace(draft, author=found.page.author or "file")
-        if row is not None and (row.digest == found.digest or said == await self._content(entry, row.dot)):
-            return row.dot, row.seen
-        versions = await self._store.versions(found.entry)
-        if row is None and entry.deleted:
-            return (entry.heads[0], entry.seen) if await self._left_over(entry, said, versions) else draft
-        known: Vector = row.seen if row else {}
-        for version in reversed(versions):
-            # Written by us and then not noted, because we were killed; or pulled, with a database that has it as well.
-            if version.content == said and not covers(known, version.dot):
-                return version.dot, _context(version)
-        return replace(draft, seen=_exact(row, versions) if row else {})
-
-    async def _left_over(self, entry: Entry, said: Content, versions: Sequence[Version]) -> bool:
-        """Whether the file of a deleted entry is an old one that came with a branch, and nobody's edit.
-
-        Who removed the file and puts it back by hand wants the entry back; git that does it wants nothing.
-        """
-        deletion = next((one for one in versions if one.dot == entry.heads[0]), None)
-        if deletion is None or not any(one.content == said and covers(deletion.seen, one.dot) for one in versions):
-            return False
-        if deletion.author != "file":
-            return True
+    async def _by_git(self) -> bool:
         why, wait = await asyncio.to_thread(self._why_gone, 1, len(self._rows) + 2, time.time_ns())
         return bool(why) or wait
-
-    async def _content(self, entry: Entry, dot: Dot) -> Content | None:
-        """What the entry said in one version; None where that is not kept any more."""
-        if entry.heads[0] == dot and not entry.deleted:
-            return entry.content
-        return next((one.content for one in await self._store.versions(entry.id) if one.dot == dot), None)
 
     async def _stored(self, drafts: Sequence[Draft]) -> list[Version | QuarterdeckError]:
         """What became of each draft; one that is refused keeps no other from being stored."""
@@ -509,8 +472,8 @@ class Folder:
         seen: Vector = entry.seen
         if len(entry.heads) > 1 and not entry.deleted:
             versions = await self._store.versions(entry_id)
-            seen = next((_context(one) for one in versions if one.dot == entry.heads[0]), seen)
-        old = await self._content(entry, row.dot) if row else None
+            seen = next((context(one) for one in versions if one.dot == entry.heads[0]), seen)
+        old = await said_in(self._store, entry, row.dot) if row else None
         path = row.path if row else self._name(entry, names)
         names.add(folded(path))
         return Job(entry, row, old, path, seen)
@@ -550,33 +513,3 @@ class Folder:
             self._by_path[row.path] = row.entry
             if not row.missing and not row.path.startswith(_ASIDE):
                 self._gone.pop(row.entry, None)
-
-
-def _row(found: Found, dot: Dot, seen: Vector) -> Filed:
-    return Filed(
-        entry=found.entry,
-        path=found.path,
-        digest=found.digest,
-        dot=dot,
-        seen=seen,
-        stamp=found.stamp,
-        owed=bool(found.owed),
-    )
-
-
-def _context(version: Version) -> Vector:
-    """What a reader of this version has seen."""
-    return joined(version.seen, {version.dot.writer: version.dot.seq})
-
-
-def _exact(row: Filed, versions: Sequence[Version]) -> Vector:
-    """What the author of an edit of this file has seen, and no version that the file's own had not.
-
-    A vector cannot leave out one number below another of the same writer. Where ``row.seen`` would cover a version
-    that was written beside the file's, the edit stands beside both: a conflict never ends by itself.
-    """
-    held = next((one for one in versions if one.dot == row.dot), None)
-    if held is None:
-        return row.seen
-    beside = (one.dot for one in versions if one.dot != row.dot and not covers(held.seen, one.dot))
-    return held.seen if any(covers(row.seen, dot) for dot in beside) else row.seen
