@@ -1,7 +1,6 @@
 """A git worktree of its own for an agent, made and removed without ever losing work.
 
-Everything goes through the ``git`` program. Names from outside reach it only after ``--`` or inside a full ref name,
-and no ``GIT_*`` variable of ours or of a client can point it at another repository. Submodules are not touched.
+Everything goes through :mod:`sessions.git`. Submodules are not touched.
 """
 
 from __future__ import annotations
@@ -16,10 +15,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from quarterdeck.errors import Broken, Invalid, QuarterdeckError, Refused
+from quarterdeck.errors import Broken, Invalid, Refused
 from quarterdeck.text import safe
 from sessions.commands import run
 from sessions.environment import stripped
+from sessions.git import ask, git
 from sessions.model import Worktree
 
 INCLUDE_FILE = ".worktreeinclude"
@@ -27,13 +27,8 @@ INCLUDE_FILE = ".worktreeinclude"
 PREFIX = "quarterdeck/"
 """Begins the branches that are named for a person; with nothing on them they go with their worktree."""
 _OURS = (PREFIX, PREFIX.replace("/", "-"))
-GIT_SECONDS = 120.0
 SETUP_SECONDS = 900.0
 CHANGES_LISTED = 1000
-_OPTIONS = (
-    *("-c", "core.quotePath=false", "-c", "core.fsmonitor=false", "-c", "submodule.recurse=false"),
-    *("-c", "advice.detachedHead=false"),
-)
 _IN_PROGRESS = {
     "rebase-merge": "a rebase",
     "rebase-apply": "a rebase",
@@ -85,7 +80,7 @@ async def create(
     repository, top = await _repository(cwd)
     if branch:
         await _check_branch(branch)
-    if await _ask(cwd, "rev-parse", "--verify", "--quiet", "HEAD^{commit}") is None:
+    if await ask(cwd, "rev-parse", "--verify", "--quiet", "HEAD^{commit}") is None:
         raise Refused(
             f"{safe(str(repository))} has no commit yet, so it cannot have a worktree",
             hint="make a first commit: git commit",
@@ -97,7 +92,7 @@ async def create(
         branch, made = await _add(path, cwd, branch, name)
         # A branch with a name of ours goes with its worktree where nothing is on it: all that is on it is its own.
         again = not made and branch.startswith(_OURS)
-        base = await _fork_point(cwd, branch) if again else await _git(path, "rev-parse", "HEAD")
+        base = await _fork_point(cwd, branch) if again else await git(path, "rev-parse", "HEAD")
         if top is not None:
             await _copy_included(top, path, settings.include)
         if settings.setup:
@@ -130,7 +125,7 @@ async def unsaved(tree: Worktree) -> list[str]:
         found.append(f"{_count(len(changed), 'uncommitted file')} ({names})")
     if commits := await _own_commits(tree):
         found.append(f"{_count(commits, 'commit')} on {safe(tree.branch)} not merged and not pushed")
-    git_folder = path / await _git(path, "rev-parse", "--git-dir")
+    git_folder = path / await git(path, "rev-parse", "--git-dir")
     found += sorted({words + " in progress" for name, words in _IN_PROGRESS.items() if (git_folder / name).exists()})
     if (git_folder / "modules").is_dir():
         found.append("submodules that were set up in it")
@@ -142,7 +137,7 @@ async def changes(folder: Path, base: str = "") -> Changes | None:
 
     None where there is no repository, or git cannot tell. A folder in which nothing is tracked counts as one file.
     """
-    listed = await _ask(folder, "status", "--porcelain=v2", "--branch", "-z", "--no-renames")
+    listed = await ask(folder, "status", "--porcelain=v2", "--branch", "-z", "--no-renames")
     if listed is None:
         return None
     branch, files = "", list[tuple[str, str]]()
@@ -154,7 +149,7 @@ async def changes(folder: Path, base: str = "") -> Changes | None:
             files.append(("??", rest))
         elif kind in ("1", "u"):
             files.append((rest[:2], rest.split(" ", 7 if kind == "1" else 9)[-1]))
-    count = await _ask(folder, "rev-list", "--count", f"{base}..HEAD", "--") if base else None
+    count = await ask(folder, "rev-list", "--count", f"{base}..HEAD", "--") if base else None
     return Changes(
         branch="" if branch == "(detached)" else branch,
         files=tuple(files[:CHANGES_LISTED]),
@@ -170,8 +165,8 @@ async def of_branch(cwd: Path, branch: str) -> Worktree | None:
     branch can have, :class:`Refused` outside of git.
     """
     await _check_branch(branch)
-    await _ask(cwd, "worktree", "prune")
-    listed = await _git(cwd, "worktree", "list", "--porcelain", "-z")
+    await ask(cwd, "worktree", "prune")
+    listed = await git(cwd, "worktree", "list", "--porcelain", "-z")
     repository = ""
     for entry in listed.split("\0\0"):
         lines = entry.split("\0")
@@ -185,7 +180,7 @@ async def of_branch(cwd: Path, branch: str) -> Worktree | None:
 
 async def has_branch(cwd: Path, branch: str) -> bool:
     """Whether the repository around ``cwd`` has a branch of that name."""
-    return await _ask(cwd, "show-ref", "--verify", "--quiet", f"refs/heads/{branch}") is not None
+    return await ask(cwd, "show-ref", "--verify", "--quiet", f"refs/heads/{branch}") is not None
 
 
 async def remove(tree: Worktree, *, force: bool = False) -> None:
@@ -211,9 +206,9 @@ async def remove(tree: Worktree, *, force: bool = False) -> None:
         )
     saved = path.exists() and await _save_detached(tree)
     if repository.exists():
-        if await _ask(repository, "worktree", "remove", "--force", "--force", "--", str(path)) is None:
+        if await ask(repository, "worktree", "remove", "--force", "--force", "--", str(path)) is None:
             await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
-            await _ask(repository, "worktree", "prune")
+            await ask(repository, "worktree", "prune")
         if not saved:
             await _drop_empty_branch(tree)
     if path.exists():
@@ -227,15 +222,15 @@ async def remove(tree: Worktree, *, force: bool = False) -> None:
 
 async def _repository(cwd: Path) -> tuple[Path, Path | None]:
     """The main worktree (or the bare repository) around ``cwd``, and the root of the worktree ``cwd`` itself is in."""
-    listed = await _git(cwd, "worktree", "list", "--porcelain")
+    listed = await git(cwd, "worktree", "list", "--porcelain")
     repository = Path(listed.partition("\n")[0].removeprefix("worktree "))
-    top = await _ask(cwd, "rev-parse", "--show-toplevel")
+    top = await ask(cwd, "rev-parse", "--show-toplevel")
     return repository, Path(top) if top else None
 
 
 async def _check_branch(branch: str) -> None:
     bad = branch.startswith(("-", "refs/")) or branch == "HEAD" or "\0" in branch
-    if bad or await _ask(Path("/"), "check-ref-format", f"refs/heads/{branch}") is None:
+    if bad or await ask(Path("/"), "check-ref-format", f"refs/heads/{branch}") is None:
         raise Invalid(
             f"{safe(branch, 80)!r} cannot be the name of a branch",
             hint="letters, digits and - . _ / as in feat/login",
@@ -248,34 +243,34 @@ async def _fork_point(cwd: Path, branch: str) -> str:
 
     A branch that shares nothing with that is its own from its first commit on.
     """
-    found = await _ask(cwd, "merge-base", "HEAD", f"refs/heads/{branch}")
+    found = await ask(cwd, "merge-base", "HEAD", f"refs/heads/{branch}")
     if found:
         return found.partition("\n")[0]
-    return (await _git(cwd, "rev-list", "--max-parents=0", f"refs/heads/{branch}")).partition("\n")[0]
+    return (await git(cwd, "rev-list", "--max-parents=0", f"refs/heads/{branch}")).partition("\n")[0]
 
 
 async def _add(path: Path, cwd: Path, branch: str, name: str) -> tuple[str, str]:
     """Add the worktree; the branch it is on, and the same again if that branch was made for it."""
     if branch:
-        if await _ask(cwd, "show-ref", "--verify", "--quiet", f"refs/heads/{branch}") is not None:
-            await _git(cwd, "worktree", "add", "--quiet", "--", str(path), branch)
+        if await ask(cwd, "show-ref", "--verify", "--quiet", f"refs/heads/{branch}") is not None:
+            await git(cwd, "worktree", "add", "--quiet", "--", str(path), branch)
             return branch, ""
-        remotes = (await _git(cwd, "for-each-ref", "--format=%(refname)", f"refs/remotes/*/{branch}")).splitlines()
+        remotes = (await git(cwd, "for-each-ref", "--format=%(refname)", f"refs/remotes/*/{branch}")).splitlines()
         start = ["--track", "-b", branch, "--", str(path), remotes[0]] if len(remotes) == 1 else None
-        await _git(cwd, "worktree", "add", "--quiet", *(start or ["-b", branch, "--", str(path), "HEAD"]))
+        await git(cwd, "worktree", "add", "--quiet", *(start or ["-b", branch, "--", str(path), "HEAD"]))
         return branch, branch
     word = re.sub(r"[^\w+@]+", "-", name, flags=re.ASCII).strip("-@") or "agent"
     # A branch called like the prefix would be a file where the prefix needs a folder.
-    taken = await _ask(cwd, "show-ref", "--verify", "--quiet", f"refs/heads/{PREFIX[:-1]}") is not None
+    taken = await ask(cwd, "show-ref", "--verify", "--quiet", f"refs/heads/{PREFIX[:-1]}") is not None
     prefix = PREFIX.replace("/", "-") if taken else PREFIX
     for number in range(1, 1000):
         branch = f"{prefix}{word}" if number == 1 else f"{prefix}{word}-{number}"
-        if await _ask(cwd, "show-ref", "--verify", "--quiet", f"refs/heads/{branch}") is not None:
+        if await ask(cwd, "show-ref", "--verify", "--quiet", f"refs/heads/{branch}") is not None:
             continue
         try:
-            await _git(cwd, "worktree", "add", "--quiet", "-b", branch, "--", str(path), "HEAD")
+            await git(cwd, "worktree", "add", "--quiet", "-b", branch, "--", str(path), "HEAD")
         except Refused:
-            if await _ask(cwd, "show-ref", "--verify", "--quiet", f"refs/heads/{branch}") is None or path.exists():
+            if await ask(cwd, "show-ref", "--verify", "--quiet", f"refs/heads/{branch}") is None or path.exists():
                 raise
             continue  # somebody made a branch of that name in the meantime
         return branch, branch
@@ -287,7 +282,7 @@ async def _copy_included(top: Path, path: Path, patterns: Sequence[str]) -> None
     lists += [f"--exclude={pattern}" for pattern in patterns]
     if not lists:
         return
-    found = await _git(top, "ls-files", "-z", "--others", "--ignored", *lists)
+    found = await git(top, "ls-files", "-z", "--others", "--ignored", *lists)
     names = [name for name in found.split("\0") if name and not name.endswith("/")]  # a folder is another repository
     await asyncio.to_thread(_copy, top, path, names)
 
@@ -331,11 +326,11 @@ async def _set_up(command: str, path: Path, repository: Path, branch: str, envir
 
 
 async def _discard(path: Path, repository: Path, made: str) -> None:
-    await _ask(repository, "worktree", "remove", "--force", "--force", "--", str(path))
+    await ask(repository, "worktree", "remove", "--force", "--force", "--", str(path))
     await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
-    await _ask(repository, "worktree", "prune")
+    await ask(repository, "worktree", "prune")
     if made:
-        await _ask(repository, "branch", "-D", "--quiet", "--", made)
+        await ask(repository, "branch", "-D", "--quiet", "--", made)
 
 
 # looking and removing
@@ -343,7 +338,7 @@ async def _discard(path: Path, repository: Path, made: str) -> None:
 
 async def _changed(tree: Worktree) -> list[str]:
     path = Path(tree.path)
-    listed = await _git(
+    listed = await git(
         path, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignore-submodules=none"
     )
     changed: list[str] = []
@@ -371,12 +366,12 @@ async def _own_commits(tree: Worktree) -> int:
     path = Path(tree.path)
     tips = ["HEAD"]
     mine = {tree.branch}
-    if current := await _ask(path, "symbolic-ref", "--quiet", "--short", "HEAD"):
+    if current := await ask(path, "symbolic-ref", "--quiet", "--short", "HEAD"):
         mine.add(current)
-    if await _ask(path, "show-ref", "--verify", "--quiet", f"refs/heads/{tree.branch}") is not None:
+    if await ask(path, "show-ref", "--verify", "--quiet", f"refs/heads/{tree.branch}") is not None:
         tips.append(f"refs/heads/{tree.branch}")
     others = [f"--exclude={name}" for name in sorted(mine)]
-    count = await _git(
+    count = await git(
         path, "rev-list", "--count", *tips, "--not", tree.base, *others, "--branches", "--remotes", "--tags"
     )
     return int(count)
@@ -385,13 +380,13 @@ async def _own_commits(tree: Worktree) -> int:
 async def _save_detached(tree: Worktree) -> bool:
     """Give commits of a detached HEAD that nothing else holds a branch; whether there were any."""
     path = Path(tree.path)
-    if await _ask(path, "symbolic-ref", "--quiet", "HEAD") is not None:
+    if await ask(path, "symbolic-ref", "--quiet", "HEAD") is not None:
         return False
-    own = await _ask(path, "rev-list", "--count", "HEAD", "--not", tree.base, "--branches", "--remotes", "--tags")
+    own = await ask(path, "rev-list", "--count", "HEAD", "--not", tree.base, "--branches", "--remotes", "--tags")
     if own and int(own):
         for number in range(1, 1000):
             name = f"{tree.branch}-detached" if number == 1 else f"{tree.branch}-detached-{number}"
-            if await _ask(path, "branch", "--no-track", "--", name, "HEAD") is not None:
+            if await ask(path, "branch", "--no-track", "--", name, "HEAD") is not None:
                 return True
     return False
 
@@ -399,55 +394,13 @@ async def _save_detached(tree: Worktree) -> bool:
 async def _drop_empty_branch(tree: Worktree) -> None:
     if not tree.branch.startswith(_OURS):
         return
-    own = await _ask(
+    own = await ask(
         Path(tree.repository),
         *("rev-list", "--count", f"refs/heads/{tree.branch}", "--not", tree.base),
         *(f"--exclude={tree.branch}", "--branches", "--remotes", "--tags"),
     )
     if own == "0":
-        await _ask(Path(tree.repository), "branch", "-D", "--quiet", "--", tree.branch)
-
-
-# git
-
-
-async def _git(cwd: Path, *arguments: str) -> str:
-    """The output of git without its last line end. Raises what went wrong in git's words."""
-    code, out, err = await _run(cwd, arguments)
-    if code == 0:
-        return out
-    told = safe(err, 300) or "git failed"
-    if "not a git repository" in err:
-        raise Refused(
-            f"{safe(str(cwd))} is not in a git repository, so it cannot have a worktree",
-            hint="git init, or leave out --worktree",
-            path=str(cwd),
-        )
-    raise Refused(f"git {arguments[0]} in {safe(str(cwd))}: {told}", hint="", path=str(cwd), code=code)
-
-
-async def _ask(cwd: Path, *arguments: str) -> str | None:
-    """As :func:`_git`; None where git says no."""
-    try:
-        code, out, _ = await _run(cwd, arguments)
-    except QuarterdeckError:
-        return None
-    return out if code == 0 else None
-
-
-async def _run(cwd: Path, arguments: Sequence[str]) -> tuple[int | None, str, str]:
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    environ |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
-    try:
-        ended = await run(["git", *_OPTIONS, *arguments], cwd=cwd, environ=environ, seconds=GIT_SECONDS)
-    except FileNotFoundError as error:
-        if not cwd.is_dir():
-            raise Refused(f"{safe(str(cwd))} does not exist", hint="it was removed meanwhile", path=str(cwd)) from error
-        raise Broken("git is not installed, and a worktree needs it", hint="install git") from error
-    except OSError as error:
-        raise Broken(f"git cannot be run in {safe(str(cwd))}: {error.strerror or error}", path=str(cwd)) from error
-    out, err = os.fsdecode(ended.out).removesuffix("\n"), os.fsdecode(ended.err).strip()
-    return ended.code, out, err
+        await ask(Path(tree.repository), "branch", "-D", "--quiet", "--", tree.branch)
 
 
 def _count(number: int, noun: str) -> str:
