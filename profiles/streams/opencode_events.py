@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from profiles.transcripts import limits
-from profiles.transcripts.reader import MESSAGE_LIMIT, PROMPT_LIMIT, amount, number, table, text
+from profiles.transcripts.reader import MESSAGE_LIMIT, PROMPT_LIMIT
+from profiles.values import amount, number, table, text
 from quarterdeck.evidence import Evidence, Sign, Source
 
 REMEMBERED = 256

@@ -9,21 +9,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from profiles.tally import Counts, Tally
 from profiles.transcripts import limits
-from profiles.transcripts.reader import (
-    Piece,
-    amount,
-    moment,
-    number,
-    table,
-    text,
-    texts,
-)
+from profiles.transcripts.reader import Piece
+from profiles.values import amount, moment, number, table, text, texts
 from quarterdeck.evidence import Sign
 
 _STOPPED = "[Request interrupted by user"
@@ -34,8 +28,6 @@ _ARGUMENTS = re.compile(r"<command-args>(.{0,4000}?)</command-args>", re.DOTALL)
 _SHELL = re.compile(r"<bash-input>(.{0,4000}?)</bash-input>", re.DOTALL)
 _OF_THE_PROGRAM = re.compile(r"<(?:bash-std|local-command-|system-reminder|task-notification|user-memory)|Caveat: ")
 _ENDS = frozenset({"end_turn", "stop_sequence", "max_tokens", "refusal"})
-_ANSWERS = 4_096
-"""Answers whose usage is remembered, so that it is counted once however often it is repeated."""
 
 
 class Fold:
@@ -45,9 +37,7 @@ class Fold:
         self._id = path.stem if _UUID.fullmatch(path.stem) else ""
         self._model = ""
         self._cost: float | None = None
-        self._counted: OrderedDict[str, tuple[int, int, int]] = OrderedDict()
-        self._totals = [0, 0, 0]
-        self._any = False
+        self._tally = Tally()
         self._said = ""
         self._turn = False
         self._rejected = ""
@@ -59,12 +49,8 @@ class Fold:
 
     def usage(self) -> Mapping[str, Any]:
         """Input is what was not read from the cache. The cost is known while nothing was answered since it was told."""
-        if not self._any:
-            return {}
-        usage: dict[str, Any] = dict(zip(("input", "cached", "output"), self._totals, strict=True))
-        if self._model:
-            usage["model"] = self._model
-        if self._cost is not None:
+        usage = self._tally.usage(self._model)
+        if usage and self._cost is not None:
             usage["cost"] = self._cost
         return usage
 
@@ -99,18 +85,10 @@ class Fold:
         if not usage or model == "<synthetic>":
             return
         fresh = number(usage.get("input_tokens")) + number(usage.get("cache_creation_input_tokens"))
-        counts = fresh, number(usage.get("cache_read_input_tokens")), number(usage.get("output_tokens"))
-        key = f"{message.get('id')}:{entry.get('requestId')}"[:200]
-        before = self._counted.get(key, (0, 0, 0))
+        counts = Counts(fresh, number(usage.get("cache_read_input_tokens")), number(usage.get("output_tokens")))
         # the first block of an answer may be written before all of it was counted
-        counts = max(before[0], counts[0]), max(before[1], counts[1]), max(before[2], counts[2])
-        self._totals = [total + new - old for total, new, old in zip(self._totals, counts, before, strict=True)]
-        self._counted[key] = counts
-        if len(self._counted) > _ANSWERS:
-            self._counted.popitem(last=False)
-        if counts != before:
+        if self._tally.put(f"{message.get('id')}:{entry.get('requestId')}"[:200], counts):
             self._cost = None
-        self._any = True
         self._model = model[:100] or self._model
 
     def _user(self, entry: Mapping[str, Any], when: int) -> Iterable[Piece]:

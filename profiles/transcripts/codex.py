@@ -15,14 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from profiles.transcripts import limits
-from profiles.transcripts.reader import (
-    Piece,
-    moment,
-    number,
-    table,
-    text,
-    texts,
-)
+from profiles.transcripts.reader import Piece
+from profiles.values import moment, number, table, text, texts
 from quarterdeck.evidence import Sign
 
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")

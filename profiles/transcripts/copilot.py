@@ -13,8 +13,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from profiles.tally import Counts, Tally
 from profiles.transcripts import limits
-from profiles.transcripts.reader import Piece, moment, number, table, text
+from profiles.transcripts.reader import Piece
+from profiles.values import moment, number, table, text
 from quarterdeck.evidence import Sign
 
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -29,8 +31,7 @@ class Fold:
     def __init__(self, path: Path) -> None:
         self._id = path.parent.name if _ID.fullmatch(path.parent.name) else ""
         self._model = ""
-        self._totals = [0, 0, 0]
-        self._any = False
+        self._tally = Tally()
         self._resets = 0
         """When the quota ends that was used up at the last answer; 0 while none was."""
         self._said = ""
@@ -45,10 +46,7 @@ class Fold:
 
     def usage(self) -> Mapping[str, Any]:
         """What was read from the cache is part of the input and is taken out here. What it costs is in no money."""
-        if not self._any:
-            return {}
-        usage: dict[str, Any] = dict(zip(("input", "cached", "output"), self._totals, strict=True))
-        return usage | ({"model": self._model} if self._model else {})
+        return self._tally.usage(self._model)
 
     def count(self, entry: Mapping[str, Any]) -> None:
         """Every answer has a receipt, those for helpers too."""
@@ -56,9 +54,9 @@ class Fold:
             return
         usage = table(table(entry.get("data")).get("usage"))
         cached = number(usage.get("cacheReadTokens"))
-        counts = max(0, number(usage.get("inputTokens")) - cached), cached, number(usage.get("outputTokens"))
-        self._totals = [total + new for total, new in zip(self._totals, counts, strict=True)]
-        self._any = self._any or bool(usage)
+        if usage:
+            fresh = max(0, number(usage.get("inputTokens")) - cached)
+            self._tally.add(Counts(fresh, cached, number(usage.get("outputTokens"))))
         if not entry.get("agentId"):
             self._model = text(usage.get("model"))[:100] or self._model
         self._resets = _resets(table(usage.get("quotaSnapshots")))

@@ -16,8 +16,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from profiles.tally import Counts, Tally
 from profiles.transcripts import limits
-from profiles.transcripts.reader import Piece, moment, number, table, text
+from profiles.transcripts.reader import Piece
+from profiles.values import moment, number, table, text
 from quarterdeck.evidence import Sign
 
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -33,8 +35,7 @@ class Fold:
     def __init__(self, path: Path) -> None:
         self._id = ""
         self._model = ""
-        self._counted: OrderedDict[str, tuple[int, int, int]] = OrderedDict()
-        self._totals = [0, 0, 0]
+        self._tally = Tally()
         self._answered: OrderedDict[str, None] = OrderedDict()
         self._said: OrderedDict[str, None] = OrderedDict()
         self._rejected = ""
@@ -49,10 +50,7 @@ class Fold:
 
     def usage(self) -> Mapping[str, Any]:
         """What was read from the cache is part of Gemini's input and is taken out here."""
-        if not self._counted:
-            return {}
-        usage: dict[str, Any] = dict(zip(("input", "cached", "output"), self._totals, strict=True))
-        return usage | ({"model": self._model} if self._model else {})
+        return self._tally.usage(self._model)
 
     def count(self, entry: Mapping[str, Any]) -> None:
         """Every answer once."""
@@ -63,13 +61,8 @@ class Fold:
             return
         cached = number(tokens.get("cached"))
         made = number(tokens.get("output")) + number(tokens.get("thoughts"))
-        counts = max(0, number(tokens.get("input")) - cached), cached, made
-        key = text(entry.get("id"))[:200]
-        before = self._counted.get(key, (0, 0, 0))
-        self._totals = [total + new - old for total, new, old in zip(self._totals, counts, before, strict=True)]
-        self._counted[key] = counts
-        if len(self._counted) > _REMEMBERED:
-            self._counted.popitem(last=False)
+        counts = Counts(max(0, number(tokens.get("input")) - cached), cached, made)
+        self._tally.put(text(entry.get("id"))[:200], counts)
         self._model = text(entry.get("model"))[:100] or self._model
 
     def take(self, entry: Mapping[str, Any]) -> Iterable[Piece]:

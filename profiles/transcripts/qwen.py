@@ -14,8 +14,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from profiles.tally import Counts, Tally
 from profiles.transcripts import limits
-from profiles.transcripts.reader import Piece, moment, number, table, text
+from profiles.transcripts.reader import Piece
+from profiles.values import moment, number, table, text
 from quarterdeck.evidence import Sign
 
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -29,9 +31,7 @@ class Fold:
     def __init__(self, path: Path) -> None:
         self._id = path.stem if _ID.fullmatch(path.stem) else ""
         self._model = ""
-        self._totals = [0, 0, 0]
-        self._tells = False
-        """Whether this file has telemetry of answers at all."""
+        self._tally = Tally()
         self._whole = False
         """Whether the end of the answer that comes next was told of."""
         self._sent = False
@@ -43,22 +43,17 @@ class Fold:
 
     def usage(self) -> Mapping[str, Any]:
         """All answers, those to its own side questions too. What was read from the cache is taken out of the input."""
-        if not self._tells:
-            return {}
-        usage: dict[str, Any] = dict(zip(("input", "cached", "output"), self._totals, strict=True))
-        return usage | ({"model": self._model} if self._model else {})
+        return self._tally.usage(self._model)
 
     def count(self, entry: Mapping[str, Any]) -> None:
         """Telemetry tells the tokens of every answer once."""
         told = _telemetry(entry)
         if told.get("event.name") != "qwen-code.api_response":
             return
-        self._tells = True
         self._whole = self._whole or not told.get("subagent_name")
         cached, given = number(told.get("cached_content_token_count")), number(told.get("input_token_count"))
         made = max(number(told.get("output_token_count")), number(told.get("total_token_count")) - given)
-        counts = max(0, given - cached), cached, made
-        self._totals = [total + new for total, new in zip(self._totals, counts, strict=True)]
+        self._tally.add(Counts(max(0, given - cached), cached, made))
         self._model = text(told.get("model"))[:100] or self._model
 
     def take(self, entry: Mapping[str, Any]) -> Iterable[Piece]:
@@ -83,7 +78,7 @@ class Fold:
             yield Piece(Sign.PROMPT, when, prompt=said)
 
     def _answer(self, entry: Mapping[str, Any], when: int) -> Iterable[Piece]:
-        whole, self._whole = self._whole or not self._tells or bool(entry.get("usageMetadata")), False
+        whole, self._whole = self._whole or not self._tally.any or bool(entry.get("usageMetadata")), False
         said = _said(entry).strip()
         calls = any("functionCall" in part for part in _parts(entry))
         if not whole:

@@ -11,6 +11,8 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from profiles.lines import Lines
+
 FIRST = 2 << 20
 """Bytes before the end at which the first look at a longer file starts."""
 PIECE = 256 << 10
@@ -34,12 +36,9 @@ class Read:
 class _Span:
     """A stretch of the file that is read from ``at`` on; ``end`` -1 as far as the file goes."""
 
+    lines: Lines
     at: int = 0
     end: int = -1
-    part: bytearray = field(default_factory=bytearray)
-    """The beginning of a line whose end was not read yet."""
-    passing: bool = False
-    """Within a line that is passed over."""
 
 
 class Tail:
@@ -49,16 +48,20 @@ class Tail:
         self.path = path
         self.more = False
         """Whether another call would find more at once."""
-        self.passed = 0
-        """Lines passed over because they were too long."""
         self._first, self._piece, self._line_limit = first, piece, line_limit
         self._seen: tuple[int, ...] = ()
         self._which = (-1, -1)
         self._anchor = b""
-        self._now = _Span()
-        self._past = _Span(end=0)
+        self._now = self._span()
+        self._past = self._span(end=0)
+        self._passed = 0
         self._middle = False
         """Whether the first look started within a line whose end was not found yet; that line belongs to the past."""
+
+    @property
+    def passed(self) -> int:
+        """Lines passed over because they were too long."""
+        return self._passed + self._now.lines.passed + self._past.lines.passed
 
     @property
     def current(self) -> bool:
@@ -104,7 +107,8 @@ class Tail:
             read.fresh = True
             self._which = (found.st_dev, found.st_ino)
             start = max(0, found.st_size - self._first)
-            self._now, self._past, self._middle = _Span(start), _Span(0, start), start > 0
+            self._passed = self.passed
+            self._now, self._past, self._middle = self._span(start), self._span(end=start), start > 0
         if self._now.at < found.st_size or self.whole:
             self._take(handle, self._now, read.lines)
             self._anchor = os.pread(handle, min(_ANCHOR, self._now.at), max(0, self._now.at - _ANCHOR))
@@ -133,19 +137,10 @@ class Tail:
                 return
             self._middle = False
             self._past.end = begin + len(head) + 1
-        *ended, rest = data.split(b"\n")
-        for piece in ended:
-            if span.passing or len(span.part) + len(piece) > self._line_limit:
-                self.passed += 1
-                span.passing = False
-            elif line := bytes(span.part + piece):
-                lines.append(line)
-            span.part.clear()
-        if span.passing or len(span.part) + len(rest) > self._line_limit:
-            span.part.clear()
-            span.passing = True
-        else:
-            span.part += rest
+        lines += span.lines.take(data)
+
+    def _span(self, at: int = 0, end: int = -1) -> _Span:
+        return _Span(Lines(self._line_limit), at, end)
 
 
 def _state(found: os.stat_result) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from profiles import transcripts
-from profiles.transcripts.reader import moment
+from profiles.values import moment
 from quarterdeck.clock import ManualClock
 from quarterdeck.evidence import Evidence, Sign, Source
 
