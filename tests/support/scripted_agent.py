@@ -438,7 +438,8 @@ class Interactive(Agent):
         if self.dialog is not None:
             name = self.dialog["name"]
             kind = "question" if name == "Ask" else "permission"
-            words = f"approve {name}: {self.dialog['input'].get(DIALOGS.get(name, ''), '')}"
+            words = str(self.dialog["input"].get(DIALOGS[name], ""))
+            words = words if name == "Ask" else f"approve {name}: {words}"
             now_shown = f"blocked {words}"
             if now_shown != before:
                 self.state("blocked", kind=kind, msg=base64.b64encode(words[:300].encode()).decode())
@@ -513,7 +514,7 @@ class Interactive(Agent):
         cols, lines = os.get_terminal_size(1)
         if self.dialog is not None:
             name = self.dialog["name"]
-            words = str(self.dialog["input"].get(DIALOGS.get(name, ""), "")).splitlines()
+            words = str(self.dialog["input"].get(DIALOGS[name], "")).splitlines()
             if name == "Ask":
                 rows = [" Question", "", *("   " + line for line in words), "", " Esc to cancel"]
             else:

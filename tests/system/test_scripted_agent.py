@@ -109,13 +109,16 @@ def test_in_a_terminal_its_profile_knows_its_box_its_states_and_its_dialogs(
         until(lambda: status() == "idle", "it is ready")
         prompt = client.request("POST", "/v1/agents/a/prompts", {"text": "two\nlines"})["id"]
         until(lambda: client.request("GET", f"/v1/prompts/{prompt}")["state"] == "accepted", "it took the prompt")
-        (asked,) = until(lambda: client.request("GET", "/v1/approvals"), "it asks")
-        assert (asked["tool"], asked["command"]) == ("Bash", "touch it")
+
+        def asks(**what: object) -> list[Any]:
+            """What is asked, once all of it is known: its state is told before its dialog is read."""
+            open_ones = client.request("GET", "/v1/approvals")
+            return [one for one in open_ones if all(one[key] == value for key, value in what.items())]
+
+        (asked,) = until(lambda: asks(tool="Bash", command="touch it"), "it asks for a command")
         client.request("POST", f"/v1/approvals/{asked['id']}/answer", {"answer": "allow"})
         until((runs.work / "it").exists, "it does what was allowed")
-        (asked,) = until(
-            lambda: [one for one in client.request("GET", "/v1/approvals") if one["kind"] == "question"], "it asks"
-        )
+        (asked,) = until(lambda: asks(kind="question", text="Why?", can=["deny"]), "it asks a question")
         client.request("POST", f"/v1/approvals/{asked['id']}/answer", {"answer": "deny"})
         until(lambda: status() in ("done", "idle"), "its turn is over")
         assert runs.model.requests()[0]["messages"][0]["content"] == "two\nlines"
