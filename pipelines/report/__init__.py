@@ -6,7 +6,8 @@ redacted where they were made. Texts are hostile all the same and are made safe 
 
 from pipelines.report.annotations import annotations
 from pipelines.report.junit import junit
+from pipelines.report.progress import Progress, Style, lines
 from pipelines.report.result import result_json
 from pipelines.report.summary import summary
 
-__all__ = ["annotations", "junit", "result_json", "summary"]
+__all__ = ["Progress", "Style", "annotations", "junit", "lines", "result_json", "summary"]

@@ -154,7 +154,7 @@ def hostile():
 def event():
     """Makes an event some seconds after the run began."""
 
-    def made(seconds, kind, text="", step="", **data):
+    def made(seconds, kind, text="", step="", /, **data):
         return RunEvent(kind=kind, at_ns=at(seconds), run_id=RUN, step=step, text=text, data=data)
 
     return made
