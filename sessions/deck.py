@@ -39,7 +39,7 @@ from sessions.names import check_name, free_name
 from sessions.outbox.outbox import Outbox
 from sessions.outbox.sight import glimpse
 from sessions.policy import Policies
-from sessions.policy.accepted import open_policies
+from sessions.policy.accepted import Given, open_policies
 from sessions.recovery import Recovery
 from sessions.restore import RestoreReport
 from sessions.roster import Roster, alive
@@ -135,12 +135,14 @@ class Deck:
         *,
         user: Path | None = None,
         profile_folders: Iterable[Path] = (DATA,),
+        given: Given | None = None,
     ) -> AsyncIterator[Deck]:
         """The deck of ``paths``, with everything that can be found running found again.
 
-        ``user`` is the folder of the user's settings and profiles, ``profile_folders`` those of ours and of plugins.
-        Leaving the context takes a last checkpoint and lets go of the terminals; their programs run on. Raises
-        :class:`Broken` when the state folder cannot be used.
+        ``user`` is the folder of the user's settings and profiles, ``profile_folders`` those of ours and of plugins;
+        ``given`` says which rules hold where this is the deck of a run, not a person's own. Leaving the context takes a
+        last checkpoint and lets go of the terminals; their programs run on. Raises :class:`Broken` when the state
+        folder cannot be used, :class:`Invalid` for a policy that was given and has a mistake.
         """
         paths.prepare()
         async with Store.open(paths, clock) as store, Feeder() as feeder:
@@ -150,7 +152,14 @@ class Deck:
                     held = Held(user, await asyncio.to_thread(Kept, paths.kept / "config.toml"))
                     trusts = await store.trusts()
                     workspaces = Workspaces(trusts, user=user, built_in=profile_folders, held=held)
-                    policy = await open_policies(store, user, (*([user] if user else []), paths.home), paths.kept)
+                    policy = await open_policies(
+                        store,
+                        user,
+                        (*([user] if user else []), paths.home),
+                        paths.kept,
+                        rooms=(paths.worktrees,),
+                        given=given,
+                    )
                     deck = cls(Roster(paths, store, clock), launcher, workspaces, policy, tasks)
                     keepers = [tasks.create_task(deck.status.run())]
                     try:

@@ -58,7 +58,7 @@ class Book(Protocol):
     def profile(self, agent: Agent) -> Profile:
         """The profile of an agent."""
 
-    def listen(self, listener: Outbox, /) -> None:
+    def listen(self, listener: Outbox, /) -> object:
         """Tell of every piece of evidence and every change of status."""
 
 

@@ -6,12 +6,15 @@ whether it is trusted or not. Deny wins over ask, ask over allow; without a rule
 Rules that allow hold only while the file is as a person last accepted it: an agent that edits the file loosens nothing.
 Rules that deny or ask hold at once. A file with a mistake in it, the user's or the workspace's, has nothing allowed
 until it is mended; of the user's file the deny and ask rules of its last sound version go on holding.
+
+A run may be given rules beside these: what they said when it began holds, whatever becomes of their file.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +30,8 @@ from sessions.policy.shell import hidden
 NAME = "policy.toml"
 FILE_LIMIT = 256 << 10
 _TABLES: tuple[Behaviour, ...] = ("allow", "deny", "ask")
-_NOTHING = ("", (), ())
+_UP = re.compile(r"(?:^|[^\w.])\.\.(?:$|[^\w.])")
+"""A way up in a command."""
 
 
 class File(NamedTuple):
@@ -38,11 +42,15 @@ class File(NamedTuple):
     problems: tuple[str, ...]
 
 
+NOTHING = File("", (), ())
+
+
 class Policies:
     """The user's policy and those of workspaces. Files are read again when they changed, at each decision.
 
-    ``accepted`` is the hash of the user's file as a person last accepted it; None takes any (a headless run whose file
-    was named on its command line). ``guarded`` are folders whose files no rule may open to an agent: ours. ``kept``
+    ``accepted`` is the hash of the user's file as a person last accepted it; None takes any. ``guarded`` are folders
+    whose files no rule may open to an agent: ours. ``rooms`` are folders among these in which agents have worktrees of
+    their own, one each, which are theirs. ``given`` holds beside the user's file and is never read again. ``kept``
     holds the user's file as it was last sound.
     """
 
@@ -52,28 +60,35 @@ class Policies:
         accepted: str | None = None,
         guarded: Sequence[Path] = (),
         kept: Kept | None = None,
+        *,
+        rooms: Sequence[Path] = (),
+        given: File = NOTHING,
     ) -> None:
         self.user = user
         self.accepted = accepted
         self.kept = kept
         self._guarded = tuple(map(str, guarded))
+        self._rooms = frozenset(os.path.realpath(room) for room in rooms)
+        self._given = given
         self._read: dict[Path, tuple[tuple[int, ...], File]] = {}
 
     def decide(self, request: Request, workspace: str = "") -> Ruling:
         """What the rules say to a request of an agent in ``workspace``."""
         user = self.file(self.user)
         theirs = self.file(workspace_file(workspace))
-        rules = (*user.rules, *self._still(user), *(rule for rule in theirs.rules if rule.behaviour != "allow"))
+        tighter = (rule for rule in theirs.rules if rule.behaviour != "allow")
+        rules = (*user.rules, *self._still(user), *self._given.rules, *tighter)
         for behaviour in ("deny", "ask"):
             for rule in rules:
                 if rule.behaviour == behaviour and rule.catches(request):
                     return Ruling(behaviour=rule.behaviour, rule=rule.label, why=f"{rule.behaviour} rule {rule.name}")
         if problems := (*user.problems, *theirs.problems):
             return Ruling(behaviour="ask", why=f"the policy has a mistake, so it allows nothing: {problems[0]}")
-        allowing = [rule for rule in rules if rule.behaviour == "allow"]
-        if not allowing:
+        if not any(rule.behaviour == "allow" for rule in rules):
             return Ruling(behaviour="ask", why="no rule is about it")
-        if self.accepted is not None and user.digest != self.accepted:
+        holds = (*(user.rules if self.accepted in (None, user.digest) else ()), *self._given.rules)
+        allowing = [rule for rule in holds if rule.behaviour == "allow"]
+        if not allowing:
             why = "the policy is not as it was accepted, so it allows nothing until: quarterdeck policy accept"
             return Ruling(behaviour="ask", why=why)
         if touched := self._guards(request, workspace):
@@ -97,9 +112,9 @@ class Policies:
         return [*user.problems, *theirs.problems, *told]
 
     def in_force(self) -> tuple[Rule, ...]:
-        """The rules of the file and, while it has a mistake, the deny and ask rules of its last sound version."""
+        """The rules given and those of the file; with a mistake in it the deny and ask rules of its last sound one."""
         user = self.file(self.user)
-        return (*user.rules, *self._still(user))
+        return (*user.rules, *self._still(user), *self._given.rules)
 
     def _still(self, user: File) -> tuple[Rule, ...]:
         """What goes on holding while the user's file has a mistake: its last sound version's deny and ask rules."""
@@ -111,13 +126,13 @@ class Policies:
     def file(self, path: Path | None) -> File:
         """A policy file as it is now."""
         if path is None:
-            return File(*_NOTHING)
+            return NOTHING
         try:
             found = path.stat()
         except FileNotFoundError:
             if path == self.user and self.kept is not None:
                 self.kept.keep(None)
-            return File(*_NOTHING)
+            return NOTHING
         except OSError as error:
             return File("unreadable", (), (f"{path}: {error.strerror or error}",))
         stamp = (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
@@ -138,13 +153,26 @@ class Policies:
 
     def _guards(self, request: Request, workspace: str) -> str:
         """The guarded folder a request touches, "" for none."""
-        own = [*self._guarded, *([os.path.join(workspace, ".quarterdeck")] if workspace else [])]
-        words = (name for argv in hidden(request.command).found for word in argv for name in places(word))
+        tree, command = self._tree(request), request.command
+        theirs = [os.path.join(folder, ".quarterdeck") for folder in (workspace, tree) if folder]
+        words = (name for argv in hidden(command).found for word in argv for name in places(word))
         for path in dict.fromkeys((*request.files, *words)):
-            if any(is_inside(resolved(path, request.cwd), folder) for folder in own):
+            at = resolved(path, request.cwd)
+            ours = () if tree and is_inside(at, tree) else self._guarded
+            if any(is_inside(at, folder) for folder in (*ours, *theirs)):
                 return safe(path, 80)
+        if tree:
+            # from a worktree among our own files a way up leads to them, after a cd nobody can say where
+            if _UP.search(command):
+                return ".."
+            command = command.replace(request.root, " ").replace(tree, " ")
         # after a cd nobody can say where a relative path leads
-        return next((name for name in (NAME, ".quarterdeck", *own) if name in request.command), "")
+        return next((name for name in (NAME, ".quarterdeck", *self._guarded, *theirs) if name in command), "")
+
+    def _tree(self, request: Request) -> str:
+        """The agent's own worktree, where that is among the guarded files; else ""."""
+        root = os.path.realpath(request.root) if request.root else ""
+        return root if root and os.path.dirname(root) in self._rooms else ""
 
 
 def workspace_file(workspace: str) -> Path | None:

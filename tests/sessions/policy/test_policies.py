@@ -388,3 +388,33 @@ def test_a_request_without_a_command_is_told_of_the_rule_about_its_tool(place: P
     asked = place.request(tool="Edit", path="etcl/passwd")
     ruling = place.policies.decide(asked, str(place.workspace))
     assert (ruling.behaviour, ruling.why) == ("ask", "no rule allows it (edit: a path is elsewhere)")
+
+
+def test_an_agent_may_be_allowed_to_work_in_its_own_worktree_among_our_files(tmp_path: Path) -> None:
+    home, tree, other = tmp_path / "state", tmp_path / "state/worktrees/one", tmp_path / "state/worktrees/two"
+    for folder in (tree / "sub", other):
+        folder.mkdir(parents=True)
+    (tree / "leads").symlink_to(home)
+    (tmp_path / "policy.toml").write_text('[[allow]]\ncommands = ["touch *", "cat **", "cd *"]\ntools = ["Bash"]\n')
+    policies = Policies(tmp_path / "policy.toml", guarded=(home,), rooms=(home / "worktrees",))
+
+    def decide(command: str, root: Path = tree, cwd: Path = tree) -> str:
+        asked = Request(agent="a", profile="p", tool="Bash", command=command, cwd=str(cwd), root=str(root))
+        return policies.decide(asked, str(tmp_path / "shop")).behaviour
+
+    assert decide("touch a.txt") == "allow"
+    assert decide(f"touch {tree}/sub/a.txt") == "allow"
+    assert decide("cat a.txt; touch b.txt", cwd=tree / "sub") == "allow"
+    for command in (
+        f"touch {other}/a.txt",
+        f"cat {home}/state.db",
+        "cat ../../state.db",
+        "cd sub; cat ../../../state.db",
+        "cat leads/state.db",
+        "touch .quarterdeck/policy.toml",
+        "cat policy.toml",
+    ):
+        assert decide(command) == "ask", command
+    assert decide("touch a.txt", root=home, cwd=home) == "ask", "the state folder itself is no worktree"
+    assert decide("touch a.txt", root=home / "worktrees", cwd=tree) == "ask"
+    assert decide("touch a.txt", root=tree / "sub", cwd=tree / "sub") == "ask", "only a worktree we made, whole"
