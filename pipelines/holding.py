@@ -1,0 +1,42 @@
+"""One process carries out a run, and says so in its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pipelines.folder import RunFolder
+from quarterdeck.errors import Refused
+from quarterdeck.lock import Lock, owner
+from quarterdeck.paths import private_folder
+
+PATIENCE = 0.5
+"""Seconds; the short looks of others at the lock are waited for."""
+
+
+@contextmanager
+def hold(folder: RunFolder) -> Iterator[None]:
+    """Hold the run while inside; its folder is made. It is let go of by the end of the process, too.
+
+    Raises :class:`Refused` where another process holds it, :class:`Broken` where the folder cannot be used.
+    """
+    private_folder(folder.home)
+    lock = Lock.take(folder.lock, patience=PATIENCE)
+    if lock is None:
+        pid = holder(folder)
+        raise Refused(
+            f"run {folder.run_id} goes on in process {pid or '?'}",
+            hint=f"wait for it, or stop it: kill {pid}" if pid else "wait for it",
+            run_id=folder.run_id,
+            pid=pid,
+        )
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def holder(folder: RunFolder) -> int | None:
+    """The pid of the process that carries the run out now, 0 where it did not say; None where nobody does."""
+    found = owner(folder.lock)
+    return None if found is None else found.pid
