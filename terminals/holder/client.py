@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 from collections.abc import Callable, Iterator
 
 from terminals.holder import wire
@@ -92,10 +93,17 @@ class Client:
             return False
 
     def drain(self, seconds: float) -> None:
-        """Send what is left, for at most ``seconds``: the last words of a holder."""
+        """Send what is left, the last words of a holder, and wait for the peer to leave; at most ``seconds``.
+
+        A peer that wrote once more to a closed connection would be told of that alone, and never read the last words.
+        """
+        until = time.monotonic() + seconds
         self.socket.settimeout(seconds)
         with contextlib.suppress(OSError):
             self.socket.sendall(self._outbox)
+            self.socket.shutdown(socket.SHUT_WR)
+            while self.socket.recv(CHUNK) and (left := until - time.monotonic()) > 0:
+                self.socket.settimeout(left)
 
     def close(self) -> None:
         """Drop the connection."""

@@ -79,9 +79,9 @@ class Reception:
             self._ready.watch(client.fd, wanted, client.handler)
 
     def close(self) -> None:
-        """Drop all of them; the one that counts hears what was said to it, for at most a second."""
+        """Drop all of them; the one that counts hears what was said to it, for at most two seconds."""
         if self.main is not None:
-            self.main.drain(1.0)
+            self.main.drain(2.0)
         for client in self._clients:
             client.close()
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 
 from quarterdeck.process import identity
 from terminals import journal
 from terminals.channel import Channel
-from terminals.holder import files, handover
+from terminals.holder import files, handover, wire
 from terminals.journal import Bytes, Reader
 from tests.terminals.conftest import PATIENCE, Follower, Place, eventually
 
@@ -76,6 +77,27 @@ async def test_the_parent_takes_the_pipe(place: Place) -> None:
     follower.close()
     await pane.ended()
     await channel.release()
+
+
+async def test_who_writes_once_more_still_reads_the_last_words(place: Place) -> None:
+    await place.adapter.parent.ready()
+    pane = Pane(place)
+    assert await pane.hand_over() == (0, b"")
+    peer = socket.socket(socket.AF_UNIX)
+    with peer:
+        peer.settimeout(PATIENCE)
+        peer.connect(str(place.socket(pane.name)))
+        peer.sendall(wire.json_frame(wire.HELLO, {"version": wire.VERSION}))
+        decoder = wire.Decoder()
+        heard: list[int] = []
+        while wire.STATE not in heard:
+            heard += [kind for kind, _ in decoder.feed(peer.recv(65536))]
+        pane.end()
+        while wire.ENDED not in heard:
+            heard += [kind for kind, _ in decoder.feed(peer.recv(65536))]
+        peer.sendall(wire.frame(wire.ACK, wire.U64.pack(0)))
+        assert peer.recv(1) == b""
+    await pane.ended()
 
 
 async def test_without_a_parent_no_byte_is_lost(place: Place) -> None:

@@ -252,8 +252,8 @@ async def test_fifty_agents_leave_no_descriptor(place: Place) -> None:
         for spec in specs[:3]:
             child = files.read_json(str(spec.folder / files.HOLDER))
             assert child
-            os.kill(child["child"][0], signal.SIGKILL)
             os.kill(child["pid"], signal.SIGKILL)
+            os.kill(child["child"][0], signal.SIGKILL)
         for spec, follower in zip(specs[3:5], followers[3:5], strict=True):
             await follower.sees(b"ready")
             os.kill(place.holder(spec), signal.SIGKILL)
