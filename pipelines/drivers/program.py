@@ -18,12 +18,16 @@ the program before it raises, and as cut off.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import signal
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipelines.naming import slug
+from quarterdeck import process
 from quarterdeck.errors import QuarterdeckError, Refused
 from quarterdeck.evidence import Evidence, Source
 from sessions.deck import Deck, NewAgent
@@ -76,6 +80,21 @@ class Program:
     def journal(self) -> Path:
         """The folder of its journal, for :class:`terminals.journal.Reader` and :mod:`terminals.transcript`."""
         return journal_folder(self._deck.paths.agent(self.id))
+
+    @property
+    def ended_ns(self) -> int:
+        """When it ended, wall clock; 0 where nobody wrote it down."""
+        how = self._exit()
+        return how.wall_ns if how else 0
+
+    @property
+    def lingers(self) -> bool:
+        """Whether its terminal is still there: it runs, or what it started holds the terminal open."""
+        try:
+            live = self._deck.live(self.id)
+        except Refused:
+            return False
+        return live.terminal is not None and (live.exit is None or live.exit.end < 0)
 
     async def ended(self) -> Ended:
         """Wait until it has ended and all it printed is in its journal. Cancelled, the program goes on."""
@@ -147,12 +166,9 @@ class Program:
 
     async def end(self, grace: float = GRACE) -> None:
         """End it and all it left in its terminal: hang up, TERM, KILL after ``grace`` seconds."""
-        try:
-            live = self._deck.live(self.id)
-            if live.terminal is not None and (live.exit is None or live.exit.end < 0):
-                await live.end(grace)
-        except QuarterdeckError:
-            pass  # its terminal is gone, and what is left of it is ended below
+        with contextlib.suppress(QuarterdeckError):  # its terminal is gone, and what is left of it is ended below
+            if self.lingers:
+                await self._deck.live(self.id).end(grace)
         await end_remains(self._deck.paths.agent(self.id), grace)
 
     async def cut_off(self, grace: float = GRACE) -> None:
@@ -251,9 +267,23 @@ class Programs:
         left = [one for one in self.agents() if CUT_OFF in one.name and one.status.alive]
         await asyncio.gather(*(Program(self._deck, one.id).end() for one in left))
 
-    async def end_all(self) -> None:
-        """End all that runs of the run, and what its programs left in their terminals."""
-        await asyncio.gather(*(Program(self._deck, one.id).end() for one in self.agents()))
+    async def end_all(self, grace: float = GRACE) -> None:
+        """End all that runs of the run, and what its programs left behind wherever it went.
+
+        What left the terminal is known by ``QUARTERDECK_SESSION`` among its variables, which no other run's has.
+        """
+        programs = [Program(self._deck, one.id) for one in self.agents()]
+        await asyncio.gather(*(one.end(grace) for one in programs if one.lingers))
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        stages = [(0.0, signal.SIGTERM), (grace, signal.SIGKILL)]
+        while (left := await asyncio.to_thread(_left, self.session)) and loop.time() < began + grace + 2.0:
+            while stages and loop.time() >= began + stages[0][0]:
+                number = stages.pop(0)[1]
+                for pid in left:
+                    with contextlib.suppress(ProcessLookupError, PermissionError):
+                        os.kill(pid, number)
+            await asyncio.sleep(0.02)
 
     def _cut_off(self, agent: Agent) -> bool:
         """Whether it neither runs nor came to an end of its own."""
@@ -261,6 +291,13 @@ class Programs:
             how = exit_of(self._deck.paths.agent(agent.id))
             return how is not None and how.lapsed
         return not agent.status.alive
+
+
+def _left(session: str) -> list[int]:
+    """Living processes that were started in the session of that name."""
+    mine = os.getpid()
+    pids = (int(name) for name in os.listdir("/proc") if name.isdigit())
+    return [pid for pid in pids if pid != mine and process.environ(pid).get("QUARTERDECK_SESSION") == session]
 
 
 async def unbroken(work: Coroutine[Any, Any, None]) -> None:

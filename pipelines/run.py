@@ -1,0 +1,253 @@
+"""A run put together: its folder, its deck, what it has done, its evidence; carried out, or gone on with.
+
+What stays of a run in its folder: ``plan.json``, ``steps.db``, ``result.json`` and ``events.jsonl``, always. The deck's
+folder and its worktrees, which a resumed run and the evidence need, stay until the run has succeeded with its evidence
+kept: logs and recordings are in the evidence then, work is on its branches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from pipelines import codec, runs, surroundings
+from pipelines.drivers import choose
+from pipelines.durable import open_durable
+from pipelines.folder import RunFolder
+from pipelines.folder import evidence as evidence_folder
+from pipelines.holding import hold
+from pipelines.model import Outcome, RunEvent, RunPlan, RunResult
+from pipelines.ports import Durable, Tell
+from pipelines.runner import Evidence, Runner
+from quarterdeck import config
+from quarterdeck.clock import SystemClock
+from quarterdeck.errors import Broken
+from quarterdeck.kept import Kept
+from quarterdeck.redaction import Redactor
+from sessions import trust
+from sessions.deck import Deck
+from sessions.launch import Limits
+
+LEASE = 60.0
+"""Seconds for which programs go on when the run's process was killed."""
+_AGAIN = "again/"
+"""Begins the keys under which each resumed process is remembered."""
+
+
+class Brake:
+    """Stops a run at any time, also before there is anything to stop. Made by the caller, for one run."""
+
+    def __init__(self) -> None:
+        self._runner: Runner | None = None
+        self._pulled: tuple[Outcome, str] | None = None
+
+    def stop(self, outcome: Outcome, reason: str) -> None:
+        """See :meth:`pipelines.runner.Runner.stop`. To be called on the run's event loop."""
+        self._pulled = self._pulled or (outcome, reason)
+        if self._runner is not None:
+            self._runner.stop(outcome, reason)
+
+    def hold(self, runner: Runner) -> None:
+        """This is what it stops from now on."""
+        self._runner = runner
+        if self._pulled:
+            runner.stop(*self._pulled)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How a run is carried out, whatever its plan says."""
+
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    """The caller's variables."""
+    evidence: Path | None = None
+    """Where the evidence goes; None for the usual folder in the workspace."""
+    keep_evidence: bool = True
+    database: str = ""
+    """A ``postgresql://`` URL; "" for a file in the run's folder."""
+    trust: bool = False
+    """Whether profiles and settings that the workspace brings are used, and an agent's own question whether to trust
+    its folder is answered with yes."""
+    patience: float = 0.0
+    """Seconds a question that no rule decides waits for a person."""
+    deck: Deck | None = None
+    """An open deck in which the run's agents are seen; None opens one of its own."""
+    brake: Brake = field(default_factory=Brake)
+
+
+async def carry_out(plan: RunPlan, folder: RunFolder, tell: Tell, options: RunOptions) -> RunResult:
+    """Carry out a new run to its end, and keep the result. Raises :class:`Refused` where it goes on elsewhere.
+
+    Otherwise raises as :meth:`Runner.run`, and :class:`Broken` where its folder or what was done cannot be kept.
+    """
+    with hold(folder):
+        await asyncio.to_thread(runs.keep_plan, folder, plan)
+        async with open_durable(folder.run_id, _where(folder, options), fresh=True) as durable:
+            noting = asyncio.create_task(_note_plan(durable, plan))
+            try:
+                result = await _run(plan, folder, durable, tell, options, resumed=0)
+                await noting
+            finally:
+                noting.cancel()
+                await asyncio.gather(noting, return_exceptions=True)
+        await asyncio.to_thread(_leave, folder, result, options)
+        return result
+
+
+async def go_on(folder: RunFolder, tell: Tell, options: RunOptions) -> RunResult:
+    """Go on with a run of an earlier process, on this machine or with its database on another one.
+
+    Raises :class:`NotFound` where nothing is known of it, else as :func:`carry_out`.
+    """
+    with hold(folder):
+        if not options.database and not folder.steps.exists():
+            await asyncio.to_thread(runs.kept_plan, folder)  # without it nothing is known of the run
+        async with open_durable(folder.run_id, _where(folder, options), fresh=False) as durable:
+            done = await durable.finished()
+            if "plan" in done:
+                plan = codec.load_plan(done["plan"])
+            else:
+                plan = await asyncio.to_thread(runs.kept_plan, folder)
+            await asyncio.to_thread(runs.keep_plan, folder, plan)
+            await _note_plan(durable, plan)
+            resumed = 1 + sum(1 for key in done if key.startswith(_AGAIN))
+            await durable.once(f"{_AGAIN}{resumed}", _nothing)
+            result = await _run(plan, folder, durable, tell, options, resumed=resumed)
+        await asyncio.to_thread(_leave, folder, result, options)
+        return result
+
+
+async def _run(
+    plan: RunPlan, folder: RunFolder, durable: Durable, tell: Tell, options: RunOptions, *, resumed: int
+) -> RunResult:
+    environ = options.environ
+    secrets = surroundings.secrets_of(plan, environ)
+    redactor = surroundings.redactor(environ, secrets)
+    with _Journal(folder, tell) as journal:
+        async with _deck(plan, folder, options) as deck:
+            runner = Runner(
+                plan,
+                folder.run_id,
+                deck,
+                durable,
+                journal.tell,
+                environ=environ,
+                secrets=secrets,
+                drivers=choose(deck, folder.run_id, redactor, trust=options.trust, patience=options.patience),
+                home=folder.home,
+                evidence=_evidence(plan, folder, options, redactor),
+                redactor=redactor,
+                resumed=resumed,
+            )
+            options.brake.hold(runner)
+            result = await runner.run()
+    await asyncio.to_thread(runs.keep_result, folder, result)
+    return result
+
+
+def _evidence(plan: RunPlan, folder: RunFolder, options: RunOptions, redactor: Redactor) -> Evidence | None:
+    if not options.keep_evidence:
+        return None
+    from pipelines.evidence import Evidence as Kept
+
+    where = options.evidence or evidence_folder(plan.workspace, folder.run_id)
+    return Kept(where, redactor)
+
+
+@asynccontextmanager
+async def _deck(plan: RunPlan, folder: RunFolder, options: RunOptions) -> AsyncIterator[Deck]:
+    """The deck that was given, or one of the run's own."""
+    if options.deck is not None:
+        yield options.deck
+        return
+    import profiles.builtin
+    from quarterdeck import hooks
+    from quarterdeck.held import Held
+    from terminals.native import NativeAdapter
+
+    paths = folder.state
+    user = config.user_folder(options.environ)
+    plugins = hooks.load([profiles.builtin])
+    settings = config.load(held=Held(user, Kept(paths.kept / "config.toml"))).config
+    limits = Limits(
+        journal=settings.journal_limit,
+        history_lines=settings.history_lines,
+        lease=LEASE,
+        typing_pause=0.0,
+    )
+    async with Deck.open(
+        paths,
+        {"native": NativeAdapter(paths.run)},
+        SystemClock(),
+        limits,
+        user=user,
+        profile_folders=plugins.profile_folders(),
+    ) as deck:
+        if options.trust and (digest := trust.digest(Path(plan.workspace))):
+            await deck.store.trust(plan.workspace, digest)
+            deck.workspaces.trusted = {**deck.workspaces.trusted, plan.workspace: digest}
+        yield deck
+
+
+class _Journal:
+    """Writes every event to ``events.jsonl`` before it is told. A full disk keeps nobody from hearing of it."""
+
+    def __init__(self, folder: RunFolder, tell: Tell) -> None:
+        self._path, self._tell = folder.events, tell
+        self._failed = False
+
+    def __enter__(self) -> _Journal:
+        try:
+            handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise Broken(f"cannot write {self._path}: {error.strerror or error}", path=str(self._path)) from error
+        self._handle = handle
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._handle)
+
+    def tell(self, event: RunEvent) -> None:
+        from pipelines.report.jsonlines import line
+
+        try:
+            if not self._failed:
+                os.write(self._handle, line(event).encode())
+        except OSError as error:
+            self._failed = True
+            said = f"events are no longer written to {self._path}: {error.strerror or error}"
+            self._tell(replace(event, kind="note", step="", text=said, data={}))
+        self._tell(event)
+
+
+def _where(folder: RunFolder, options: RunOptions) -> str | Path:
+    return options.database or folder.steps
+
+
+async def _note_plan(durable: Durable, plan: RunPlan) -> None:
+    async def work() -> object:
+        return codec.dump_plan(plan)
+
+    await durable.once("plan", work)
+
+
+async def _nothing() -> bool:
+    return True
+
+
+def _leave(folder: RunFolder, result: RunResult, options: RunOptions) -> None:
+    """Delete what nothing needs any more; see the module."""
+    if result.outcome is not Outcome.SUCCEEDED or not options.keep_evidence:
+        return
+    shutil.rmtree(folder.home / "outputs", ignore_errors=True)
+    if options.deck is None:
+        shutil.rmtree(folder.state.run, ignore_errors=True)
+        shutil.rmtree(folder.state.home, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        (folder.home / "worktrees").rmdir()
