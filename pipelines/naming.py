@@ -35,4 +35,9 @@ def check_name(key: str, attempt: int, turn: int, check: int) -> str:
 
 def branch(run_id: str, key: str) -> str:
     """The branch on which a step's work is committed."""
-    return f"quarterdeck/{run_id}/{slug(key)}"
+    return branches(run_id) + slug(key)
+
+
+def branches(run_id: str) -> str:
+    """How the names of all branches of a run begin."""
+    return f"quarterdeck/{run_id}/"
