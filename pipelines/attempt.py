@@ -16,11 +16,11 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from pipelines import money, outputs
-from pipelines.drivers.command import Done, carry_out
+from pipelines.drivers.command import Done, carry_out, last_lines
 from pipelines.drivers.program import Programs
 from pipelines.filling import Filled
 from pipelines.model import Attempt, Budget, Check, Outcome, Usage, Verify
-from pipelines.naming import check_name
+from pipelines.naming import check_name, turn_name
 from pipelines.ports import Ask, Driver, Durable, Turn
 from quarterdeck.errors import Broken, Invalid, QuarterdeckError, Unreachable
 from quarterdeck.redaction import Redactor
@@ -112,7 +112,7 @@ class Trying:
 
     def so_far(self, outcome: Outcome, reason: str) -> Tried:
         """What is done, as an attempt that ended so."""
-        last = self._turns[-1] if self._turns else Turn(outcome=outcome)
+        last = self._turns[-1] if self._turns else Turn(outcome=outcome, message=self._last_words())
         began = min([self._began_ns, *(turn.started_ns for turn in self._turns if turn.started_ns)])
         attempt = Attempt(
             number=self._around.number,
@@ -133,6 +133,13 @@ class Trying:
             agent_id=last.agent_id,
             resume_id=last.resume_id,
         )
+
+    def _last_words(self) -> str:
+        """What a command said before it was cut off."""
+        around = self._around
+        name = turn_name(self._step.key, around.number, 0)
+        cut = [] if self._step.agent else around.programs.former(name)
+        return last_lines(around.programs.of(cut[-1]), around.redactor) if cut else ""
 
     async def carry_out(self) -> Tried:
         """Do it. Faults of the agent and of commands are outcomes; only faults of ours are raised."""

@@ -14,6 +14,9 @@ from pipelines.model import RunPlan
 from pipelines.outputs import VARIABLE
 from quarterdeck.redaction import KNOWN_LENGTH, Redactor, secret, secrets_in
 
+UNATTENDED = {"PAGER": "cat", "GIT_PAGER": "cat", "GIT_TERMINAL_PROMPT": "0"}
+"""Variables of every program where they are not set: what would wait for a key does not."""
+
 
 def declared(plan: RunPlan) -> frozenset[str]:
     """The names of all secrets that the manifest names anywhere."""
@@ -66,4 +69,4 @@ def of_programs(
         if name not in others and (name in secrets or not secret(name, value))
     }
     given = {name: secrets[name] for name in theirs if name in secrets}
-    return {**kept, **own, **given, VARIABLE: str(output)}
+    return {**UNATTENDED, **kept, **own, **given, VARIABLE: str(output)}

@@ -26,8 +26,6 @@ from terminals.transcript import Transcript
 
 SHELL = ("/bin/sh", "-c", 'exec /bin/sh -c "$1" </dev/null', "sh")
 """Begins the command line of every command; its text follows as one argument."""
-UNATTENDED = {"PAGER": "cat", "GIT_PAGER": "cat", "GIT_TERMINAL_PROMPT": "0"}
-"""Variables it gets where they are not set: what would wait for a key does not."""
 LAST_LINES = 60
 LAST_CHARACTERS = 8_000
 _TAIL = 128 << 10
@@ -71,9 +69,7 @@ async def carry_out(
     """
     program = programs.find(name)
     if program is None:
-        program = await programs.begin(
-            name, step=step, argv=(*SHELL, command), cwd=cwd, environ={**UNATTENDED, **environ}
-        )
+        program = await programs.begin(name, step=step, argv=(*SHELL, command), cwd=cwd, environ=environ)
     lines = Lines(redactor, told) if told else None
     ended = await program.follow(lines.take if lines else None)
     if lines:
@@ -82,7 +78,7 @@ async def carry_out(
     return Done(
         code=code,
         reason=ended.reason,
-        output=last_lines(program, ended.end, redactor),
+        output=last_lines(program, redactor, ended.end),
         agent_id=program.id,
         started_ns=program.agent.created_ns,
         ended_ns=program.ended_ns or time.time_ns(),
@@ -101,9 +97,7 @@ class CommandDriver:
         """See :class:`pipelines.ports.Driver`. It uses nothing that a budget could count."""
 
         def told(text: str) -> None:
-            event = RunEvent(
-                kind="step.output", at_ns=time.time_ns(), run_id=ask.run_id, step=ask.step.key, text=text
-            )
+            event = RunEvent(kind="step.output", at_ns=time.time_ns(), run_id=ask.run_id, step=ask.step.key, text=text)
             self._tell(event)
 
         began = time.time_ns()
@@ -137,8 +131,9 @@ class CommandDriver:
         """See :class:`pipelines.ports.Driver`: what a command put into the background goes on until the run ends."""
 
 
-def last_lines(program: Program, end: int, redactor: Redactor) -> str:
-    """The last lines a program printed, as they looked, redacted and then cut."""
+def last_lines(program: Program, redactor: Redactor, end: int = -1) -> str:
+    """The last lines a program printed, up to ``end`` of its journal, as they looked: redacted and then cut."""
+    end = journal.end(program.journal) if end < 0 else end
     begin = max(0, end - _TAIL)
     transcript = Transcript(program.journal)
     lines: deque[str] = deque(maxlen=LAST_LINES * 4)

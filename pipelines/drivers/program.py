@@ -216,6 +216,10 @@ class Programs:
         agent = next((one for one in self.agents() if one.name == name), None)
         return Program(self._deck, agent.id) if agent and not self._cut_off(agent) else None
 
+    def of(self, agent: Agent) -> Program:
+        """The program of one of :meth:`agents`."""
+        return Program(self._deck, agent.id)
+
     def former(self, name: str) -> list[Agent]:
         """The agents of that name that were cut off, the oldest first."""
         begins = name + CUT_OFF
