@@ -9,11 +9,11 @@ from dagger import DefaultAddress, DefaultPath, Doc, Ignore, dag, function, obje
 
 EVIDENCE = "/quarterdeck/evidence"
 STATE = "/quarterdeck/state"
-CODE = "/quarterdeck/exit-code"
+CODE = f"{EVIDENCE}/exit-code"
 WORKSPACE = "/workspace"
 
 # Dagger's own ways to accept an exit code leave out 128 to 191, and with them 130 and 143: a run that was interrupted.
-KEEP_CODE = 'code=0; quarterdeck "$@" || code=$?; printf %s "$code" > ' + CODE
+KEEP_CODE = f'mkdir -p {EVIDENCE}; code=0; quarterdeck "$@" || code=$?; printf %s "$code" > {CODE}'
 
 _UNUSED = ["**/.git", "**/.venv", "**/__pycache__", "benchmarks", "deploy", "docs", "tests"]
 
@@ -34,7 +34,7 @@ class Run:
 
     @function
     def evidence(self) -> dagger.Directory:
-        """Logs, recordings, transcripts, diffs and artifacts, with junit.xml, result.json and summary.md."""
+        """Logs, recordings, transcripts, diffs and artifacts; junit.xml, result.json, summary.md; exit-code."""
         return self.container.directory(EVIDENCE)
 
     @function
