@@ -37,8 +37,10 @@ WORKFLOW = "quarterdeck.remember"
 APPLICATION_ID = 0x51446B52
 """Of the SQLite file; its user version is our schema."""
 LOCK_SUFFIX = ".lock"
-LOCK_PATIENCE = 10.0
-"""Seconds; the engine of a run that was killed ends within this."""
+LOCK_PATIENCE = 3.0
+"""Seconds; the engine of a run that was killed ends sooner, unless its database hangs."""
+AWAY_SECONDS = 60.0
+"""How long a PostgreSQL server may be away, or a network to it."""
 BUSY_SECONDS = 5.0
 LAST_SECONDS = 10.0
 """How long a commit may still take after the run has ended."""
@@ -200,20 +202,31 @@ def _there(url: str, run_id: str) -> Callable[[], None]:
 
     def taken() -> bool:
         nonlocal connection
-        connection = psycopg.connect(target, autocommit=True, application_name=NAME, connect_timeout=10)
-        row = connection.execute("SELECT pg_try_advisory_lock(%s)", (number,)).fetchone()
+        tried = psycopg.connect(target, autocommit=True, application_name=NAME, connect_timeout=10)
+        row = tried.execute("SELECT pg_try_advisory_lock(%s)", (number,)).fetchone()
         if row and row[0]:
+            connection = tried
             return True
-        connection.close()
+        tried.close()
         return False
 
     def check() -> None:
         """The lock goes with its connection: it is had once more, or somebody else has it."""
+        had = connection is not None
         if connection is not None and not connection.closed:
             with contextlib.suppress(psycopg.OperationalError):
                 connection.execute("SELECT 1")
                 return
-        _patiently(taken)
+            connection.close()
+        deadline = time.monotonic() + AWAY_SECONDS
+        while True:
+            try:
+                _patiently(taken)
+                return
+            except psycopg.OperationalError:
+                if not had or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.5)
 
     return check
 
