@@ -8,9 +8,10 @@ from types import MappingProxyType
 
 HOOKS_FILE, SPOOL, TELL, ASK, PORT, PROMPT = "{hooks_file}", "{spool}", "{tell}", "{ask}", "{port}", "{prompt}"
 HOOKS, HOOKS_FOLDER = "{hooks}", "{hooks_folder}"
+LIMIT = "{limit}"
 """Placeholders: the hooks' settings file of this run, the agent's spool, the two hook commands, a free port on
-127.0.0.1 chosen for this run, a headless run's prompt, the hooks of this run as one argument, and the folder that the
-settings file is in."""
+127.0.0.1 chosen for this run, a headless run's prompt, the hooks of this run as one argument, the folder that the
+settings file is in, and how much an agent may use."""
 
 STATES = ("working", "blocked", "idle", "limited", "starting", "ignore")
 """What a screen rule may say. ``ignore``: while it matches, the other rules say nothing (a transcript viewer)."""
@@ -28,6 +29,10 @@ class Headless:
     resume: tuple[str, ...] = ()
     format: str = ""
     """What it prints: the name of a reader, "" for plain text."""
+    turns: tuple[str, ...] = ()
+    """Arguments that limit how often its model may answer to ``{limit}``; empty: it has no such limit of its own."""
+    money: tuple[str, ...] = ()
+    """Arguments that limit what it may spend to ``{limit}`` US dollars."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from profiles.parts import PROMPT, Headless, Hooks, Prompting, ScreenRule, Sources
+from profiles.parts import LIMIT, PROMPT, Headless, Hooks, Prompting, ScreenRule, Sources
 from quarterdeck.errors import Invalid, Refused
 
 RESUME_ID, SHELL = "{resume_id}", "{shell}"
@@ -186,6 +186,17 @@ class Profile:
         if not resume_id and any(RESUME_ID in part for part in chosen):
             raise Invalid(f"{self.title} needs the id of a conversation")
         return (*_filled(self._command(extra), environ), *extra, *_filled(chosen, environ, resume_id, prompt))
+
+    def headless_limits(
+        self, given: Sequence[str] = (), *, turns: int | None = None, money: float | None = None
+    ) -> tuple[str, ...]:
+        """Options by which the agent limits itself to so many turns and US dollars, but for those in ``given``."""
+        limits: list[str] = []
+        for how, limit in ((self.headless.turns, turns), (self.headless.money, money)):
+            if limit is not None and how and not _has(given, tuple(part.partition("=")[0] for part in how)):
+                said = f"{max(limit, 1e-6):.6f}".rstrip("0").rstrip(".") if isinstance(limit, float) else str(limit)
+                limits += [part.replace(LIMIT, said) for part in how]
+        return tuple(limits)
 
     def _again(
         self, how: Sequence[str], done: str, argv: Sequence[str], resume_id: str, environ: Mapping[str, str]

@@ -182,9 +182,8 @@ def _conversation(key: str, values: Mapping[str, Any]) -> str:
 
 
 def _headless(key: str, values: Mapping[str, Any]) -> str:
-    wanted = {"argv": (parts.PROMPT,), "resume": (parts.PROMPT,)}.get(key, ()) if values[key] else ()
-    missing = [placeholder for placeholder in wanted if not _holds(values[key], placeholder)]
-    return f"needs {missing[0]}" if missing else ""
+    wanted = {"argv": parts.PROMPT, "resume": parts.PROMPT, "turns": parts.LIMIT, "money": parts.LIMIT}.get(key, "")
+    return f"needs {wanted}" if values[key] and wanted and not _holds(values[key], wanted) else ""
 
 
 def _hooks(key: str, values: Mapping[str, Any]) -> str:
@@ -240,6 +239,8 @@ _PARTS: dict[str, tuple[Callable[..., Any], dict[str, Check], Callable[[str, Map
             "argv": checks.arguments(parts.PROMPT, RESUME_ID),
             "resume": checks.arguments(parts.PROMPT, RESUME_ID),
             "format": checks.reader,
+            "turns": checks.arguments(parts.LIMIT),
+            "money": checks.arguments(parts.LIMIT),
         },
         _headless,
     ),

@@ -81,6 +81,9 @@ class NewAgent:
     """A session whose checkpoint its first prompt hands over; it joins that session where none is named."""
     tree: Worktree | None = None
     """A worktree of ours that no agent has any more, to go on in; it is kept when the agent cannot be started."""
+    takes_over: bool = False
+    """Whether the conversation its command line names may have been that of an agent that has ended; it no longer is
+    then."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,6 +262,8 @@ class Deck:
         agent_id = new_id()
         environ, kept = environment.prepare(ask.environ, profile.environ, agent=agent_id, session=session.name)
         resume_id = profile.new_resume_id(ask.argv)
+        if ask.takes_over and resume_id:
+            await self._take_over(profile, resume_id)
         tree = ask.tree
         if tree is None and (ask.worktree or ask.branch):
             tree = await worktree.create(
@@ -295,6 +300,13 @@ class Deck:
         if begins is not None:
             await self.outbox.submit(agent.id, begins.prompt(profile, agent.cwd))
         return agent
+
+    async def _take_over(self, profile: Profile, resume_id: str) -> None:
+        """Let go of a conversation: two agents never share one."""
+        for supervised in list(self._roster.agents.values()):
+            agent = supervised.agent
+            if (agent.profile, agent.resume_id) == (profile.name, resume_id) and not agent.status.alive:
+                await self._change(supervised, "agent.conversation", resume_id="")
 
     async def _opening(self, ask: NewAgent, workspace: str, profile: Profile) -> tuple[Opening, str]:
         """The checkpoint to begin from, and the id of its session where that is on this workspace."""

@@ -11,8 +11,8 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from profiles.headless.fold import Fold
-from profiles.headless.heard import MESSAGE_LIMIT, End, Heard, Kind, Told
+from profiles.headless.fold import Fold, last
+from profiles.headless.heard import End, Heard, Kind, Told
 from profiles.tally import Counts, Tally
 from profiles.transcripts import limits
 from profiles.values import amount, moment, number, table, tables, text, texts
@@ -103,7 +103,7 @@ class Claude(Fold):
         why = "\n".join([*errors[:4], text(table(entry.get("error")).get("message"))]).strip() or words
         subtype = text(entry.get("subtype"))
         if subtype == "success" and not entry.get("is_error"):
-            self.heard.message = words.strip()[-MESSAGE_LIMIT:] or self.heard.message
+            self.heard.message = last(words.strip()) or self.heard.message
             self.finished(End.SUCCESS)
         elif subtype in _ENDS:
             self.finished(_ENDS[subtype], why)

@@ -55,7 +55,7 @@ class Fold:
     def said(self, words: str) -> Iterable[Told]:
         """The agent said something to the person."""
         if words := words.strip():
-            self.heard.message = words[-MESSAGE_LIMIT:]
+            self.heard.message = last(words)
             yield Told(Kind.MESSAGE, self.heard.message)
 
     def called(self, name: object, given: object, key: object = "") -> Iterable[Told]:
@@ -111,6 +111,14 @@ class Fold:
     def answered(self) -> None:
         """A tool's result came: what follows is another answer."""
         self._answering = False
+
+
+def last(words: str) -> str:
+    """The end of a long message, from the beginning of a line on."""
+    if len(words) <= MESSAGE_LIMIT:
+        return words
+    kept = words[-MESSAGE_LIMIT:]
+    return kept.partition("\n")[2] or kept
 
 
 def in_one_line(given: object) -> str:

@@ -14,7 +14,7 @@ from profiles.tally import Counts
 
 MESSAGE_LIMIT = 16_000
 """Characters of its last words; of longer ones the end is kept."""
-LINE_LIMIT = 400
+LINE_LIMIT = 2_000
 """Characters of everything else."""
 KEPT = 16
 """Refusals, errors and lines of noise that are kept; the newest."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from profiles.headless.fold import Fold
-from profiles.headless.heard import MESSAGE_LIMIT, Heard, Kind, Told
+from profiles.headless.fold import Fold, last
+from profiles.headless.heard import Heard, Told
 
 _LINES = 60
 _LINE = 2_000
@@ -22,11 +22,10 @@ class Plain(Fold):
         self._last: deque[str] = deque(maxlen=_LINES)
 
     def noise(self, line: str, wall_ns: int) -> Iterable[Told]:
-        """Every line is said."""
-        line = line.rstrip()[:_LINE]
-        self._last.append(line)
-        yield Told(Kind.MESSAGE, line)
+        """A line more. What is told of them is told by who shows them."""
+        self._last.append(line.rstrip()[:_LINE])
+        return ()
 
     def over(self) -> None:
         """The last lines are its last words."""
-        self.heard.message = "\n".join(self._last).strip()[-MESSAGE_LIMIT:]
+        self.heard.message = last("\n".join(self._last).strip())

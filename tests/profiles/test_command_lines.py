@@ -78,6 +78,9 @@ def test_a_run_without_a_screen() -> None:
         *("--session-id", chosen, "--", "-fix {resume_id}"),
     )
     assert CLAUDE.headless_argv("go on", resume_id=ID, resume=True)[-4:] == ("--resume", ID, "--", "go on")
+    assert CLAUDE.headless_limits(turns=7, money=1.25) == ("--max-turns", "7", "--max-budget-usd", "1.25")
+    assert CLAUDE.headless_limits(("--max-turns=3",), turns=7, money=0.0000004) == ("--max-budget-usd", "0.000001")
+    assert CODEX.headless_limits(turns=7, money=1.0) == CLAUDE.headless_limits() == ()
     assert CODEX.headless_argv("fix") == ("codex", "--no-daemon", "exec", "--json", "--", "fix")
     assert CODEX.headless_argv("fix", resume_id=ID, resume=True) == (
         *("codex", "--no-daemon", "exec", "resume", "--json", ID, "--", "fix"),

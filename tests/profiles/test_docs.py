@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from profiles import checks, parts, schema
+from profiles import checks, headless, parts, schema
 from profiles.schema import parse
 
 PAGE = (Path(__file__).parents[2] / "docs" / "profiles.md").read_text()
@@ -20,7 +20,7 @@ def test_every_key_is_described() -> None:
 def test_every_word_a_key_takes_is_named() -> None:
     for word in (*parts.STATES, *parts.KINDS, *parts.DOORS, *parts.RECEIPTS, *checks.ANSWERS, *schema._SOURCES):
         assert f"`{word}`" in PAGE, word
-    for word in (*schema._HOOK_WORDS, parts.PROMPT, "{resume_id}", "{shell}"):
+    for word in (*schema._HOOK_WORDS, parts.PROMPT, parts.LIMIT, "{resume_id}", "{shell}", *headless.FORMATS):
         assert f"`{word}`" in PAGE, word
 
 

@@ -44,6 +44,8 @@ keep = { "--model" = 1 }
 argv = ["run", "{prompt}"]
 resume = ["run", "--resume", "{resume_id}", "{prompt}"]
 format = "mine"
+turns = ["--max-turns", "{limit}"]
+money = ["--most={limit}"]
 [prompt]
 receipts = ["hook", "screen"]
 steer = true
@@ -130,6 +132,7 @@ def test_every_key_is_read() -> None:
     assert profile.keys.always == ("down", "enter")
     assert (profile.keys.interrupt, profile.keys.interrupt_at) == (("escape",), ("permission",))
     assert profile.headless.format == "mine"
+    assert (profile.headless.turns, profile.headless.money) == (("--max-turns", "{limit}"), ("--most={limit}",))
     assert (profile.prompt.receipts, profile.prompt.steer, profile.prompt.wait) == (("hook", "screen"), True, ("hook",))
     assert profile.prompt.ends == ("/exit",)
     assert profile.prompt.every_line
@@ -158,6 +161,7 @@ def test_every_key_is_read() -> None:
         ('[keys]\nallow = "y"', "keys.allow: must be a list of texts", "keys.allow"),
         ('[keys]\ndeny = ["escap"]', "keys.deny: unknown key 'escap'", "keys.deny"),
         ('[headless]\nargv = ["-p"]', "headless.argv: needs {prompt}", "headless.argv"),
+        ('[headless]\nturns = ["--max", "9"]', "headless.turns: needs {limit}", "headless.turns"),
         ('[headless]\nformat = "A B"', "headless.format: must be 1 to 48 small letters", None),
         ('[prompt]\nreceipts = ["telepathy"]', "prompt.receipts: 'telepathy' is none of hook, transcript", None),
         ('[prompt]\nwait = ["hook", "hook"]', "prompt.wait: names something twice", None),

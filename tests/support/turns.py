@@ -1,7 +1,7 @@
 """Turns of an agent in its terminal, in this process or in one that can be killed.
 
 ``turns.py HOME`` reads asks as JSON lines (``{"prompt", "turn", "args", "patience", "trust"}``), has each carried out,
-and prints what is told and what came of it as JSON lines.
+and prints what is told and what came of it as JSON lines. ``RUN_DRIVER`` names another driver than the terminal's.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pipelines.drivers.headless import HeadlessDriver
 from pipelines.drivers.terminal import TerminalDriver
 from pipelines.model import AgentPlan, Drive, RunEvent, StepPlan, Usage
 from pipelines.ports import Ask, Turn
@@ -27,6 +28,7 @@ from terminals.native import NativeAdapter
 
 HERE = Path(__file__).parent
 RUN = "20260314-153059-4f1c2b"
+DRIVERS: dict[str, Any] = {"terminal": TerminalDriver, "headless": HeadlessDriver}
 RULES = """
 [[screen]]
 name = "trust"
@@ -34,7 +36,7 @@ state = "blocked"
 region = "screen"
 input = false
 kind = "trust"
-all = ['^Accessing workspace:$', '^ (?P<path>/.*)$', '^ 1\\\\. (?P<text>Yes, I trust this folder)$']
+all = ['^Accessing workspace:$', '^ (?P<path>/.*)$', '^ 1\\. (?P<text>Yes, I trust this folder)$']
 can = ["allow", "deny"]
 
 [[screen]]
@@ -75,13 +77,27 @@ async def open_deck(home: Path, work: Path, config: Path, **more: Any) -> AsyncI
 
 
 def make_ask(
-    work: Path, environ: Mapping[str, str], prompt: str, *, turn: int = 0, profile: str = "hooked", args: Any = ()
+    work: Path,
+    environ: Mapping[str, str],
+    prompt: str,
+    *,
+    turn: int = 0,
+    attempt: int = 1,
+    profile: str = "hooked",
+    args: Any = (),
 ) -> Ask:
     """One turn of the step ``write``."""
     agent = AgentPlan(name="writer", profile=profile, args=tuple(args), drive=Drive.TERMINAL)
     step = StepPlan(key="write", name="write", agent="writer", prompt=prompt)
     return Ask(
-        run_id=RUN, step=step, agent=agent, attempt=1, turn=turn, prompt=prompt, cwd=str(work), environ=dict(environ)
+        run_id=RUN,
+        step=step,
+        agent=agent,
+        attempt=attempt,
+        turn=turn,
+        prompt=prompt,
+        cwd=str(work),
+        environ=dict(environ),
     )
 
 
@@ -96,9 +112,9 @@ class Told:
         """Of the events of one kind."""
         return [event.text for event in self.events if event.kind == kind]
 
-    async def carry_out(self, deck: Deck, ask: Ask, **more: Any) -> Turn:
+    async def carry_out(self, deck: Deck, ask: Ask, by: str = "terminal", **more: Any) -> Turn:
         """One turn by a driver of its own, as after a restart."""
-        driver = TerminalDriver(deck, RUN, self.events.append, **more)
+        driver = DRIVERS[by](deck, RUN, self.events.append, **more)
         return await driver.turn(ask, self.used.append)
 
 
@@ -112,13 +128,16 @@ async def main() -> None:
     work, config = Path(os.environ["RUN_WORK"]), Path(os.environ["RUN_CONFIG"])
     async with open_deck(home, work, config) as deck:
         _print("open", os.getpid())
-        driver = TerminalDriver(deck, RUN, lambda event: _print("event", asdict(event)))
+        driver = DRIVERS[os.environ.get("RUN_DRIVER", "terminal")](
+            deck, RUN, lambda event: _print("event", asdict(event))
+        )
         lines = asyncio.StreamReader()
         loop = asyncio.get_running_loop()
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
         while line := await lines.readline():
             asked = json.loads(line)
-            ask = make_ask(work, os.environ, asked["prompt"], turn=asked.get("turn", 0), args=asked.get("args", ()))
+            more = {name: asked[name] for name in ("turn", "args", "profile") if name in asked}
+            ask = make_ask(work, os.environ, asked["prompt"], **more)
             _print("turn", asdict(await driver.turn(ask, lambda used: _print("used", asdict(used)))))
         await driver.aclose()
         await deck.end_all()
