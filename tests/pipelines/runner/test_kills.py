@@ -1,0 +1,213 @@
+"""kill -9 of a run at every stage, then gone on with: what was done is not repeated, what was not is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from pipelines.folder import RunFolder
+from pipelines.model import Outcome, Retry
+from quarterdeck.errors import Refused
+from tests.support import polling
+
+S = Outcome.SUCCEEDED
+WAIT = "until test -e go; do sleep 0.01; done"
+"""A command goes on when the test says so."""
+
+
+def written(bench, name="done", count=1):
+    polling.until(lambda: len(bench.lines(name)) >= count, f"{name} has {count} lines")
+
+
+def test_a_command_that_runs_is_adopted(bench, command):
+    folder = bench.folder()
+    plan = bench.plan(
+        command("first", "echo first >> done"),
+        command("long", f"echo $$ >> pids; echo began; {WAIT}; echo long >> done; echo x=1 >> $QUARTERDECK_OUTPUT"),
+        concurrency=1,
+    )
+    child = bench.child(plan, folder)
+    child.until("step.output", "long")
+    written(bench, "pids")
+    child.kill()
+    pid = int(bench.lines("pids")[0])
+    os.kill(pid, 0)  # it goes on
+    bench.on["step.started"] = lambda _: (bench.work / "go").touch()
+    result = bench.go_on(folder)
+    assert (result.outcome, result.resumed) == (S, 1)
+    assert bench.lines() == ["first", "long"]
+    assert bench.lines("pids") == [str(pid)]
+    assert result.steps[1].outputs["x"] == "1"
+    assert result.steps[1].message == "began"
+    assert result.started_ns < result.steps[0].ended_ns
+    assert [one.step for one in bench.events if one.data.get("before")] == ["first"]
+
+
+def test_a_command_that_ended_meanwhile_is_not_repeated(bench, command):
+    folder = bench.folder()
+    child = bench.child(bench.plan(command("one", f"echo began; {WAIT}; echo one >> done; exit 7")), folder)
+    child.until("step.output")
+    child.kill()
+    (bench.work / "go").touch()
+    written(bench)
+    polling.until(lambda: not bench.left(), "the command has ended")
+    result = bench.go_on(folder)
+    assert bench.lines() == ["one"]
+    assert result.steps[0].attempts[0].exit_code == 7
+
+
+@pytest.mark.parametrize("stage", ["run.started", "step.started"])
+def test_killed_before_anything_was_begun(bench, command, stage):
+    folder = bench.folder()
+    child = bench.child(bench.plan(command("one", "echo one >> done")), folder, f"slow={stage}")
+    child.until(stage)
+    child.kill()
+    result = bench.go_on(folder)
+    assert (result.outcome, bench.lines()) == (S, ["one"])
+
+
+def test_killed_between_the_end_and_its_record(bench, command):
+    folder = bench.folder()
+    child = bench.child(bench.plan(command("one", "echo one >> done; echo said")), folder, "slow=step.output")
+    child.until("step.output")
+    polling.until(lambda: not bench.left(), "the command has ended")
+    child.kill()
+    result = bench.go_on(folder)
+    assert (result.outcome, bench.lines()) == (S, ["one"])
+    assert result.steps[0].message == "said"
+
+
+def test_killed_after_its_record(bench, command):
+    folder = bench.folder()
+    plan = bench.plan(
+        command("one", "echo one >> done"), command("two", "echo two >> done", needs=("one",)), concurrency=1
+    )
+    child = bench.child(plan, folder, "slow=step.ended")
+    child.until("step.ended", "one")
+    child.kill()
+    result = bench.go_on(folder)
+    assert (result.outcome, bench.lines()) == (S, ["one", "two"])
+
+
+def test_killed_in_the_pause_before_another_attempt(bench, command):
+    folder = bench.folder()
+    text = 'echo try >> done; test "$(wc -l < done)" -ge 2'
+    child = bench.child(bench.plan(command("one", text, retry=Retry(times=1, pause=1.0))), folder)
+    child.until("step.retry")
+    child.kill()
+    result = bench.go_on(folder)
+    assert (result.outcome, bench.lines()) == (S, ["try", "try"])
+    assert [one.number for one in result.steps[0].attempts] == [1, 2]
+
+
+def test_killed_again_and_again(bench, command):
+    folder = bench.folder()
+    steps = [command(f"s{n}", f"echo s{n} >> done; sleep 0.15") for n in range(6)]
+    child = bench.child(bench.plan(*steps, concurrency=1), folder)
+    kills = 0
+    while kills < 3:
+        child.until("step.started" if kills % 2 else "step.ended", f"s{kills + 1}")
+        child.kill()
+        kills += 1
+        child = bench.child(None, folder)
+    assert child.end() == "succeeded"
+    assert bench.lines() == [f"s{n}" for n in range(6)]
+
+
+def test_a_command_whose_lease_was_over_is_begun_again(bench, command, monkeypatch):
+    """As in every run of an agent nobody watches any more; here its holder is killed, which ends it at once."""
+    folder = bench.folder()
+    child = bench.child(bench.plan(command("one", f"echo $$ >> pids; echo began; {WAIT}; echo one >> done")), folder)
+    child.until("step.output")
+    child.kill()
+    holder = next(iter(folder.state.agents.glob("*/holder.json"))).read_text()
+    pid = int(holder.partition('"pid": ')[2].partition(",")[0])
+    os.kill(pid, 9)
+    polling.until(lambda: not bench.left(), "the command is hung up")
+    (bench.work / "go").touch()
+    result = bench.go_on(folder)
+    assert (result.outcome, bench.lines()) == (S, ["one"])
+    assert len(bench.lines("pids")) == 2
+
+
+def test_a_stopped_run_does_the_same_step_again(bench, command):
+    folder = bench.folder()
+    plan = bench.plan(
+        command("one", "echo one >> done"),
+        command("two", f"echo two >> begun; {WAIT}; echo two >> done", needs=("one",)),
+        command("three", "echo three >> done", needs=("two",)),
+        command("always", "echo always >> done", needs=("two",), when="always()"),
+    )
+
+    def stop(event):
+        if event.step == "two":
+            bench.brake.stop(Outcome.INTERRUPTED, "stopped by a person")
+
+    bench.on["step.started"] = stop
+    result = bench.run(plan, folder)
+    assert (result.outcome, result.exit_code, result.reason) == (Outcome.INTERRUPTED, 130, "stopped by a person")
+    ended = {step.key: (step.outcome, step.reason) for step in result.steps}
+    assert ended["two"] == (Outcome.INTERRUPTED, "stopped by a person")
+    assert ended["three"] == (Outcome.SKIPPED, "not begun: stopped by a person")
+    assert bench.left() == []
+    bench.on.clear()
+    bench.brake.__init__()
+    (bench.work / "go").touch()
+    result = bench.go_on(folder)
+    assert (result.outcome, result.resumed) == (S, 1)
+    assert sorted(bench.lines()) == ["always", "one", "three", "two"]
+
+
+def test_stopped_before_it_began(bench, command):
+    bench.brake.stop(Outcome.INTERRUPTED, "stopped at once")
+    result = bench.run(bench.plan(command("one", "echo one >> done")))
+    assert result.outcome is Outcome.INTERRUPTED
+    assert bench.lines() == []
+
+
+def test_a_run_that_has_ended_stays_as_it_is(bench, command):
+    folder = bench.folder()
+    first = bench.run(bench.plan(command("one", "echo one >> done; exit 1")), folder)
+    second = bench.go_on(folder)
+    assert second.steps == first.steps
+    assert (second.outcome, second.resumed, bench.lines()) == (Outcome.FAILED, 1, ["one"])
+    assert bench.go_on(folder).resumed == 2
+
+
+def test_one_process_at_a_time(bench, command):
+    folder = bench.folder()
+    child = bench.child(bench.plan(command("one", f"echo one >> done; {WAIT}")), folder)
+    child.until("step.started")
+    with pytest.raises(Refused, match=f"process {child.process.pid}"):
+        bench.go_on(folder)
+    (bench.work / "go").touch()
+    assert child.end() == "succeeded"
+    assert bench.lines() == ["one"]
+
+
+def test_the_state_may_be_gone_but_for_what_was_done(bench, command):
+    """On another machine there are no terminals: what was finished is known, what went on is done again."""
+    folder = bench.folder()
+    plan = bench.plan(
+        command("one", "echo one >> done"),
+        command("two", f"echo began; {WAIT}; echo two >> done", needs=("one",)),
+    )
+    child = bench.child(plan, folder)
+    child.until("step.output", "two")
+    child.kill()
+    other = RunFolder(Path(bench.home, "o", "runs", folder.run_id), folder.run_id)
+    other.home.mkdir(parents=True)
+    for name in ("steps.db", "steps.db-wal"):
+        if (folder.home / name).exists():
+            shutil.copy(folder.home / name, other.home / name)
+    (bench.work / "go").touch()
+    polling.until(lambda: not bench.left(), "what went on over there has ended")
+    (bench.work / "done").write_text("one\n")
+    began = time.time_ns()
+    result = bench.go_on(other)
+    assert (result.outcome, bench.lines()) == (S, ["one", "two"])
+    assert result.started_ns < began
