@@ -150,6 +150,18 @@ class StepPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AnalysisPlan:
+    """Who explains the failure of a step after its last attempt, and proposes what would mend it."""
+
+    agent: str = ""
+    """An agent of the manifest; "" is the Anthropic API."""
+    model: str = ""
+    """Of the API."""
+    apply: bool = False
+    """Whether what is proposed is applied where the policy allows the edits, and kept where the step then succeeds."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunPlan:
     """A whole manifest, checked. ``steps`` are in an order in which each comes after what it needs."""
 
@@ -167,6 +179,7 @@ class RunPlan:
     timeout: float | None = None
     keep_going: bool = False
     """Whether steps that do not need a failed one are still begun."""
+    analysis: AnalysisPlan | None = None
     source: str = ""
     """The manifest's file, "" for a run from the command line."""
 
@@ -195,6 +208,34 @@ class Attempt:
     checks: tuple[Check, ...] = ()
 
 
+class Fix(StrEnum):
+    """What became of a proposed change."""
+
+    NONE = "none proposed"
+    PROPOSED = "proposed"
+    """It stands in the report alone."""
+    UNDONE = "undone"
+    """It was applied, did not mend the step, and was taken back."""
+    APPLIED = "applied"
+    """The step succeeded with it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analysis:
+    """What somebody made of a step's failure. Texts are redacted and bounded."""
+
+    by: str
+    """``agent NAME`` or ``model NAME``."""
+    text: str = ""
+    """The explanation."""
+    diff: str = ""
+    """The proposed change as a unified diff, "" for none."""
+    fix: Fix = Fix.NONE
+    reason: str = ""
+    """Why there is no explanation, or why the change was not kept."""
+    usage: Usage = Usage()
+
+
 @dataclass(frozen=True, kw_only=True)
 class StepResult:
     """What came of a step. Paths are relative to the folder of the run's evidence."""
@@ -221,6 +262,9 @@ class StepResult:
     transcript: str = ""
     diff: str = ""
     artifacts: tuple[str, ...] = ()
+    unkept: tuple[str, ...] = ()
+    """What of its evidence could not be kept, and why, one line each."""
+    analysis: Analysis | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -218,18 +219,63 @@ class Redactor:
         """``text`` with each secret replaced by ``[redacted: RULE]``, and how many of which."""
         counts: Counter[str] = Counter()
         for _ in range(_ROUNDS):
-            marks = list(_MARK.finditer(text)) if _OPENS in text else []
-            spans = list(_apart([*self._known(text), *_ruled(text)], marks, self._labels))
+            spans = self.spans(text)
             if not spans:
                 break
             parts: list[str] = []
             at = 0
-            for span in spans:
-                parts += (text[at : span.start], f"[redacted: {span.rule}]")
-                at = span.end
+            for start, end, rule in spans:
+                parts += (text[at:start], f"[redacted: {rule}]")
+                at = end
             text = "".join((*parts, text[at:]))
-            counts.update(span.rule for span in spans)
+            counts.update(rule for _, _, rule in spans)
         return Redacted(text, tuple(Finding(rule, count) for rule, count in sorted(counts.items())))
+
+    def spans(self, text: str) -> list[tuple[int, int, str]]:
+        """Where :meth:`redact` would begin: start, end and rule of each secret, in order, none overlapping another."""
+        marks = list(_MARK.finditer(text)) if _OPENS in text else []
+        found = _apart([*self._known(text), *_ruled(text)], marks, self._labels)
+        return [(span.start, span.end, span.rule) for span in found]
+
+    def broken(self, text: str, noise: re.Pattern[str]) -> list[tuple[int, int, str]]:
+        """Where known values stand with ``noise`` between their characters: line ends, frames, escape sequences.
+
+        Also those with none in between. ``noise`` must match runs of what is passed over, and never nothing.
+        """
+        quiet = noise.sub("", text)
+        if not any(form in quiet for form, _ in self._quiet(noise)):
+            return []
+        starts, places, at, size = [0], [0], 0, 0
+        for found in noise.finditer(text):
+            size += found.start() - at
+            at = found.end()
+            starts.append(size)
+            places.append(at)
+
+        def place(index: int) -> int:
+            run = bisect_right(starts, index) - 1
+            return places[run] + index - starts[run]
+
+        spans: list[tuple[int, int, str]] = []
+        for form, name in self._quiet(noise):
+            at = quiet.find(form)
+            while at >= 0:
+                spans.append((place(at), place(at + len(form) - 1) + 1, name))
+                at = quiet.find(form, at + 1)
+        return sorted(spans)
+
+    def _quiet(self, noise: re.Pattern[str]) -> list[tuple[str, str]]:
+        shortened = ((noise.sub("", form), name) for form, name, _ in self._forms)
+        return [(form, name) for form, name in shortened if len(form) >= KNOWN_LENGTH]
+
+    def held(self, data: bytes) -> str:
+        """The name of a known value that ``data`` holds as it is or encoded; "" for none."""
+        return next((name for form, name, _ in self._forms if form.encode("utf-8", "surrogatepass") in data), "")
+
+    @property
+    def longest(self) -> int:
+        """Bytes of the longest form of a known value; 0 where none is known."""
+        return max((len(form.encode("utf-8", "surrogatepass")) for form, _, _ in self._forms), default=0)
 
     def _known(self, text: str) -> Iterator[_Span]:
         for rank, (form, name, encoded) in enumerate(self._forms, -len(self._forms)):

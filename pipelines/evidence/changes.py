@@ -1,0 +1,62 @@
+"""What a step has changed in the repository around its folder: commits, uncommitted files and new ones, as a patch."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+from quarterdeck.errors import Refused
+from quarterdeck.text import safe
+from sessions.commands import run
+from sessions.git import ask
+
+_SECONDS = 120.0
+_OPTIONS = (
+    *("-c", "core.quotePath=true", "-c", "core.fsmonitor=false", "-c", "submodule.recurse=false"),
+    *("-c", "core.hooksPath=/dev/null", "-c", "core.safecrlf=false", "-c", "advice.addEmbeddedRepo=false"),
+)
+_DIFF = ("diff", "--stat", "--patch", "--no-color", "--no-ext-diff", "--no-textconv", "--find-renames")
+
+
+async def patch(folder: Path, since_ns: int, base: str = "") -> bytes:
+    """The patch, a table of files before it; b"" where nothing has changed or there is no repository.
+
+    ``base`` is the commit it begins at, "" for the one that was checked out at the time ``since_ns``, by git's own
+    log. Several steps in one folder at the same time are not told apart. Binary files are named only. What is longer
+    than :data:`sessions.commands.OUTPUT_LIMIT` is cut. Raises :class:`Refused` where git cannot tell.
+    """
+    top = await ask(folder, "rev-parse", "--show-toplevel")
+    index = await ask(folder, "rev-parse", "--path-format=absolute", "--git-path", "index")
+    if not top or not index:
+        return b""
+    base = base or await _checked_out(folder, since_ns)
+    # Files git does not know yet are told to a copy of its index: the repository's own stays as it is.
+    with tempfile.TemporaryDirectory(prefix="quarterdeck-") as temporary:
+        copy = os.path.join(temporary, "index")
+        if os.path.exists(index):
+            await asyncio.to_thread(shutil.copyfile, index, copy)
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+        environ |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_INDEX_FILE": copy}
+        git = ("git", *_OPTIONS)
+        await run(
+            [*git, "add", "--intent-to-add", "--all", "--", "."], cwd=Path(top), environ=environ, seconds=_SECONDS
+        )
+        ended = await run([*git, *_DIFF, base, "--"], cwd=Path(top), environ=environ, seconds=_SECONDS)
+    if ended.code or (ended.code is None and not ended.out):
+        told = safe(os.fsdecode(ended.err), 200) or "git failed"
+        raise Refused(f"what has changed in {safe(top)} cannot be told: {told}", path=top)
+    return ended.out
+
+
+async def _checked_out(folder: Path, since_ns: int) -> str:
+    if since_ns:
+        moment = datetime.fromtimestamp(since_ns // 1_000_000_000 - 1, UTC)
+        if found := await ask(folder, "rev-parse", "--verify", "--quiet", f"HEAD@{{{moment:%Y-%m-%d %H:%M:%S} +0000}}"):
+            return found
+    if found := await ask(folder, "rev-parse", "--verify", "--quiet", "HEAD^{commit}"):
+        return found
+    return await ask(folder, "hash-object", "-t", "tree", "/dev/null") or "HEAD"

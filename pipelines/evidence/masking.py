@@ -1,0 +1,224 @@
+"""Secrets taken out of what is too long to be looked at as a whole: text logs, recordings, transcripts.
+
+A window moves over the text. Whatever begins in the part that is given out ends in the window, and enough of what was
+given out before stays in sight to know the name a value was given to, so that where the text was cut into pieces
+changes nothing. Known values are found with line ends, frames and escape sequences between their characters as well.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from quarterdeck.redaction import Redactor
+
+WINDOW = 256 << 10
+"""Characters looked at together."""
+AHEAD = 20 << 10
+"""Characters behind what is given out; longer than any private key."""
+MOST = 4 << 20
+"""Characters from which on a secret without an end is cut."""
+BEHIND = 1 << 10
+"""Characters before it."""
+FRAMES = re.compile(r"[\s\u2500-\u259f\u2800-\u28ff]+")
+"""What stands between the parts of a value that a program broke over several lines."""
+_SEQUENCE = r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[ -/]*[0-Z\\^-~])"
+SEQUENCES = re.compile(rf"(?:{_SEQUENCE}|[\s\x00-\x1f\x7f-\x9f\u2500-\u259f\u2800-\u28ff])+")
+"""As :data:`FRAMES`, in what a terminal prints."""
+_MOVES = re.compile(_SEQUENCE)
+_PIECE = 64 << 10
+_T = TypeVar("_T")
+
+
+class Span(NamedTuple):
+    """Characters from ``start`` up to ``end`` are a secret that ``rule`` found."""
+
+    start: int
+    end: int
+    rule: str
+
+
+Find = Callable[[str], list[Span]]
+"""Where the secrets of a text are: in order, none overlapping another."""
+
+
+class Piece(NamedTuple, Generic[_T]):
+    """A part of a text that comes with something: the event it is of, the line it is."""
+
+    what: _T
+    text: str
+    spans: tuple[Span, ...] = ()
+    """Counted from its own beginning; a secret that goes over several pieces is in each of them."""
+
+
+def found(pieces: Iterable[Piece[_T]], find: Find) -> Iterator[Piece[_T]]:
+    """The same pieces with the secrets in them."""
+    behind = ""
+    waiting: list[Piece[_T]] = []
+    size, enough = 0, WINDOW
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece.text)
+        if size >= enough:
+            behind, waiting, given = _advance(behind, waiting, size - AHEAD, find)
+            size = sum(len(piece.text) for piece in waiting)
+            enough = max(WINDOW, size + AHEAD)
+            yield from given
+    yield from _advance(behind, waiting, size, find)[2]
+
+
+def _advance(
+    behind: str, waiting: list[Piece[_T]], upto: int, find: Find
+) -> tuple[str, list[Piece[_T]], list[Piece[_T]]]:
+    """Give out what ends at or before ``upto``, but for what is in the same secret as something behind it."""
+    text = behind + "".join(piece.text for piece in waiting)
+    spans = find(text)
+    ends: list[int] = []
+    at = len(behind)
+    for piece in waiting:
+        at += len(piece.text)
+        ends.append(at)
+    count = bisect_right(ends, upto + len(behind))
+    if count < len(waiting):
+        whole = count
+        while whole and any(span.start < ends[whole - 1] < span.end for span in spans):
+            whole -= 1
+        count = whole or (len(waiting) if upto > MOST else 0)
+    given = []
+    begin = len(behind)
+    first = 0
+    for piece, end in zip(waiting[:count], ends[:count], strict=True):
+        while first < len(spans) and spans[first].end <= begin:
+            first += 1
+        mine = []
+        for span in spans[first:]:
+            if span.start >= end:
+                break
+            mine.append(Span(max(span.start, begin) - begin, min(span.end, end) - begin, span.rule))
+        given.append(piece._replace(spans=tuple(mine)))
+        begin = end
+    return text[max(0, begin - BEHIND) : begin], waiting[count:], given
+
+
+def in_text(redactor: Redactor) -> Find:
+    """Finds secrets in lines of text, known values also where they are broken over lines."""
+
+    def find(text: str) -> list[Span]:
+        return _joined(chain(redactor.spans(text), redactor.broken(text, FRAMES)))
+
+    return find
+
+
+def in_output(redactor: Redactor) -> Find:
+    """Finds secrets in what a terminal prints, whatever colours and movements stand between their characters."""
+
+    def find(text: str) -> list[Span]:
+        spans: list[tuple[int, int, str]] = list(redactor.broken(text, SEQUENCES))
+        bare = _MOVES.sub(_move, text)
+        if ruled := redactor.spans(bare):
+            place = _places(text)
+            spans += [(place(start), place(end - 1) + 1, rule) for start, end, rule in ruled]
+        return _joined(spans)
+
+    return find
+
+
+def _places(text: str) -> Callable[[int], int]:
+    """Where a character of the text without its sequences stands in ``text``; movements count as one line end."""
+    starts, places = [0], [0]
+    at = size = 0
+    for sequence in _MOVES.finditer(text):
+        size += sequence.start() - at
+        at = sequence.end()
+        if _move(sequence):
+            starts.append(size)
+            places.append(sequence.start())
+            size += 1
+        starts.append(size)
+        places.append(at)
+
+    def place(index: int) -> int:
+        run = bisect_right(starts, index) - 1
+        return places[run] + index - starts[run]
+
+    return place
+
+
+def _move(sequence: re.Match[str]) -> str:
+    """What stands for a sequence: nothing for one that sets a colour, else a line end."""
+    return "" if sequence[0][1] == "[" and sequence[0][-1] == "m" else "\n"
+
+
+def _joined(spans: Iterable[tuple[int, int, str]]) -> list[Span]:
+    joined: list[Span] = []
+    for start, end, rule in sorted(spans):
+        if joined and start < joined[-1].end:
+            joined[-1] = joined[-1]._replace(end=max(joined[-1].end, end))
+        else:
+            joined.append(Span(start, end, rule))
+    return joined
+
+
+def masked(text: str, spans: Iterable[Span]) -> str:
+    """``text`` with a mark in place of each secret; line ends inside one stay."""
+    parts: list[str] = []
+    at = 0
+    for start, end, rule in spans:
+        parts += (text[at:start], f"[redacted: {rule}]", "\n" * text.count("\n", start, end))
+        at = end
+    return "".join((*parts, text[at:]))
+
+
+def starred(text: str, spans: Iterable[Span]) -> str:
+    """``text`` with a star in place of each character of a secret that shows; sequences and line ends stay."""
+    parts: list[str] = []
+    at = 0
+    for start, end, _ in spans:
+        parts += (text[at:start], _stars(text[start:end]))
+        at = end
+    return "".join((*parts, text[at:]))
+
+
+def _stars(text: str) -> str:
+    parts: list[str] = []
+    at = 0
+    for noise in SEQUENCES.finditer(text):
+        parts += ("*" * (noise.start() - at), noise[0])
+        at = noise.end()
+    return "".join((*parts, "*" * (len(text) - at)))
+
+
+def text(lines: Iterable[str], find: Find) -> Iterator[str]:
+    """Lines, which come without their ends, as a text without secrets, a piece at a time."""
+    whole = (line + "\n" for line in lines)
+    pieces = (Piece(None, line[at : at + _PIECE]) for line in whole for at in range(0, len(line), _PIECE))
+    for piece in found(pieces, find):
+        yield masked(piece.text, piece.spans)
+
+
+def json_line(line: str, redactor: Redactor) -> str:
+    """A line of JSON without its secrets, still JSON; "" for one that is none."""
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return ""
+    # First as a whole, where the name stands beside the value; then each text by itself, with its line ends.
+    first = redactor.redact(line).text
+    if first != line:
+        with contextlib.suppress(ValueError, RecursionError):
+            value = json.loads(first)
+    find = in_text(redactor)
+    return json.dumps(_walk(value, lambda text: masked(text, find(text))), ensure_ascii=False)
+
+
+def _walk(value: Any, mask: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, dict):
+        return {mask(key): _walk(one, mask) for key, one in value.items()}
+    return [_walk(one, mask) for one in value] if isinstance(value, list) else value
