@@ -44,6 +44,10 @@ VERBS: dict[str, dict[str, str]] = {
         "approve": "cli.approvals:approve",
         "deny": "cli.approvals:deny",
     },
+    "Without a screen": {
+        "run": "cli.run:run",
+        "sparc": "cli.sparc:sparc",
+    },
     "What is remembered": {
         "memory": "cli.memory:memory",
     },

@@ -68,6 +68,17 @@ class Output:
         return self._out.isatty()
 
     @property
+    def stream(self) -> TextIO:
+        """Standard output itself, for what draws on it; errors are its writer's business."""
+        return self._out
+
+    def abandon(self) -> None:
+        """Nobody reads standard output any more: what is still written goes nowhere, and is no error."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._out.fileno())
+        os.close(nowhere)
+
+    @property
     def width(self) -> int | None:
         """Columns of the terminal; None where results go to a file or a pipe and need no cutting."""
         if not self.tty:

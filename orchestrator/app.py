@@ -60,12 +60,12 @@ class Json(JSONResponse):
 class Edge:
     """What happens to a request before the routes: an encoded slash stays one segment, a body has a bound.
 
-    The routes of the memory come with the first request for one, so that a start does not pay for them.
+    The routes of the memory and of runs come with the first request for one, so that a start does not pay for them.
     """
 
     def __init__(self, app: FastAPI) -> None:
         self.app = app
-        self._whole = False
+        self._later = dict(_LATER)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: _Receive, send: _Send) -> None:
         """See ASGI 3."""
@@ -74,9 +74,8 @@ class Edge:
             scope["path"] = unquote(raw.decode("latin-1"))
             memory = raw.startswith(b"/v1/memory/")
             receive = _bounded(receive, MEMORY_LIMIT if memory else BODY_LIMIT)
-            if not self._whole and (memory or raw == b"/openapi.json"):
-                self._whole = True
-                _add_memory(self.app)
+            for path in [path for path in self._later if raw.startswith(path) or raw == b"/openapi.json"]:
+                self._later.pop(path)(self.app)
         await self.app(scope, receive, send)
 
 
@@ -104,7 +103,8 @@ def build(engine: Engine) -> Edge:
 def describe() -> FastAPI:
     """The application without an engine: enough for its OpenAPI document."""
     app = _application()
-    _add_memory(app)
+    for add in _LATER.values():
+        add(app)
     return app
 
 
@@ -113,6 +113,16 @@ def _add_memory(app: FastAPI) -> None:
 
     app.include_router(memory.router)
     app.include_router(memory_banks.router)
+
+
+def _add_runs(app: FastAPI) -> None:
+    from orchestrator.routes import runs
+
+    app.include_router(runs.router)
+
+
+_LATER = {b"/v1/memory/": _add_memory, b"/v1/runs": _add_runs}
+"""What is added by the first request for such a path."""
 
 
 def _application() -> FastAPI:

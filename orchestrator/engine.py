@@ -12,6 +12,7 @@ from typing import Any, Self, TypeVar
 from orchestrator.memories import Memories
 from orchestrator.problems import Problems
 from orchestrator.roles import Caller, Peer, Role, Roles
+from orchestrator.runs import Runs
 from orchestrator.sizes import Sizes
 from orchestrator.texts import Texts
 from quarterdeck.errors import Broken, NotPermitted
@@ -46,11 +47,13 @@ class Engine:
         memories: Memories,
         texts: Texts,
         problems: Problems,
+        runs: Runs,
     ) -> None:
         self.paths = paths
         self.deck = deck
         self.memories = memories
         self.texts = texts
+        self.runs = runs
         self.started_ns = time.time_ns()
         self.stopping = stopping
         self._problems = problems
@@ -70,9 +73,10 @@ class Engine:
         memories: Memories,
         texts: Texts,
         problems: Problems,
+        runs: Runs,
     ) -> AsyncIterator[Self]:
         """An engine whose own tasks run until the context is left."""
-        engine = cls(paths, deck, stopping, memories, texts, problems)
+        engine = cls(paths, deck, stopping, memories, texts, problems, runs)
         sizes = asyncio.create_task(engine.sizes.run(), name="sizes")
         try:
             yield engine

@@ -16,6 +16,7 @@ from orchestrator.app import build
 from orchestrator.engine import Engine
 from orchestrator.memories import Memories
 from orchestrator.problems import Problems
+from orchestrator.runs import Runs
 from orchestrator.server import Server, bind
 from orchestrator.texts import Texts
 from quarterdeck import __version__, config, hooks
@@ -61,7 +62,8 @@ async def serve(paths: Paths, on_started: Callable[[], None], on_stopping: Calla
             Memories.open(paths, deck, settings.memory, plugins) as memories,
             Texts.open(paths, deck, memories, settings.memory.texts) as texts,
             Problems.open(deck, user, (*plugins.problems, *variables)) as problems,
-            Engine.open(paths, deck, stopping, memories, texts, problems) as engine,
+            Runs.open(paths, deck) as runs,
+            Engine.open(paths, deck, stopping, memories, texts, problems, runs) as engine,
         ):
             server = Server(build(engine), stopping, on_started=on_started, on_stopping=on_stopping)
             listener = bind(paths.socket)

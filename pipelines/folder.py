@@ -63,6 +63,11 @@ class RunFolder:
         return self.home / "events.jsonl"
 
     @property
+    def attached(self) -> Path:
+        """Is there where the person's own orchestrator carries the run out: its agents are in that one's deck."""
+        return self.home / "attached"
+
+    @property
     def bundles(self) -> Path:
         return self.home / "bundles"
 

@@ -102,3 +102,15 @@ def from_json(said: Any, status: int = 0) -> QuarterdeckError:
     error.fields = fields if isinstance(fields, dict) else {}
     error.code = code or kind.code
     return error
+
+
+def told_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What a person is told of several errors at once: the first that is meant for them, else the group itself."""
+    left: list[BaseException] = [group]
+    while left:
+        one = left.pop(0)
+        if isinstance(one, QuarterdeckError):
+            return one
+        if isinstance(one, BaseExceptionGroup):
+            left[:0] = one.exceptions
+    return group

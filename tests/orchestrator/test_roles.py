@@ -165,8 +165,9 @@ def test_an_agent_reads_what_is_its_own_and_nothing_else(inside, shared):
         ("GET", "/v1/doctor"),
         ("GET", "/v1/trash"),
         ("GET", "/v1/trust?workspace=/"),
+        ("GET", "/v1/runs"),
     )
-    assert [status for status, _ in answers] == [200] * 7 + [403] * 8
+    assert [status for status, _ in answers] == [200] * 7 + [403] * 9
     assert [prompt["agent"] for _, prompts in answers[5:7] for prompt in prompts] == []
     assert [agent["id"] for agent in answers[0][1]] == [me]
     assert [session["id"] for session in answers[4][1]] == [inside.agent["session"]]
@@ -191,6 +192,7 @@ def test_an_agent_may_change_nothing_not_even_of_its_own(inside, shared):
         "/v1/memory/entries/{ref}/restore": {"version": "a:1"},
         "/v1/memory/entries/{ref}/missing": {"answer": "keep"},
         "/v1/memory/export": {"path": "/nowhere"},
+        "/v1/runs": {"plan": {}},
     }
     changing = [
         (method.upper(), path.replace("{ref}", inside.agent["id"]), bodies.get(path, {}))

@@ -1,0 +1,82 @@
+"""The way every run begins: planned, then shown, carried out here, or handed to the orchestrator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.runs.options import Options
+from cli.scope import Scope
+from quarterdeck.errors import Invalid, Refused
+from quarterdeck.text import plain
+
+if TYPE_CHECKING:
+    from cli.runs.planning import Place
+    from pipelines.manifest import BadManifest
+    from pipelines.model import RunPlan
+
+
+def begin(scope: Scope, options: Options, make: Callable[[Place], RunPlan]) -> None:
+    """Plan the run and do with it what the options say; ends with its exit code (``click.exceptions.Exit``)."""
+    from cli.runs.planning import look
+    from pipelines.manifest import BadManifest
+
+    place = look(scope.paths, options)
+    try:
+        plan = make(place)
+    except BadManifest as error:
+        if scope.out.json:
+            raise
+        _tell(scope, error)
+        raise click.exceptions.Exit(error.exit_code) from None
+    for problem in place.problems:
+        scope.out.note(problem)
+    if options.dry_run:
+        from cli.runs.showing import show_plan
+
+        show_plan(scope, plan, place)
+    elif options.attach:
+        from cli.runs.following import hand_over
+
+        hand_over(scope, plan, options)
+    else:
+        from cli.runs.carrying import carry
+
+        carry(scope, plan, options)
+
+
+def go_on(scope: Scope, run_id: str, options: Options) -> None:
+    """Go on with a run of an earlier process; ends with its exit code."""
+    from cli.runs.past import find
+
+    told = {"output", "junit", "summary", "result", "ci", "database", "attach"}
+    if given := options.changed(*told):
+        raise Invalid(
+            f"{', '.join(given)}: a run that goes on stays as it was planned",
+            hint="with --resume go --output, --junit, --summary, --result, --ci, --json, --database and --attach",
+        )
+    folder = find(scope.paths, run_id, elsewhere=bool(options.database))
+    if options.attach:
+        from cli.runs.following import follow
+
+        follow(scope, folder.run_id, options)
+    elif folder.attached.exists():
+        raise Refused(
+            f"run {folder.run_id} is one of your orchestrator",
+            hint=f"quarterdeck run --resume {folder.run_id} --attach",
+            run=folder.run_id,
+        )
+    else:
+        from cli.runs.carrying import carry_on
+
+        carry_on(scope, folder, options)
+
+
+def _tell(scope: Scope, error: BadManifest) -> None:
+    """Every mistake in a line of its own, as compilers do, so that editors and people find the place."""
+    for line in error.lines:
+        scope.out.note(plain(line))
+    count = len(error.lines)
+    scope.out.note(f"{count} mistake{'s' if count > 1 else ''}; nothing was run")

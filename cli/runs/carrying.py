@@ -1,0 +1,157 @@
+"""A run in this process: its signals, what is shown of it, its reports, its exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.output import GREEN, RED, YELLOW
+from cli.runs import reports
+from cli.runs.options import Options
+from cli.runs.telling import Telling
+from pipelines import report
+from pipelines.folder import RunFolder, evidence, new_run_id
+from pipelines.model import Outcome, RunPlan, RunResult
+from pipelines.report import words
+from pipelines.report.progress import Style
+from pipelines.run import Brake, RunOptions, carry_out, go_on
+from pipelines.runs import kept_plan
+from quarterdeck.errors import Broken, NotFound, told_of
+from quarterdeck.text import safe
+
+if TYPE_CHECKING:
+    from cli.scope import Scope
+
+_SIGNALS = {signal.SIGINT: "ctrl+c", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
+_COLOURS = {Outcome.SUCCEEDED: GREEN, Outcome.SKIPPED: "", Outcome.INTERRUPTED: YELLOW}
+
+
+class Stopping:
+    """What signals do to a run: the first one stops it, the second ends this process at once.
+
+    ``code`` is the exit code the first one asks for, 0 before. What runs when the process ends at once ends itself: its
+    holders have a lease.
+    """
+
+    def __init__(self, scope: Scope, run_id: str, stop: Callable[[str], None]) -> None:
+        self.code = 0
+        self._scope, self._run_id, self._stop = scope, run_id, stop
+
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        """Take the signals, on the running loop; one that whoever started us ignores (nohup) stays ignored."""
+        loop = asyncio.get_running_loop()
+        taken = [one for one in _SIGNALS if signal.getsignal(one) is not signal.SIG_IGN]
+        for one in taken:
+            loop.add_signal_handler(one, self._heard, one)
+        try:
+            yield
+        finally:
+            for one in taken:
+                loop.remove_signal_handler(one)
+
+    def _heard(self, number: signal.Signals) -> None:
+        resume = f"quarterdeck run --resume {self._run_id}"
+        if self.code:
+            self._scope.out.note(f"ended at once; what still runs ends itself within a minute; go on: {resume}")
+            os._exit(128 + number)
+        self.code = 128 + number
+        self._scope.out.note(f"stopping by {_SIGNALS[number]}: what runs is ended; once more ends at once")
+        self._stop(_SIGNALS[number])
+
+
+def carry(scope: Scope, plan: RunPlan, options: Options) -> None:
+    """Carry out a new run; ends with its exit code (``click.exceptions.Exit``)."""
+    folder = RunFolder.of(scope.paths, new_run_id(datetime.now(UTC)))
+    telling = Telling(scope.out, plan, options, os.environ)
+
+    def begin(how: RunOptions) -> Coroutine[Any, Any, RunResult]:
+        return carry_out(plan, folder, telling, how)
+
+    _perform(scope, folder, options, telling, begin)
+
+
+def carry_on(scope: Scope, folder: RunFolder, options: Options) -> None:
+    """Go on with a run of an earlier process; ends with its exit code."""
+    try:
+        plan = kept_plan(folder)
+    except NotFound:  # its state is in a database, or there is none, which is told when it is looked for
+        plan = None
+    telling = Telling(scope.out, plan, options, os.environ)
+
+    def begin(how: RunOptions) -> Coroutine[Any, Any, RunResult]:
+        return go_on(folder, telling, how)
+
+    _perform(scope, folder, options, telling, begin)
+
+
+def _perform(
+    scope: Scope,
+    folder: RunFolder,
+    options: Options,
+    telling: Telling,
+    begin: Callable[[RunOptions], Coroutine[Any, Any, RunResult]],
+) -> None:
+    brake = Brake()
+    how = RunOptions(
+        environ=dict(os.environ),
+        evidence=Path(options.output).absolute() if options.output else None,
+        database=options.database,
+        trust=options.trust,
+        brake=brake,
+    )
+    stopping = Stopping(scope, folder.run_id, lambda why: brake.stop(Outcome.INTERRUPTED, f"stopped by {why}"))
+
+    async def whole() -> RunResult:
+        with stopping.heard():
+            async with telling.alive():
+                return await begin(how)
+
+    try:
+        result = asyncio.run(whole())
+    except BaseExceptionGroup as group:
+        raise told_of(group) from group
+    conclude(scope, result, kept_plan(folder), options, telling, stopping.code)
+
+
+def conclude(scope: Scope, result: RunResult, plan: RunPlan, options: Options, telling: Telling, code: int = 0) -> None:
+    """Write the reports, say what came of it, and end with its exit code: ``code`` where a signal decided it."""
+    problems = reports.write(result, plan, options, os.environ)
+    if telling.style is Style.GITHUB:
+        telling.lines(report.annotations(result, plan, root=os.environ.get("GITHUB_WORKSPACE", "")))
+    where = evidence(plan.workspace, result.run_id, options.output)
+    telling.lines(list(_said(scope, result, where if where.is_dir() else None)))
+    for problem in problems:
+        scope.out.note(problem)
+    if result.outcome is Outcome.INTERRUPTED:
+        scope.out.note(f"go on with it: quarterdeck run --resume {result.run_id}")
+    ended = (code if result.outcome is Outcome.INTERRUPTED else 0) or result.exit_code
+    raise click.exceptions.Exit(ended or (Broken.exit_code if problems else 0))
+
+
+def _said(scope: Scope, result: RunResult, where: Path | None) -> Iterator[str]:
+    """What came of it, for people: one line for each step that went wrong, one for all."""
+    out = scope.out
+    yield ""
+    for step in result.steps:
+        if words.went_wrong(step):
+            mark = words.MARKS[step.outcome] if out.unicode else "!"
+            why = words.why(step)
+            said = f"{mark} {words.phrase(step.key, 100)}: {step.outcome.value}" + (f": {why}" if why else "")
+            yield out.painted(said, _COLOURS.get(step.outcome, RED))
+    took = words.duration(words.took(result.started_ns, result.ended_ns))
+    said = f"{words.phrase(result.name)}: {result.outcome.value} in {took}"
+    used = [words.counts(step.outcome for step in result.steps), words.money(result.usage)]
+    tokens = words.tokens(result.usage)
+    used.append(f"{tokens} tokens" if tokens else "")
+    yield out.painted(f"{said} ({', '.join(part for part in used if part)})", _COLOURS.get(result.outcome, RED))
+    if where is not None:
+        yield f"logs and recordings: {safe(os.path.relpath(where), 1000)}"

@@ -1,0 +1,50 @@
+"""What is left of a run for people and systems: the reports that were asked for, and marks in the log."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from cli.runs.options import Options
+from pipelines import report
+from pipelines.model import RunPlan, RunResult
+from quarterdeck.paths import write_file
+from quarterdeck.text import safe
+
+
+def write(result: RunResult, plan: RunPlan, options: Options, environ: Mapping[str, str]) -> list[str]:
+    """Write the reports; returns what could not be written, one line each.
+
+    Files are replaced whole. The summary is added to ``$GITHUB_STEP_SUMMARY``, which belongs to GitHub.
+    """
+    problems: list[str] = []
+
+    def attempt(file: str, what: str, make: Callable[[], bytes], *, add: bool = False) -> None:
+        try:
+            if add:
+                with open(file, "ab") as out:
+                    out.write(make())
+                return
+            path = Path(file).absolute()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_file(path, make(), 0o644)
+        except OSError as error:
+            problems.append(f"{what} could not be written to {safe(file)}: {error.strerror or error}")
+
+    if options.junit:
+        attempt(options.junit, "the JUnit report", lambda: report.junit(result, plan))
+    if options.result:
+        attempt(options.result, "the result", lambda: json.dumps(report.result_json(result, plan), indent=2).encode())
+    if options.summary:
+        attempt(options.summary, "the summary", lambda: _summary(result, plan))
+    if (theirs := environ.get("GITHUB_STEP_SUMMARY", "")) and os.path.abspath(theirs) != os.path.abspath(
+        options.summary or os.devnull
+    ):
+        attempt(theirs, "the summary", lambda: _summary(result, plan), add=True)
+    return problems
+
+
+def _summary(result: RunResult, plan: RunPlan) -> bytes:
+    return report.summary(result, plan).encode("utf-8", "backslashreplace")

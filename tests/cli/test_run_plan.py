@@ -1,0 +1,196 @@
+"""What ``run`` says before anything is run: options, mistakes, the plan of a dry run."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+MANIFEST = """\
+name = "nightly"
+secrets = ["DEPLOY_KEY"]
+
+[parameters.TASK]
+about = "what is to be done"
+
+[agents.writer]
+profile = "claude"
+worktree = true
+
+[steps.prepare]
+run = "make deps"
+retries = { times = 2, pause = "5s" }
+
+[steps.work]
+agent = "writer"
+needs = "prepare"
+prompt = "Do this: ${{ env.TASK }}"
+verify = "make test"
+
+[steps.tests]
+needs = "work"
+matrix = { python = ["3.11", "3.12"] }
+run = 'tox -e "py${{ matrix.python }}"'
+"""
+
+
+@pytest.fixture
+def manifest(cold):
+    """Writes a manifest into the work folder."""
+
+    def write(text=MANIFEST, name="nightly.toml"):
+        (cold.work / name).write_text(text)
+        return name
+
+    return write
+
+
+def dry(cold, *words, code=0, **env):
+    return cold.run("run", *words, "--dry-run", code=code, env=env)
+
+
+def test_a_dry_run_prints_the_plan_and_runs_nothing(cold, manifest):
+    said = dry(cold, manifest(), "--param", "TASK=mend it", DEPLOY_KEY="very-secret-value").stdout
+    assert said.splitlines()[0].startswith("nightly: 4 steps")
+    keys = re.findall(r"^ *[0-9]+\. (\S+)", said, re.MULTILINE)
+    assert keys == ["prepare", "work", "tests[python=3.11]", "tests[python=3.12]"]
+    assert "TASK='mend it'" in said
+    assert "DEPLOY_KEY" in said
+    assert "very-secret-value" not in said
+    assert not (cold.home / "runs").exists()
+    assert not (cold.work / ".quarterdeck").exists()
+
+
+def test_a_dry_run_as_json_is_the_plan_a_run_keeps(cold, manifest):
+    from pipelines.codec import load_plan
+
+    done = dry(
+        cold, manifest(), "--json", "--param", "TASK=x", "--budget", "money=2,turns=7,time=1h,tokens=2m", DEPLOY_KEY="k"
+    )
+    plan = load_plan(json.loads(done.stdout)["plan"])
+    assert [step.key for step in plan.steps][:2] == ["prepare", "work"]
+    assert (plan.budget.money, plan.budget.turns, plan.budget.seconds, plan.budget.tokens) == (2, 7, 3600, 2_000_000)
+    assert plan.parameters == {"TASK": "x"}
+
+
+def test_every_mistake_has_a_line_of_its_own(cold, manifest):
+    text = MANIFEST.replace('needs = "prepare"', 'neds = "prepare"').replace('"claude"', '"claud"')
+    done = cold.run("run", manifest(text), code=2)
+    assert done.stdout == ""
+    assert done.stderr.splitlines() == [
+        "nightly.toml:2: secrets[0]: the secret DEPLOY_KEY has no value (set it where the run is started)",
+        "nightly.toml:4: parameters.TASK: is not given: what is to be done (give it by name, or as a variable)",
+        "nightly.toml:8: agents.writer.profile: there is no profile 'claud' (did you mean claude?)",
+        "nightly.toml:17: steps.work.neds: unknown key (did you mean needs?)",
+        "4 mistakes; nothing was run",
+    ]
+    told = json.loads(cold.run("run", "nightly.toml", "--json", code=2).stderr)
+    assert [one["line"] for one in told["fields"]["mistakes"]] == [2, 4, 8, 17]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        ([], 2, "what is to be run?"),
+        (["nightly.toml", "--agent", "claude"], 2, "FILE and --agent exclude one another"),
+        (["--prompt", "x"], 2, "what is to be run?"),
+        (["nightly.toml", "--prompt", "x"], 2, "a prompt needs an agent that gets it"),
+        (["--agent", "claude"], 2, "there is no text to give the agent"),
+        (["--agent", "claude", "--prompt", " "], 2, "the prompt is empty"),
+        (["--agent", "clude", "--prompt", "x"], 3, "there is no profile 'clude'"),
+        (["missing.toml"], 3, "there is no file missing.toml"),
+        (["nightly.toml", "again.toml"], 2, "one file is a run, and 'again.toml' is another word"),
+        (["nightly.toml", "--param", "TASK"], 2, "--param takes NAME=VALUE"),
+        (["nightly.toml", "--param", "TASK=1", "--param", "TASK=2"], 2, "the parameter TASK is given twice"),
+        (["nightly.toml", "--param", "TASK=1", "--only", "wrk"], 3, "there is no step 'wrk'"),
+        (["nightly.toml", "--param", "TASK=1", "--budget", "mony=1"], 2, "--budget: there is no limit 'mony'"),
+        (["nightly.toml", "--param", "TASK=1", "--budget", "money=0"], 2, "--budget: money must be a number above 0"),
+        (["nightly.toml", "--param", "TASK=1", "--timeout", "soon"], 2, "--timeout must be a time above 0"),
+        (["nightly.toml", "--param", "TASK=1", "--secret", "DEPLOY_KY"], 2, "the secret DEPLOY_KY has no value"),
+        (["nightly.toml", "--workspace", "/nowhere/at/all"], 3, "there is no folder /nowhere/at/all"),
+        (["--resume", "last"], 3, "there is no run yet"),
+        (["--resume", "last", "--param", "A=1"], 2, "--param: a run that goes on stays as it was planned"),
+    ],
+)
+def test_what_makes_no_sense_is_told_and_nothing_is_run(cold, manifest, words, code, message):
+    manifest()
+    done = cold.run("run", *words, code=code, env={"DEPLOY_KEY": "k"})
+    assert done.stdout == ""
+    assert message in done.stderr.splitlines()[0]
+    assert not (cold.home / "runs").exists()
+
+
+def test_options_change_the_plan(cold, manifest):
+    options = ["--only", "work", "--verify", "echo '${{ x }}'", "--worktree", "--drive", "terminal", "--retries", "3"]
+    options += ["--concurrency", "2", "--keep-going", "--timeout", "1h30m", "--secret", "OTHER_KEY"]
+    done = dry(cold, manifest(), "--json", "--param", "TASK=x", *options, DEPLOY_KEY="k", OTHER_KEY="o")
+    plan = json.loads(done.stdout)["plan"]
+    prepare, work = plan["steps"]
+    assert (prepare["key"], work["key"]) == ("prepare", "work")
+    assert prepare["verify"] == []
+    assert [one["command"] for one in work["verify"]] == ["make test", "echo '${{ '${{' }} x }}'"]
+    assert (prepare["retry"]["times"], prepare["retry"]["pause"]) == (3, 5)
+    assert work["retry"]["times"] == 3
+    assert plan["agents"]["writer"]["drive"] == "terminal"
+    assert (plan["concurrency"], plan["keep_going"], plan["timeout"]) == (2, True, 5400)
+    assert plan["secrets"] == ["DEPLOY_KEY", "OTHER_KEY"]
+
+
+def test_one_agent_gets_the_prompt_word_for_word_where_one_stands_and_all_of_the_environment(cold):
+    subprocess.run(["git", "init", "-q", cold.work], check=True)
+    below = cold.work / "sub"
+    below.mkdir()
+    env = {"MY_TOKEN": "abcdefgh12345678"}
+    done = cold.run(
+        *("run", "--agent", "claude", "--prompt-file", "-", "--dry-run", "--json"),
+        input="Say ${{ env.HOME }}\n", cwd=below, env=env,
+    )  # fmt: skip
+    plan = json.loads(done.stdout)["plan"]
+    assert plan["workspace"] == str(cold.work)
+    assert plan["steps"][0]["cwd"] == "sub"
+    assert plan["steps"][0]["prompt"] == "Say ${{ '${{' }} env.HOME }}\n"
+    assert "MY_TOKEN" in plan["secrets"]
+    assert "PATH" not in plan["secrets"]
+
+
+def test_a_workspace_that_brings_what_nobody_trusted_is_refused(cold, manifest):
+    manifest()
+    brought = cold.work / ".quarterdeck" / "profiles"
+    brought.mkdir(parents=True)
+    (brought / "mine.toml").write_text('name = "mine"\ntitle = "Mine"\nargv = ["mine"]\n')
+    words = ["--param", "TASK=x"]
+    done = dry(cold, "nightly.toml", *words, code=6, DEPLOY_KEY="k")
+    assert "profile mine: adds Mine, runs mine" in done.stderr
+    assert "--trust" in done.stderr
+    manifest(MANIFEST.replace('"claude"', '"mine"'))
+    assert "(Mine)" in dry(cold, "nightly.toml", *words, "--trust", DEPLOY_KEY="k").stdout
+
+
+def test_a_workspace_trusted_once_is_trusted_for_runs(shared):
+    brought = shared.work / ".quarterdeck" / "workflows"
+    brought.mkdir(parents=True)
+    (brought / "own.toml").write_text('about = "ours"\n[steps.a]\nrun = "true"\n')
+    try:
+        shared.run("sparc", "run", "own", "--dry-run", code=6)
+        shared.run("trust", "--yes")
+        assert "own: 1 step" in shared.out("sparc", "run", "own", "--dry-run")
+    finally:
+        shared.run("trust", "--withdraw")
+        (brought / "own.toml").unlink()
+        brought.rmdir()
+        brought.parent.rmdir()
+
+
+def test_a_file_may_be_called_as_a_verb(cold, manifest):
+    manifest('[steps.a]\nrun = "true"\n', "list")
+    assert cold.json("run", "list") == []
+    assert "a manifest ends with .toml" in cold.run("run", "./list", code=2).stderr
+
+
+def test_help_imports_nothing_costly():
+    looked = "import sys; sys.argv = ['quarterdeck', 'run', '--help']; from cli.main import run; run(); "
+    looked += "sys.exit(' '.join({'pydantic', 'asyncio', 'dbos', 'msgspec', 'textual'} & set(sys.modules)) or 0)"
+    done = subprocess.run([sys.executable, "-P", "-c", looked], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--dry-run" in done.stdout
