@@ -126,7 +126,7 @@ class Trying:
         return Tried(
             attempt=attempt,
             turns=tuple(self._turns),
-            usage=money.add([self._cut, *map(_timed, self._turns)]) if self._step.agent else Usage(),
+            usage=money.add([self._cut, *map(timed, self._turns)]) if self._step.agent else Usage(),
             message=last.message,
             question=last.question,
             outputs=outputs.of_step(self._outputs, last.message),
@@ -141,13 +141,16 @@ class Trying:
         cut = [] if self._step.agent else around.programs.former(name)
         return last_lines(around.programs.of(cut[-1]), around.redactor) if cut else ""
 
-    async def carry_out(self) -> Tried:
-        """Do it. Faults of the agent and of commands are outcomes; only faults of ours are raised."""
+    async def carry_out(self, *, work: bool = True) -> Tried:
+        """Do it. Faults of the agent and of commands are outcomes; only faults of ours are raised.
+
+        Without ``work`` what there is already is checked, once.
+        """
         around, step = self._around, self._step
         limit = asyncio.timeout(step.timeout)
         try:
             async with limit:
-                outcome, reason = await self._turns_until_content()
+                outcome, reason = await (self._turns_until_content() if work else self._content())
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -174,6 +177,10 @@ class Trying:
             prompt = _correction(wrong)
             number += 1
 
+    async def _content(self) -> tuple[Outcome, str]:
+        wrong = await self._wrong(0)
+        return (Outcome.FAILED, wrong[0].title) if wrong else (Outcome.SUCCEEDED, "")
+
     async def _turn(self, number: int, prompt: str) -> Turn:
         around, step = self._around, self._step
         ask = Ask(
@@ -192,7 +199,7 @@ class Trying:
         metered = _Metered(around.meter)
         turn = await kept(around.durable, f"{self._base}/turn/{number}", Turn, lambda: self._metered(ask, metered))
         if not metered.began:  # an earlier process did it
-            around.meter.ended(_timed(turn))
+            around.meter.ended(timed(turn))
         return turn
 
     async def _metered(self, ask: Ask, metered: _Metered) -> Turn:
@@ -205,7 +212,7 @@ class Trying:
         finally:
             if turn is None:  # its last report counts, and its time in any case
                 self._cut = replace(metered.last, seconds=time.monotonic() - metered.began)
-            self._around.meter.ended(_timed(turn) if turn else self._cut)
+            self._around.meter.ended(timed(turn) if turn else self._cut)
 
     # -- what is checked
 
@@ -305,7 +312,7 @@ def _correction(wrong: list[_Wrong]) -> str:
     return "\n\n".join([*parts, "Mend the cause, not the check."])
 
 
-def _timed(turn: Turn) -> Usage:
+def timed(turn: Turn) -> Usage:
     """What a turn used, with its time in any case."""
     if turn.usage.seconds or not turn.started_ns:
         return turn.usage

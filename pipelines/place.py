@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipelines import naming
+from pipelines import bundles, naming
+from pipelines.folder import RunFolder
 from pipelines.model import AgentPlan, RunPlan, StepPlan, StepResult
 from quarterdeck.errors import NotFound, QuarterdeckError
 from quarterdeck.text import safe
@@ -39,12 +40,12 @@ class Place:
 
 
 class Places:
-    """The places of one run's steps. Its worktrees are in ``home``/worktrees, which it makes when one is needed."""
+    """The places of one run's steps. Worktrees are made in ``worktrees``, bundles of their branches in ``folder``."""
 
-    def __init__(self, plan: RunPlan, run_id: str, home: Path, settings: worktree.Settings) -> None:
+    def __init__(self, plan: RunPlan, folder: RunFolder, worktrees: Path, settings: worktree.Settings) -> None:
         self._plan = plan
-        self._run_id = run_id
-        self._folder = home / "worktrees"
+        self._folder = folder
+        self._worktrees = worktrees
         self._settings = settings
         self._making = asyncio.Lock()
 
@@ -71,13 +72,13 @@ class Places:
     async def _tree(
         self, step: StepPlan, base: Path, results: Mapping[str, StepResult], environ: Mapping[str, str]
     ) -> Worktree:
-        branch = naming.branch(self._run_id, step.key)
+        branch = naming.branch(self._folder.run_id, step.key)
         begin = self._begin(step, results)
         found = await worktree.of_branch(base, branch)
         if found is None:
             if begin and not await worktree.has_branch(base, branch):
                 await git(base, "branch", "--no-track", "--", branch, begin)
-            path = self._folder / naming.slug(step.key)
+            path = self._worktrees / f"{self._folder.run_id}-{naming.slug(step.key)}"
             found = await worktree.create(path, base, branch=branch, settings=self._settings, environ=environ)
         fork = begin or await ask(base, "merge-base", "HEAD", f"refs/heads/{branch}")
         return replace(found, base=fork) if fork else found
@@ -103,11 +104,15 @@ class Places:
             await git(path, *_OURS, *author, "commit", "--quiet", "--no-verify", "-m", message)
         head = await git(path, "rev-parse", "HEAD")
         own = await git(path, "rev-list", "--count", f"{tree.base}..HEAD")
+        branch = tree.branch
         # An agent may have left the branch: what it made must have a name that stays.
         if own != "0" and await ask(path, "merge-base", "--is-ancestor", head, f"refs/heads/{tree.branch}") is None:
-            await git(path, "branch", "--no-track", "--force", "--", f"{tree.branch}-{head[:8]}", head)
-            return f"{tree.branch}-{head[:8]}", head
-        return (tree.branch, head) if own != "0" else ("", "")
+            branch = f"{tree.branch}-{head[:8]}"
+            await git(path, "branch", "--no-track", "--force", "--", branch, head)
+        if own == "0":
+            return "", ""
+        await bundles.keep(self._folder, Path(tree.repository), branch)
+        return branch, head
 
     async def leave(self, place: Place) -> str:
         """Remove the step's worktree if nothing is lost with it; else why it stays. Its branch stays in any case."""
@@ -127,8 +132,6 @@ class Places:
             await worktree.remove(tree, force=True)
         except QuarterdeckError as error:
             return f"the worktree {safe(tree.path)} is kept: {error.message}"
-        with contextlib.suppress(OSError):
-            self._folder.rmdir()
         return ""
 
 

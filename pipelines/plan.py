@@ -19,7 +19,7 @@ from pipelines.manifest.schema import AgentTable, BudgetTable, ParameterTable, R
 from pipelines.manifest.source import LIMIT
 from pipelines.manifest.values import inside, name, pattern, plain
 from pipelines.matrix import Cell
-from pipelines.model import AgentPlan, Budget, Drive, Retry, RunPlan, StepPlan, Verify
+from pipelines.model import AgentPlan, AnalysisPlan, Budget, Drive, Retry, RunPlan, StepPlan, Verify
 from pipelines.scope import COMMAND, PLANNED, SHARED, Scope, near_variable
 from pipelines.spread import Spot, spread
 from quarterdeck.errors import Broken, NotFound
@@ -105,6 +105,7 @@ class _Planner:
         agents = {key: self._agent(key, table) for key, table in manifest.agents.items()}
         self._spread = spread(self._document)
         steps = [self._step(cell) for cell in self._spread.cells.values()]
+        analysis = self._analysis()
         self._told.check()
         return RunPlan(
             name=manifest.name or Path(self._document.file).stem,
@@ -118,6 +119,7 @@ class _Planner:
             budget=_budget(manifest.budget),
             timeout=manifest.timeout,
             keep_going=manifest.keep_going,
+            analysis=analysis,
             source=self._document.file,
         )
 
@@ -180,6 +182,21 @@ class _Planner:
             secrets=tuple(table.secrets),
             budget=_budget(table.budget),
         )
+
+    def _analysis(self) -> AnalysisPlan | None:
+        """Who explains what failed, None for nobody."""
+        table, path = self._manifest.analysis, ("analysis",)
+        if table is None:
+            return None
+        agent = self._filled((*path, "agent"), table.agent, {})
+        if bool(table.agent) == table.api:
+            self._told.add(path, "needs one of agent and api", 'write agent = "NAME", or api = true')
+        elif agent and agent not in self._document.names("agents"):
+            hint = nearest(agent, self._manifest.agents) or f"write [agents.{safe(agent, 60)}] with its profile"
+            self._told.add((*path, "agent"), f"there is no agent {safe(agent, 60)!r}", hint)
+        elif agent and self._document.has(*path, "model"):
+            self._told.add((*path, "model"), "is for the API", "an agent's model is among its args")
+        return AnalysisPlan(agent=agent, model="" if agent else table.model, apply=table.apply)
 
     # one step
 

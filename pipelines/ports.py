@@ -45,7 +45,7 @@ class Ask:
     """Filled in: no text of it holds a name any more."""
     agent: AgentPlan | None
     attempt: int
-    """Counts from 1."""
+    """Counts from 1; 0 is the analysis of what failed."""
     turn: int
     """Counts from 0; :func:`pipelines.naming.turn_name` is the name of its agent in the session of the run."""
     prompt: str

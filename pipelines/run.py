@@ -8,15 +8,15 @@ kept: logs and recordings are in the evidence then, work is on its branches.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import shutil
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pipelines import codec, runs, surroundings
+from pipelines import bundles, codec, runs, surroundings
 from pipelines.drivers import choose
 from pipelines.durable import open_durable
 from pipelines.folder import RunFolder
@@ -29,10 +29,12 @@ from quarterdeck import config
 from quarterdeck.clock import SystemClock
 from quarterdeck.errors import Broken
 from quarterdeck.kept import Kept
+from quarterdeck.paths import Paths
 from quarterdeck.redaction import Redactor
 from sessions import trust
 from sessions.deck import Deck
 from sessions.launch import Limits
+from sessions.policy.accepted import Given
 
 LEASE = 60.0
 """Seconds for which programs go on when the run's process was killed."""
@@ -74,6 +76,8 @@ class RunOptions:
     trust: bool = False
     """Whether profiles and settings that the workspace brings are used, and an agent's own question whether to trust
     its folder is answered with yes."""
+    policy: Path | None = None
+    """Rules for this run in place of the person's own; of a run that goes on None means those it was begun with."""
     patience: float = 0.0
     """Seconds a question that no rule decides waits for a person."""
     deck: Deck | None = None
@@ -116,15 +120,25 @@ async def go_on(folder: RunFolder, tell: Tell, options: RunOptions) -> RunResult
                 plan = await asyncio.to_thread(runs.kept_plan, folder)
             await asyncio.to_thread(runs.keep_plan, folder, plan)
             await _note_plan(durable, plan)
+            brought = await bundles.bring_back(folder, Path(plan.workspace))
             resumed = 1 + sum(1 for key in done if key.startswith(_AGAIN))
             await durable.once(f"{_AGAIN}{resumed}", _nothing)
-            result = await _run(plan, folder, durable, tell, options, resumed=resumed)
+            result = await _run(
+                plan, folder, durable, tell, options, resumed=resumed, notes=tuple(brought.left.values())
+            )
         await asyncio.to_thread(_leave, folder, result, options)
         return result
 
 
 async def _run(
-    plan: RunPlan, folder: RunFolder, durable: Durable, tell: Tell, options: RunOptions, *, resumed: int
+    plan: RunPlan,
+    folder: RunFolder,
+    durable: Durable,
+    tell: Tell,
+    options: RunOptions,
+    *,
+    resumed: int,
+    notes: Sequence[str] = (),
 ) -> RunResult:
     environ = options.environ
     secrets = surroundings.secrets_of(plan, environ)
@@ -146,6 +160,9 @@ async def _run(
                 resumed=resumed,
             )
             options.brake.hold(runner)
+            for note in notes:
+                event = RunEvent(kind="note", at_ns=time.time_ns(), run_id=folder.run_id, text=note)
+                journal.tell(event)
             result = await runner.run()
     await asyncio.to_thread(runs.keep_result, folder, result)
     return result
@@ -188,6 +205,7 @@ async def _deck(plan: RunPlan, folder: RunFolder, options: RunOptions) -> AsyncI
         limits,
         user=user,
         profile_folders=plugins.profile_folders(),
+        given=Given(person=Paths(folder.home.parent.parent), file=options.policy),
     ) as deck:
         if options.trust and (digest := trust.digest(Path(plan.workspace))):
             await deck.store.trust(plan.workspace, digest)
@@ -243,11 +261,9 @@ async def _nothing() -> bool:
 
 def _leave(folder: RunFolder, result: RunResult, options: RunOptions) -> None:
     """Delete what nothing needs any more; see the module."""
-    if result.outcome is not Outcome.SUCCEEDED or not options.keep_evidence:
+    if result.outcome is not Outcome.SUCCEEDED or not options.keep_evidence or any(one.unkept for one in result.steps):
         return
     shutil.rmtree(folder.home / "outputs", ignore_errors=True)
-    if options.deck is None:
+    if options.deck is None and not any(folder.state.worktrees.iterdir()):
         shutil.rmtree(folder.state.run, ignore_errors=True)
         shutil.rmtree(folder.state.home, ignore_errors=True)
-    with contextlib.suppress(OSError):
-        (folder.home / "worktrees").rmdir()

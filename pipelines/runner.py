@@ -16,15 +16,19 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from pipelines import codec, money, naming, schedule, surroundings
-from pipelines.attempt import Surroundings, Tried, Trying, kept
+from pipelines.analysis import analyst
+from pipelines.attempt import Surroundings, Teller, Tried, Trying, kept
 from pipelines.drivers import Drivers
 from pipelines.drivers.program import Programs, unbroken
 from pipelines.expressions import Unset
 from pipelines.filling import Filled, Known, fill
+from pipelines.folder import RunFolder
+from pipelines.mending import Case, Mender
 from pipelines.model import (
     EXIT_CODES,
     Attempt,
     Budget,
+    Fix,
     Outcome,
     RunEvent,
     RunPlan,
@@ -53,9 +57,19 @@ class Evidence(Protocol):
     """Keeps what shows what a step did."""
 
     async def keep(
-        self, deck: Deck, step: StepPlan, result: StepResult, agents: Sequence[Agent], turns: Sequence[Turn]
+        self,
+        deck: Deck,
+        step: StepPlan,
+        result: StepResult,
+        agents: Sequence[Agent],
+        turns: Sequence[Turn],
+        *,
+        base: str = "",
     ) -> StepResult:
-        """The result with the paths of its log, recording, transcript, diff and artifacts filled in."""
+        """The result with the paths of its log, recording, transcript, diff and artifacts filled in.
+
+        ``base`` is the commit at which the step's own branch began, "" where it has none.
+        """
         ...
 
 
@@ -80,6 +94,9 @@ class _Running:
     """Its attempts that have ended."""
     trying: Trying | None = None
     place: Place | None = None
+    filled: Filled | None = None
+    mending: bool = False
+    """Whether a change that somebody proposed is tried: an agent's work is checked then, not done again."""
     spender: Spender | None = None
     counted: set[int] = field(default_factory=set)
     """The numbers of attempts that were carried out in this process."""
@@ -146,8 +163,14 @@ class Runner:
         self._declared = surroundings.declared(plan)
         self._programs = Programs(deck, run_id)
         self._schedule = Schedule(plan, os.cpu_count() or 1)
-        self._places = Places(plan, run_id, home, deck.workspaces.worktrees(plan.workspace))
+        settings = deck.workspaces.worktrees(plan.workspace)
+        self._places = Places(plan, RunFolder(home, run_id), deck.paths.worktrees, settings)
         self._spending = Spending(plan, self._used_up, self._nearly)
+        explains = analyst(plan.analysis, plan.agents, environ, self._redactor)
+        self._mender: Mender | None = None
+        if explains is not None:
+            about: dict[str, Any] = {"plan": plan, "deck": deck, "durable": durable, "drivers": drivers}
+            self._mender = Mender(analyst=explains, secrets=secrets, pass_on=self._pass_on, **about)
         self._results: dict[str, StepResult] = {}
         self._running: dict[str, _Running] = {}
         self._stop: CutOff | None = None
@@ -239,6 +262,8 @@ class Runner:
         self._spending.ended(result)
         seconds = (result.ended_ns - result.started_ns) / 1e9 if result.started_ns else None
         data = {"outcome": result.outcome.value} | ({"seconds": seconds} if seconds is not None else {})
+        known = {"turns": result.usage.turns, "tokens": money.tokens(result.usage), "cost": result.usage.cost}
+        data |= {name: value for name, value in known.items() if value is not None}
         if before:
             data |= {"before": True}
         self._say("step.ended", result.key, result.reason, data)
@@ -315,10 +340,54 @@ class Runner:
             said = f"attempt {number} {outcome}: {reason}; again in {wait:g} s"
             self._say("step.retry", step.key, said, {"attempt": number, "outcome": outcome.value, "pause": wait})
             await one.cuttable(asyncio.sleep(rest))
-        result = await self._with_evidence(one, self._step_result(one, outcome, reason))
-        if one.place is not None and (kept_because := await self._places.leave(one.place)):
+        result = self._step_result(one, outcome, reason)
+        mends = self._mender is not None and one.filled is not None and not self._spending.nothing_left(step)
+        if self._mender is not None and mends and outcome in schedule.AGAIN:
+            result = await self._mended(self._mender, one, result)
+        result = await self._with_evidence(one, result)
+        if one.place is not None and not result.unkept and (kept_because := await self._places.leave(one.place)):
             self._say("note", step.key, kept_because)
         return result
+
+    async def _mended(self, mender: Mender, one: _Running, failed: StepResult) -> StepResult:
+        """The result with what somebody made of the failure; where a change mended it, of the attempt that shows it."""
+        assert one.place is not None
+        assert one.filled is not None
+
+        async def again() -> bool:
+            before = one.tried[-1]
+            one.mending = bool(one.step.agent)
+            tried = await self._attempt(one, len(one.tried) + 1)
+            if one.mending:
+                tried = replace(
+                    tried,
+                    message=before.message,
+                    outputs={**before.outputs, **tried.outputs},
+                    agent_id=before.agent_id,
+                    resume_id=before.resume_id,
+                )
+            one.tried.append(tried)
+            return tried.attempt.outcome is Outcome.SUCCEEDED
+
+        if one.spender is None:
+            one.spender = self._spending.begin(one.step)
+        case = Case(
+            step=one.filled.step,
+            result=failed,
+            folder=Path(one.place.cwd),
+            known=Known(run_id=self._run_id, environ=self._environ, results=self._results),
+            meter=_Meter(self._spending, one),
+            tell=self._teller(one.step.key),
+            hold=one.cuttable,
+            again=again,
+        )
+        analysis = await mender.mend(case)
+        mended = analysis.fix is Fix.APPLIED
+        outcome, reason = (Outcome.SUCCEEDED, "") if mended else (failed.outcome, failed.reason)
+        result = self._step_result(one, outcome, reason)
+        if not mended:
+            result = replace(result, message=failed.message)
+        return replace(result, analysis=analysis, usage=money.add((result.usage, analysis.usage)))
 
     async def _attempt(self, one: _Running, number: int) -> Tried:
         """An attempt with its work committed. Recorded where there may be another one after it."""
@@ -364,16 +433,12 @@ class Runner:
             said = error.message if isinstance(error, QuarterdeckError) else str(error)
             return _failed(number, Outcome.FAILED, self._line(said))
         filled = replace(filled, step=replace(filled.step, secrets=theirs))
+        one.filled = filled
         one.trying = Trying(self._surroundings(one, filled, number, environ))
-        return await one.cuttable(one.trying.carry_out())
+        return await one.cuttable(one.trying.carry_out(work=not one.mending))
 
     def _surroundings(self, one: _Running, filled: Filled, number: int, environ: Mapping[str, str]) -> Surroundings:
         assert one.place is not None
-        key = one.step.key
-
-        def tell(kind: str, text: str = "", **data: Any) -> None:
-            self._say(kind, key, text, data)
-
         return Surroundings(
             run_id=self._run_id,
             filled=filled,
@@ -385,8 +450,14 @@ class Runner:
             programs=self._programs,
             driver=self._drivers(filled.agent, self._pass_on),
             meter=_Meter(self._spending, one),
-            tell=tell,
+            tell=self._teller(one.step.key),
         )
+
+    def _teller(self, key: str) -> Teller:
+        def tell(kind: str, text: str = "", **data: Any) -> None:
+            self._say(kind, key, text, data)
+
+        return tell
 
     async def _committed(self, one: _Running, tried: Tried) -> Tried:
         """With what the attempt left in its worktree committed."""
@@ -429,7 +500,9 @@ class Runner:
         if self._evidence is None:
             return result
         turns = [turn for each in one.tried for turn in each.turns]
-        return await self._evidence.keep(self._deck, one.step, result, self._programs.agents(one.step.key), turns)
+        agents = self._programs.agents(one.step.key)
+        base = one.place.tree.base if one.place and one.place.tree else ""
+        return await self._evidence.keep(self._deck, one.step, result, agents, turns, base=base)
 
     # -- budgets
 

@@ -21,9 +21,12 @@ _OPTIONS = (
 )
 
 
-async def git(cwd: Path, *arguments: str) -> str:
-    """The output of git without its last line end. Raises what went wrong in git's words."""
-    code, out, err = await _run(cwd, arguments)
+async def git(cwd: Path, *arguments: str, ceiling: Path | None = None) -> str:
+    """The output of git without its last line end. Raises what went wrong in git's words.
+
+    A repository is not looked for in the folder ``ceiling`` and above it.
+    """
+    code, out, err = await _run(cwd, arguments, ceiling)
     if code == 0:
         return out
     told = safe(err, 300) or "git failed"
@@ -45,9 +48,11 @@ async def ask(cwd: Path, *arguments: str) -> str | None:
     return out if code == 0 else None
 
 
-async def _run(cwd: Path, arguments: Sequence[str]) -> tuple[int | None, str, str]:
+async def _run(cwd: Path, arguments: Sequence[str], ceiling: Path | None = None) -> tuple[int | None, str, str]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     environ |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
+    if ceiling is not None:
+        environ["GIT_CEILING_DIRECTORIES"] = str(ceiling)
     try:
         ended = await run(["git", *_OPTIONS, *arguments], cwd=cwd, environ=environ, seconds=GIT_SECONDS)
     except FileNotFoundError as error:

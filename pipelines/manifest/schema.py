@@ -173,6 +173,19 @@ class StepTable(Table):
     """Patterns of files to keep with the run's evidence."""
 
 
+class AnalysisTable(Table):
+    """Who explains why a step failed, after its last attempt, and proposes a change that would mend it."""
+
+    agent: Annotated[str, Field(max_length=200)] = ""
+    """An agent of this file."""
+    api: bool = False
+    """The Anthropic API instead, with `ANTHROPIC_API_KEY`; without that variable there is no analysis."""
+    model: Line = "claude-sonnet-5-5"
+    """Of the API."""
+    apply: bool = False
+    """Whether the change is applied where your policy allows it, and kept where the step then succeeds."""
+
+
 class Manifest(Table):
     """A run: which agents do what, in which order, within which limits."""
 
@@ -194,6 +207,8 @@ class Manifest(Table):
     """Whether steps that do not need a failed one are still begun."""
     budget: BudgetTable = BudgetTable()
     """For the whole run."""
+    analysis: AnalysisTable | None = None
+    """What is done about a step that failed; nothing when left out."""
     agents: dict[str, AgentTable] = Field(default_factory=dict)
     """Agents by name."""
     steps: dict[str, StepTable] = Field(default_factory=dict)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from pipelines.manifest.schema import SCHEMA_ID, Untitled
-from pipelines.model import Attempt, Outcome, RunPlan, RunResult, StepPlan, StepResult, Usage
+from pipelines.model import Analysis, Attempt, Fix, Outcome, RunPlan, RunResult, StepPlan, StepResult, Usage
 from pipelines.report.words import moment, took
 
 VERSION: Literal[1] = 1
@@ -95,6 +95,21 @@ class EvidenceShape(Shape):
     """Files that the step's patterns name."""
 
 
+class AnalysisShape(Shape):
+    """What an agent or the API made of the failure of the step."""
+
+    by: Words
+    """Who."""
+    text: Words
+    """The explanation."""
+    diff: Words
+    """The proposed change as a unified diff; empty for none."""
+    fix: Fix
+    """What became of the change."""
+    reason: Words
+    """Why there is no explanation, or why the change was not kept."""
+
+
 class StepShape(Shape):
     """A step and what came of it."""
 
@@ -138,6 +153,8 @@ class StepShape(Shape):
     """Each time it was carried out."""
     evidence: EvidenceShape
     """What was kept of it."""
+    analysis: AnalysisShape | None
+    """Why it failed, and what would mend it; null where nobody was asked."""
 
 
 class ResultShape(Shape):
@@ -239,7 +256,12 @@ def _step(step: StepResult, planned: StepPlan | None, plan: RunPlan) -> StepShap
             diff=step.diff,
             artifacts=list(step.artifacts),
         ),
+        analysis=_analysis(step.analysis) if step.analysis else None,
     )
+
+
+def _analysis(one: Analysis) -> AnalysisShape:
+    return AnalysisShape(by=one.by, text=one.text, diff=one.diff, fix=one.fix, reason=one.reason)
 
 
 def _attempt(attempt: Attempt) -> AttemptShape:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pipelines.model import Outcome, RunPlan, RunResult, StepResult
+from pipelines.model import Analysis, Outcome, RunPlan, RunResult, StepResult
 from pipelines.report import words
 
 MOST = 1 << 20
@@ -35,6 +35,9 @@ def summary(result: RunResult, plan: RunPlan, *, folder: str = "", limit: int = 
             break
         rows += 1
     wrong = [step for step in result.steps if words.went_wrong(step)]
+    for step in result.steps:
+        if step.analysis and step not in wrong:
+            out.add(f"\n### {words.MARKS[step.outcome]} {markdown(step.key)}: mended\n\n{_analysis(step.analysis)}")
     told = 0
     for step in wrong:
         if not out.add(_failure(step)):
@@ -140,6 +143,17 @@ def _table(result: RunResult) -> Iterator[str]:
         yield f"| {' | '.join(cells)} |\n"
 
 
+def _analysis(one: Analysis) -> str:
+    """What was made of a failure."""
+    why = f" ({markdown(one.reason, 500)})" if one.reason else ""
+    parts = [f"{markdown(one.by)} on why it failed, change {one.fix.value}{why}:\n\n"]
+    if one.text:
+        parts.append(fenced(words.last_lines(one.text)) + "\n")
+    if one.diff:
+        parts.append(fenced(words.last_lines(one.diff, 200, 16_000)) + "\n")
+    return "".join(parts)
+
+
 def _failure(step: StepResult) -> str:
     parts = [f"\n### {words.MARKS[step.outcome]} {markdown(step.key)}: {step.outcome.value}\n\n"]
     if step.reason:
@@ -150,6 +164,8 @@ def _failure(step: StepResult) -> str:
     parts += [f"{_code(one.command)} ended with exit status {one.exit_code}:\n\n" for one in checks if one.exit_code]
     if last := words.last_lines(words.said_last(step)):
         parts.append(fenced(last) + "\n")
+    if step.analysis:
+        parts.append(_analysis(step.analysis))
     kept = words.evidence(step)
     parts += [f"- {kind}: {_code(path)}\n" for kind, path in kept[:_EVIDENCE_SHOWN]]
     if len(kept) > _EVIDENCE_SHOWN:

@@ -3,7 +3,7 @@
 import pytest
 
 from pipelines.filling import Known, fill
-from pipelines.model import Budget, Drive, Outcome, Retry, StepResult, Verify
+from pipelines.model import AnalysisPlan, Budget, Drive, Outcome, Retry, StepResult, Verify
 from pipelines.plan import Surroundings, load, single
 from quarterdeck.errors import Invalid, NotFound
 
@@ -302,12 +302,26 @@ def test_too_many_steps(wrong):
         ("env.A = '${{ env.EMPTY }}'\nsteps.s = { run = 'x' }", "1: env.A: the variable EMPTY has no value"),
         ("env = { A = '${{ env.B }}', B = 'x' }\nsteps.s = { run = 'x' }", "1: env.A: the variable B has no value"),
         ("steps.s = { run = 'x', matrix = { p = ['..'] }, cwd = '${{ matrix.p }}' }", "1: steps.s.cwd: leaves the"),
+        ("analysis = {}\nsteps.s = { run = 'x' }", "1: analysis: needs one of agent and api"),
+        ("analysis = { api = true, agent = 'a' }\nsteps.s = { run = 'x' }", "1: analysis: needs one of agent and api"),
+        ("analysis.agent = 'a'\nsteps.s = { run = 'x' }", "1: analysis.agent: there is no agent 'a'"),
         ("steps.s = { run = 'echo ${{ env.CI' }", "1: steps.s.run: the expression ends too early (${{ ends with }})"),
     ],
 )
 def test_other_mistakes(wrong, text, told):
     (found,) = wrong(text)
     assert found.startswith(told)
+
+
+def test_who_explains_failures(make, wrong):
+    steps = "[agents.judge]\nprofile = 'claude'\n[steps.s]\nrun = 'x'\n"
+    assert make(steps).analysis is None
+    assert make("[analysis]\napi = true\n" + steps).analysis == AnalysisPlan(model="claude-sonnet-5-5")
+    assert make("[analysis]\nagent = 'judge'\napply = true\n" + steps).analysis == AnalysisPlan(
+        agent="judge", apply=True
+    )
+    (told,) = wrong("[analysis]\nagent = 'judge'\nmodel = 'x'\n" + steps)
+    assert told == "3: analysis.model: is for the API (an agent's model is among its args)"
 
 
 def test_parameters(make, wrong):
