@@ -41,7 +41,7 @@ LOCK_PATIENCE = 3.0
 """Seconds; the engine of a run that was killed ends sooner, unless its database hangs."""
 AWAY_SECONDS = 60.0
 """How long a PostgreSQL server may be away, or a network to it."""
-BUSY_SECONDS = 5.0
+BUSY_SECONDS = 2.0
 LAST_SECONDS = 10.0
 """How long a commit may still take after the run has ended."""
 

@@ -18,7 +18,7 @@ from quarterdeck.paths import Paths
 
 CHILD = Path(__file__).parents[2] / "support" / "durable_steps.py"
 RUN = "20260314-153059-4f1c2b"
-STEPS = 40
+STEPS = 30
 PATIENCE = 60
 
 
@@ -108,7 +108,7 @@ def carried_out(run: Run, seed: int, kills: int) -> None:
 
 
 def test_a_run_that_is_killed_goes_on_where_it_was(run: Run) -> None:
-    carried_out(run, seed=1, kills=4)
+    carried_out(run, seed=1, kills=3)
 
 
 def test_a_run_on_postgres_that_is_killed_goes_on_where_it_was(tmp_path: Path, postgres: str) -> None:
