@@ -100,7 +100,7 @@ class Places:
         await _unlock(path, tree.branch)
         await git(path, *_OURS, "add", "--all", "--", ".")
         if await ask(path, "diff", "--cached", "--quiet", "HEAD") is None:
-            author = () if await ask(path, "var", "GIT_COMMITTER_IDENT") is not None else _AUTHOR
+            author = () if await ask(path, "config", "--get", "user.email") else _AUTHOR
             await git(path, *_OURS, *author, "commit", "--quiet", "--no-verify", "-m", message)
         head = await git(path, "rev-parse", "HEAD")
         own = await git(path, "rev-list", "--count", f"{tree.base}..HEAD")
