@@ -5,9 +5,21 @@ redacted where they were made. Texts are hostile all the same and are made safe 
 """
 
 from pipelines.report.annotations import annotations
+from pipelines.report.display import Display, fits, table
 from pipelines.report.junit import junit
 from pipelines.report.progress import Progress, Style, lines
 from pipelines.report.result import result_json
 from pipelines.report.summary import summary
 
-__all__ = ["Progress", "Style", "annotations", "junit", "lines", "result_json", "summary"]
+__all__ = [
+    "Display",
+    "Progress",
+    "Style",
+    "annotations",
+    "fits",
+    "junit",
+    "lines",
+    "result_json",
+    "summary",
+    "table",
+]
