@@ -24,7 +24,8 @@ from pipelines.folder import evidence as evidence_folder
 from pipelines.holding import hold
 from pipelines.model import Outcome, RunEvent, RunPlan, RunResult
 from pipelines.ports import Durable, Tell
-from pipelines.runner import Evidence, Runner
+from pipelines.runner import Runner
+from pipelines.step import Evidence
 from quarterdeck import config
 from quarterdeck.clock import SystemClock
 from quarterdeck.errors import Broken
