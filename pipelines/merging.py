@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from pipelines import expressions
-from pipelines.model import Budget, RunPlan, StepPlan
+from pipelines.model import AnalysisPlan, Budget, RunPlan, StepPlan
 from pipelines.scope import template
 from quarterdeck.errors import Invalid
 
@@ -15,7 +15,8 @@ def merge(name: str, plans: Mapping[str, RunPlan], concurrency: int) -> RunPlan:
     """One plan with the steps of all, in their order; keys and agents begin with the name of their plan and a dot.
 
     A variable that means different things in two of them becomes a variable of the steps. The limits of the single
-    plans for their whole run are added up. Raises :class:`Invalid` for a variable that cannot be moved so.
+    plans for their whole run are added up; failures are explained as the first one says that does. Raises
+    :class:`Invalid` for a variable that cannot be moved so.
     """
     own = _own({key: {**plan.environ, **plan.parameters} for key, plan in plans.items()})
     for key, plan in plans.items():
@@ -37,6 +38,7 @@ def merge(name: str, plans: Mapping[str, RunPlan], concurrency: int) -> RunPlan:
         budget=_sum([plan.budget for plan in several]),
         timeout=_plus([plan.timeout for plan in several]),
         keep_going=all(plan.keep_going for plan in several),
+        analysis=next((_analysis(key, plan.analysis) for key, plan in plans.items() if plan.analysis), None),
     )
 
 
@@ -81,6 +83,10 @@ def _step(key: str, plan: RunPlan, step: StepPlan, own: Mapping[str, str]) -> St
         environ={**moved, **step.environ},
         secrets=tuple(dict.fromkeys((*plan.secrets, *step.secrets))),
     )
+
+
+def _analysis(key: str, analysis: AnalysisPlan) -> AnalysisPlan:
+    return replace(analysis, agent=f"{key}.{analysis.agent}") if analysis.agent else analysis
 
 
 def _literal(text: str) -> str:

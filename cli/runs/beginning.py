@@ -51,17 +51,18 @@ def go_on(scope: Scope, run_id: str, options: Options) -> None:
     """Go on with a run of an earlier process; ends with its exit code."""
     from cli.runs.past import find
 
-    told = {"output", "junit", "summary", "result", "ci", "database", "attach"}
+    told = {"output", "junit", "summary", "result", "ci", "trust", "policy", "database", "attach"}
     if given := options.changed(*told):
         raise Invalid(
             f"{', '.join(given)}: a run that goes on stays as it was planned",
-            hint="with --resume go --output, --junit, --summary, --result, --ci, --json, --database and --attach",
+            hint="with --resume go reports, --output, --ci, --json, --trust, --policy, --database and --attach",
         )
     folder = find(scope.paths, run_id, elsewhere=bool(options.database))
     if options.attach:
-        from cli.runs.following import follow
+        from cli.runs.following import follow, refuse
 
-        follow(scope, folder.run_id, options)
+        refuse(options)
+        follow(scope, folder, options)
     elif folder.attached.exists():
         raise Refused(
             f"run {folder.run_id} is one of your orchestrator",

@@ -21,6 +21,7 @@ from pipelines import report
 from pipelines.folder import RunFolder, evidence, new_run_id
 from pipelines.model import Outcome, RunPlan, RunResult
 from pipelines.report import words
+from pipelines.report.display import table
 from pipelines.report.progress import Style
 from pipelines.run import Brake, RunOptions, carry_out, go_on
 from pipelines.runs import kept_plan
@@ -41,9 +42,9 @@ class Stopping:
     holders have a lease.
     """
 
-    def __init__(self, scope: Scope, run_id: str, stop: Callable[[str], None]) -> None:
+    def __init__(self, run_id: str, note: Callable[[str], None], stop: Callable[[str], None]) -> None:
         self.code = 0
-        self._scope, self._run_id, self._stop = scope, run_id, stop
+        self._run_id, self._note, self._stop = run_id, note, stop
 
     @contextmanager
     def heard(self) -> Iterator[None]:
@@ -61,10 +62,10 @@ class Stopping:
     def _heard(self, number: signal.Signals) -> None:
         resume = f"quarterdeck run --resume {self._run_id}"
         if self.code:
-            self._scope.out.note(f"ended at once; what still runs ends itself within a minute; go on: {resume}")
+            self._note(f"ended at once; what still runs ends itself within a minute; go on: {resume}")
             os._exit(128 + number)
         self.code = 128 + number
-        self._scope.out.note(f"stopping by {_SIGNALS[number]}: what runs is ended; once more ends at once")
+        self._note(f"stopping by {_SIGNALS[number]}: what runs is ended; once more ends at once")
         self._stop(_SIGNALS[number])
 
 
@@ -106,9 +107,10 @@ def _perform(
         evidence=Path(options.output).absolute() if options.output else None,
         database=options.database,
         trust=options.trust,
+        policy=Path(options.policy).absolute() if options.policy else None,
         brake=brake,
     )
-    stopping = Stopping(scope, folder.run_id, lambda why: brake.stop(Outcome.INTERRUPTED, f"stopped by {why}"))
+    stopping = Stopping(folder.run_id, telling.note, lambda why: brake.stop(Outcome.INTERRUPTED, f"stopped by {why}"))
 
     async def whole() -> RunResult:
         with stopping.heard():
@@ -131,26 +133,27 @@ def conclude(scope: Scope, result: RunResult, plan: RunPlan, options: Options, t
     telling.lines(list(_said(scope, result, where if where.is_dir() else None)))
     for problem in problems:
         scope.out.note(problem)
+    agents = {step.key: plan.agents[step.agent].profile for step in plan.steps if step.agent}
+    for profile in dict.fromkeys(agents[one.key] for one in result.steps if one.outcome is Outcome.NOT_INSTALLED):
+        scope.out.note(f"install the program of profile {profile}, or name another profile: quarterdeck profile list")
     if result.outcome is Outcome.INTERRUPTED:
-        scope.out.note(f"go on with it: quarterdeck run --resume {result.run_id}")
+        attach = " --attach" if RunFolder.of(scope.paths, result.run_id).attached.exists() else ""
+        scope.out.note(f"go on with it: quarterdeck run --resume {result.run_id}{attach}")
     ended = (code if result.outcome is Outcome.INTERRUPTED else 0) or result.exit_code
     raise click.exceptions.Exit(ended or (Broken.exit_code if problems else 0))
 
 
 def _said(scope: Scope, result: RunResult, where: Path | None) -> Iterator[str]:
-    """What came of it, for people: one line for each step that went wrong, one for all."""
+    """What came of it, for people: a line for each step, where that says more, and one for all."""
     out = scope.out
     yield ""
-    for step in result.steps:
-        if words.went_wrong(step):
-            mark = words.MARKS[step.outcome] if out.unicode else "!"
-            why = words.why(step)
-            said = f"{mark} {words.phrase(step.key, 100)}: {step.outcome.value}" + (f": {why}" if why else "")
-            yield out.painted(said, _COLOURS.get(step.outcome, RED))
+    if len(result.steps) > 1 or result.exit_code:
+        yield from table(result, max(40, (out.width or 120) - 1), color=out.colour)
+        yield ""
     took = words.duration(words.took(result.started_ns, result.ended_ns))
     said = f"{words.phrase(result.name)}: {result.outcome.value} in {took}"
-    used = [words.counts(step.outcome for step in result.steps), words.money(result.usage)]
     tokens = words.tokens(result.usage)
+    used = [words.counts(step.outcome for step in result.steps), words.money(result.usage)]
     used.append(f"{tokens} tokens" if tokens else "")
     yield out.painted(f"{said} ({', '.join(part for part in used if part)})", _COLOURS.get(result.outcome, RED))
     if where is not None:

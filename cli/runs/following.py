@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -21,51 +22,60 @@ from cli.runs.telling import Telling
 from cli.scope import client_environment
 from orchestrator.lock import stopped
 from pipelines import codec
-from pipelines.model import RunEvent, RunPlan
-from pipelines.runs import State
-from quarterdeck.errors import Invalid, QuarterdeckError, Refused, Unreachable
+from pipelines.folder import RunFolder
+from pipelines.holding import holder
+from pipelines.model import RunEvent, RunPlan, RunResult
+from pipelines.runs import State, kept_plan, kept_result
+from quarterdeck.errors import Broken, Invalid, Refused, Unreachable
 
 if TYPE_CHECKING:
     from cli.scope import Scope
 
 _INTERRUPTED = 130
 _AT_ONCE = 1000
+_MOMENT = 0.1
 
 
 def hand_over(scope: Scope, plan: RunPlan, options: Options) -> None:
     """Let the orchestrator carry out a new run and follow it; ends with its exit code."""
+    refuse(options)
+    begun = scope.post("/v1/runs", _wish(options) | {"plan": codec.dump_plan(plan)})
+    _follow(scope, RunFolder.of(scope.paths, begun["run_id"]), plan, options)
+
+
+def refuse(options: Options) -> None:
+    """Raise :class:`Invalid` for options that a run of the person's own orchestrator cannot have."""
     mine = [name for name in ("--policy", "--trust", "--database") if name in options.changed()]
     if mine:
         raise Invalid(
             f"{' and '.join(mine)} cannot be used with --attach: your orchestrator has its own",
             hint="quarterdeck policy, quarterdeck trust",
         )
-    begun = scope.post("/v1/runs", _wish(options) | {"plan": codec.dump_plan(plan)})
-    _follow(scope, begun["run_id"], plan, options, 0)
 
 
-def follow(scope: Scope, run_id: str, options: Options) -> None:
+def follow(scope: Scope, folder: RunFolder, options: Options) -> None:
     """Follow a run from its beginning, after going on with it where it was interrupted; ends with its exit code."""
-    found = scope.get(f"/v1/runs/{run_id}")
+    found = scope.get(f"/v1/runs/{folder.run_id}")
     if found["state"] == State.INTERRUPTED:
-        scope.post(f"/v1/runs/{run_id}/resume", _wish(options))
+        scope.post(f"/v1/runs/{folder.run_id}/resume", _wish(options))
     elif not found["attached"]:
-        raise Refused(f"run {run_id} is no run of your orchestrator", hint=f"quarterdeck run --resume {run_id}")
-    _follow(scope, run_id, codec.load_plan(found["plan"]), options, 0)
+        hint = f"quarterdeck run --resume {folder.run_id}"
+        raise Refused(f"run {folder.run_id} is no run of your orchestrator", hint=hint)
+    _follow(scope, folder, kept_plan(folder), options)
 
 
 def _wish(options: Options) -> dict[str, Any]:
     return {"environ": client_environment(), "output": os.path.abspath(options.output) if options.output else ""}
 
 
-def _follow(scope: Scope, run_id: str, plan: RunPlan, options: Options, cursor: int) -> None:
+def _follow(scope: Scope, folder: RunFolder, plan: RunPlan, options: Options) -> None:
     telling = Telling(scope.out, plan, options, os.environ)
 
     async def whole() -> None:
-        after = cursor
+        after = 0
 
         def begin() -> Iterator[tuple[int, RunEvent]]:
-            return _events(scope, run_id, after)
+            return _events(scope, folder.run_id, after)
 
         async with telling.alive():
             while True:
@@ -76,33 +86,33 @@ def _follow(scope: Scope, run_id: str, plan: RunPlan, options: Options, cursor: 
                     over = True
                 except Unreachable:
                     over = False
-                if stopped(scope.paths):
-                    raise Refused(
-                        f"the orchestrator was stopped, and run {run_id} with it",
-                        hint=f"quarterdeck run --resume {run_id} --attach",
-                        run=run_id,
-                    )
-                if over or not await asyncio.to_thread(_goes_on, scope, run_id, options):
+                if over or stopped(scope.paths) or not await asyncio.to_thread(_goes_on, scope, folder, options):
                     return
 
     try:
         asyncio.run(whole())
+        result = _result(folder)
     except KeyboardInterrupt:
-        scope.out.note(f"it goes on without you; stop it: quarterdeck run stop {run_id}")
+        scope.out.note(f"it goes on without you; stop it: quarterdeck run stop {folder.run_id}")
         raise click.exceptions.Exit(_INTERRUPTED) from None
-    found = scope.get(f"/v1/runs/{run_id}")
-    if found["result"] is None:
-        raise QuarterdeckError(
-            f"run {run_id} has no result: {found['problem'] or found['state']}", hint="quarterdeck run list"
-        )
-    conclude(scope, codec.load_result(found["result"]), codec.load_plan(found["plan"]), options, telling)
+    conclude(scope, result, plan, options, telling)
 
 
-def _goes_on(scope: Scope, run_id: str, options: Options) -> bool:
+def _result(folder: RunFolder) -> RunResult:
+    """What came of it, once nobody carries it out any more: an orchestrator that stops still writes that down."""
+    while holder(folder) is not None:
+        time.sleep(_MOMENT)
+    result = kept_result(folder)
+    if result is None:
+        raise Broken(f"run {folder.run_id} was cut off", hint=f"quarterdeck run --resume {folder.run_id} --attach")
+    return result
+
+
+def _goes_on(scope: Scope, folder: RunFolder, options: Options) -> bool:
     """Whether there is more to follow. A run whose orchestrator was killed is gone on with: its environment is ours."""
-    found = scope.get(f"/v1/runs/{run_id}")
+    found = scope.get(f"/v1/runs/{folder.run_id}")
     if found["state"] == State.INTERRUPTED:
-        scope.post(f"/v1/runs/{run_id}/resume", _wish(options))
+        scope.post(f"/v1/runs/{folder.run_id}/resume", _wish(options))
         return True
     return bool(found["state"] == State.RUNNING)
 

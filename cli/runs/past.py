@@ -108,7 +108,8 @@ def show(scope: Scope, run: str) -> None:
         out.write("\n")
         out.table(_STEPS, [_step(step) for step in result.steps])
     if one.state is State.INTERRUPTED:
-        out.note(f"go on with it: quarterdeck run --resume {one.run_id}")
+        attach = " --attach" if folder.attached.exists() else ""
+        out.note(f"go on with it: quarterdeck run --resume {one.run_id}{attach}")
 
 
 @click.command()

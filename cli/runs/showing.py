@@ -62,6 +62,9 @@ def _run(plan: RunPlan) -> Iterator[tuple[str, str]]:
         yield "budget", limits
     if plan.timeout:
         yield "timeout", time_said(plan.timeout)
+    if plan.analysis:
+        who = plan.analysis.agent or f"the Anthropic API {plan.analysis.model}".rstrip()
+        yield "failure", f"explained by {who}" + (", mended where the policy allows it" if plan.analysis.apply else "")
     if plan.keep_going:
         yield "failure", "steps that do not need a failed one are still begun"
 

@@ -1,4 +1,4 @@
-"""What a person or a program sees of a run while it goes on: lines of progress, a line that lives, JSON lines."""
+"""What a person or a program sees of a run while it goes on: lines of progress, a board on a terminal, JSON lines."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TextIO, cast
 
-from cli.output import DIM
 from cli.runs.options import Options
 from pipelines.model import RunEvent, RunPlan
-from pipelines.report import jsonlines, words
+from pipelines.report import jsonlines
+from pipelines.report.display import Display, fits
 from pipelines.report.progress import Progress, Style
-from quarterdeck.text import cells, cut_right
+from quarterdeck.text import safe
 
 if TYPE_CHECKING:
     from cli.output import Output
@@ -40,14 +40,18 @@ class Telling:
 
     def __init__(self, out: Output, plan: RunPlan | None, options: Options, environ: Mapping[str, str]) -> None:
         self.style = style_of(options, environ)
+        self._stream = cast(TextIO, _Stream(out))
+        self._out = out
         self._json = out.json
-        self._stream = _Stream(out)
+        self._open = True
+        self._display: Display | None = None
         self._progress: Progress | None = None
         if self._json or self.style is None:
             return
-        if self.style is Style.PLAIN and out.tty and environ.get("TERM", "dumb") != "dumb":
-            self._stream.footer = _Footer(out, plan)
-        self._progress = Progress(cast(TextIO, self._stream), self.style, plan=plan, color=out.colour)
+        if self.style is Style.PLAIN and fits(self._stream, environ):
+            self._display = Display(self._stream, plan, color=out.colour)
+        target = cast(TextIO, self._display) if self._display else self._stream
+        self._progress = Progress(target, self.style, plan=plan, color=out.colour)
 
     def __call__(self, event: RunEvent) -> None:
         """Show it."""
@@ -55,8 +59,8 @@ class Telling:
             self._stream.write(jsonlines.line(event))
             self._stream.flush()
             return
-        if self._stream.footer:
-            self._stream.footer.take(event)
+        if self._display:
+            self._display.take(event)
         if self._progress:
             self._progress(event)
 
@@ -66,9 +70,17 @@ class Telling:
             self._stream.write("".join(f"{line}\n" for line in told))
             self._stream.flush()
 
+    def note(self, text: str) -> None:
+        """Something a person should know while it goes on; on standard error, unless a board is drawn over that."""
+        if self._display and self._open:
+            self._display.write(safe(text, 1000) + "\n")
+            self._display.flush()
+        else:
+            self._out.note(text)
+
     @asynccontextmanager
     async def alive(self) -> AsyncIterator[None]:
-        """Keep what is shown up to date; leaves a clean line behind."""
+        """Keep what is shown up to date; leaves no board behind."""
         ticking = asyncio.create_task(self._tick(), name="progress")
         try:
             yield
@@ -77,50 +89,43 @@ class Telling:
             await asyncio.gather(ticking, return_exceptions=True)
             if self._progress:
                 self._progress.close()
-            self._stream.rest()
+            if self._display:
+                self._display.close()
+            self._open = False
 
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(_TICK)
-            if self._stream.footer:
-                self._stream.flush()
+            if self._display:
+                self._display.flush()
             elif self._progress:
                 self._progress.tick(time.time_ns())
 
 
 class _Stream:
-    """Standard output with a last line that is drawn anew. Written by one thread."""
+    """Standard output, which may go away while the run goes on: then what is written goes nowhere."""
 
     def __init__(self, out: Output) -> None:
         self._out = out
         self._stream = out.stream
         self.encoding = getattr(self._stream, "encoding", None) or "utf-8"
-        self.footer: _Footer | None = None
-        self._drawn = ""
 
     def write(self, text: str) -> int:
-        """Write before the last line; nothing where the reader has gone."""
-        self._say(("\r\x1b[K" if self._drawn else "") + text)
-        self._drawn = ""
+        """See TextIO; never fails."""
+        self._do(lambda: self._stream.write(text))
         return len(text)
 
     def flush(self) -> None:
-        """Draw the last line, and hand over."""
-        if self.footer and (line := self.footer.line()) != self._drawn:
-            self._say(f"\r\x1b[K{line}")
-            self._drawn = line
+        """See TextIO; never fails."""
         self._do(self._stream.flush)
 
-    def rest(self) -> None:
-        """Take the last line away for good."""
-        self.footer = None
-        if self._drawn:
-            self._say("\r\x1b[K")
-            self._drawn = ""
-        self._do(self._stream.flush)
+    def isatty(self) -> bool:
+        """See TextIO."""
+        return self._stream.isatty()
 
-    def _say(self, text: str) -> None:
-        self._do(lambda: self._stream.write(text))
+    def fileno(self) -> int:
+        """See TextIO."""
+        return self._stream.fileno()
 
     def _do(self, work: Callable[[], object]) -> None:
         try:
@@ -131,36 +136,3 @@ class _Stream:
         except OSError as error:
             self._out.abandon()
             self._out.note(f"the output cannot be written ({error.strerror}); the run goes on")
-
-
-class _Footer:
-    """One line that says what goes on: how much is done, which steps run and since when."""
-
-    def __init__(self, out: Output, plan: RunPlan | None) -> None:
-        self._out = out
-        self._all = len(plan.steps) if plan else 0
-        self._running: dict[str, float] = {}
-        self._ended = 0
-
-    def take(self, event: RunEvent) -> None:
-        """Learn from an event."""
-        if event.kind == "step.started":
-            self._running.setdefault(event.step, time.monotonic())
-        elif event.kind == "step.ended":
-            self._running.pop(event.step, None)
-            self._ended += 1
-        elif event.kind == "run.ended":
-            self._running.clear()
-
-    def line(self) -> str:
-        """The line as it is now, cut to the terminal."""
-        if not self._running:
-            return ""
-        now = time.monotonic()
-        steps = [f"{words.phrase(key, 40)} {words.clock(now - since)}" for key, since in self._running.items()]
-        done = f"{self._ended}/{self._all}" if self._all else str(self._ended)
-        said = f"{done}  {', '.join(steps)}"
-        width = max(20, (self._out.width or 80) - 1)
-        if cells(said) > width:
-            said = cut_right(said, width)
-        return self._out.painted(said, DIM)

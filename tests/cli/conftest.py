@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import shlex
@@ -230,6 +231,41 @@ def clean(deck):
         client.request("DELETE", f"/v1/trash/{agent['id']}?force=1")
     for session in client.request("GET", "/v1/sessions"):
         client.request("DELETE", f"/v1/sessions/{session['id']}")
+
+
+class InProcess(Quarterdeck):
+    """The command line in this process, for what starts none: a hundred calls take the time of two processes."""
+
+    def __init__(self, folder, monkeypatch):
+        super().__init__(folder)
+        self.patch = monkeypatch
+
+    def run(self, *words, code=0, env=None, cwd=None, **given):
+        from cli.main import run
+
+        out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+        with self.patch.context() as patch:
+            for name in list(os.environ):
+                patch.delenv(name)
+            for name, value in (self.environ | (env or {})).items():
+                patch.setenv(name, value)
+            patch.chdir(cwd or self.work)
+            patch.setattr(sys, "argv", ["quarterdeck", *map(str, words)])
+            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given.get("input", "").encode())))
+            patch.setattr(sys, "stdout", out)
+            patch.setattr(sys, "stderr", err)
+            ended = run()
+        said = [stream.buffer.getvalue().decode() for stream in (out, err)]
+        assert code is None or ended == code, (words, ended, *said)
+        return subprocess.CompletedProcess(words, ended, *said)
+
+
+@pytest.fixture
+def quick(folder, monkeypatch):
+    """The command line in this process, on a new state folder that no orchestrator may touch."""
+    deck = InProcess(folder, monkeypatch)
+    yield deck
+    assert not deck.processes()
 
 
 @pytest.fixture

@@ -36,37 +36,44 @@ run = 'tox -e "py${{ matrix.python }}"'
 
 
 @pytest.fixture
-def manifest(cold):
+def manifest(quick):
     """Writes a manifest into the work folder."""
 
     def write(text=MANIFEST, name="nightly.toml"):
-        (cold.work / name).write_text(text)
+        (quick.work / name).write_text(text)
         return name
 
     return write
 
 
-def dry(cold, *words, code=0, **env):
-    return cold.run("run", *words, "--dry-run", code=code, env=env)
+def dry(quick, *words, code=0, **env):
+    return quick.run("run", *words, "--dry-run", code=code, env=env)
 
 
-def test_a_dry_run_prints_the_plan_and_runs_nothing(cold, manifest):
-    said = dry(cold, manifest(), "--param", "TASK=mend it", DEPLOY_KEY="very-secret-value").stdout
+def test_a_dry_run_prints_the_plan_and_runs_nothing(quick, manifest):
+    said = dry(quick, manifest(), "--param", "TASK=mend it", DEPLOY_KEY="very-secret-value").stdout
     assert said.splitlines()[0].startswith("nightly: 4 steps")
     keys = re.findall(r"^ *[0-9]+\. (\S+)", said, re.MULTILINE)
     assert keys == ["prepare", "work", "tests[python=3.11]", "tests[python=3.12]"]
     assert "TASK='mend it'" in said
     assert "DEPLOY_KEY" in said
     assert "very-secret-value" not in said
-    assert not (cold.home / "runs").exists()
-    assert not (cold.work / ".quarterdeck").exists()
+    assert not (quick.home / "runs").exists()
+    assert not (quick.work / ".quarterdeck").exists()
 
 
-def test_a_dry_run_as_json_is_the_plan_a_run_keeps(cold, manifest):
+def test_a_dry_run_as_json_is_the_plan_a_run_keeps(quick, manifest):
     from pipelines.codec import load_plan
 
     done = dry(
-        cold, manifest(), "--json", "--param", "TASK=x", "--budget", "money=2,turns=7,time=1h,tokens=2m", DEPLOY_KEY="k"
+        quick,
+        manifest(),
+        "--json",
+        "--param",
+        "TASK=x",
+        "--budget",
+        "money=2,turns=7,time=1h,tokens=2m",
+        DEPLOY_KEY="k",
     )
     plan = load_plan(json.loads(done.stdout)["plan"])
     assert [step.key for step in plan.steps][:2] == ["prepare", "work"]
@@ -74,9 +81,9 @@ def test_a_dry_run_as_json_is_the_plan_a_run_keeps(cold, manifest):
     assert plan.parameters == {"TASK": "x"}
 
 
-def test_every_mistake_has_a_line_of_its_own(cold, manifest):
+def test_every_mistake_has_a_line_of_its_own(quick, manifest):
     text = MANIFEST.replace('needs = "prepare"', 'neds = "prepare"').replace('"claude"', '"claud"')
-    done = cold.run("run", manifest(text), code=2)
+    done = quick.run("run", manifest(text), code=2)
     assert done.stdout == ""
     assert done.stderr.splitlines() == [
         "nightly.toml:2: secrets[0]: the secret DEPLOY_KEY has no value (set it where the run is started)",
@@ -85,7 +92,7 @@ def test_every_mistake_has_a_line_of_its_own(cold, manifest):
         "nightly.toml:17: steps.work.neds: unknown key (did you mean needs?)",
         "4 mistakes; nothing was run",
     ]
-    told = json.loads(cold.run("run", "nightly.toml", "--json", code=2).stderr)
+    told = json.loads(quick.run("run", "nightly.toml", "--json", code=2).stderr)
     assert [one["line"] for one in told["fields"]["mistakes"]] == [2, 4, 8, 17]
 
 
@@ -113,18 +120,18 @@ def test_every_mistake_has_a_line_of_its_own(cold, manifest):
         (["--resume", "last", "--param", "A=1"], 2, "--param: a run that goes on stays as it was planned"),
     ],
 )
-def test_what_makes_no_sense_is_told_and_nothing_is_run(cold, manifest, words, code, message):
+def test_what_makes_no_sense_is_told_and_nothing_is_run(quick, manifest, words, code, message):
     manifest()
-    done = cold.run("run", *words, code=code, env={"DEPLOY_KEY": "k"})
+    done = quick.run("run", *words, code=code, env={"DEPLOY_KEY": "k"})
     assert done.stdout == ""
     assert message in done.stderr.splitlines()[0]
-    assert not (cold.home / "runs").exists()
+    assert not (quick.home / "runs").exists()
 
 
-def test_options_change_the_plan(cold, manifest):
+def test_options_change_the_plan(quick, manifest):
     options = ["--only", "work", "--verify", "echo '${{ x }}'", "--worktree", "--drive", "terminal", "--retries", "3"]
     options += ["--concurrency", "2", "--keep-going", "--timeout", "1h30m", "--secret", "OTHER_KEY"]
-    done = dry(cold, manifest(), "--json", "--param", "TASK=x", *options, DEPLOY_KEY="k", OTHER_KEY="o")
+    done = dry(quick, manifest(), "--json", "--param", "TASK=x", *options, DEPLOY_KEY="k", OTHER_KEY="o")
     plan = json.loads(done.stdout)["plan"]
     prepare, work = plan["steps"]
     assert (prepare["key"], work["key"]) == ("prepare", "work")
@@ -137,34 +144,34 @@ def test_options_change_the_plan(cold, manifest):
     assert plan["secrets"] == ["DEPLOY_KEY", "OTHER_KEY"]
 
 
-def test_one_agent_gets_the_prompt_word_for_word_where_one_stands_and_all_of_the_environment(cold):
-    subprocess.run(["git", "init", "-q", cold.work], check=True)
-    below = cold.work / "sub"
+def test_one_agent_gets_the_prompt_word_for_word_where_one_stands_and_all_of_the_environment(quick):
+    subprocess.run(["git", "init", "-q", quick.work], check=True)
+    below = quick.work / "sub"
     below.mkdir()
     env = {"MY_TOKEN": "abcdefgh12345678"}
-    done = cold.run(
+    done = quick.run(
         *("run", "--agent", "claude", "--prompt-file", "-", "--dry-run", "--json"),
         input="Say ${{ env.HOME }}\n", cwd=below, env=env,
     )  # fmt: skip
     plan = json.loads(done.stdout)["plan"]
-    assert plan["workspace"] == str(cold.work)
+    assert plan["workspace"] == str(quick.work)
     assert plan["steps"][0]["cwd"] == "sub"
     assert plan["steps"][0]["prompt"] == "Say ${{ '${{' }} env.HOME }}\n"
     assert "MY_TOKEN" in plan["secrets"]
     assert "PATH" not in plan["secrets"]
 
 
-def test_a_workspace_that_brings_what_nobody_trusted_is_refused(cold, manifest):
+def test_a_workspace_that_brings_what_nobody_trusted_is_refused(quick, manifest):
     manifest()
-    brought = cold.work / ".quarterdeck" / "profiles"
+    brought = quick.work / ".quarterdeck" / "profiles"
     brought.mkdir(parents=True)
     (brought / "mine.toml").write_text('name = "mine"\ntitle = "Mine"\nargv = ["mine"]\n')
     words = ["--param", "TASK=x"]
-    done = dry(cold, "nightly.toml", *words, code=6, DEPLOY_KEY="k")
+    done = dry(quick, "nightly.toml", *words, code=6, DEPLOY_KEY="k")
     assert "profile mine: adds Mine, runs mine" in done.stderr
     assert "--trust" in done.stderr
     manifest(MANIFEST.replace('"claude"', '"mine"'))
-    assert "(Mine)" in dry(cold, "nightly.toml", *words, "--trust", DEPLOY_KEY="k").stdout
+    assert "(Mine)" in dry(quick, "nightly.toml", *words, "--trust", DEPLOY_KEY="k").stdout
 
 
 def test_a_workspace_trusted_once_is_trusted_for_runs(shared):
@@ -182,10 +189,10 @@ def test_a_workspace_trusted_once_is_trusted_for_runs(shared):
         brought.parent.rmdir()
 
 
-def test_a_file_may_be_called_as_a_verb(cold, manifest):
+def test_a_file_may_be_called_as_a_verb(quick, manifest):
     manifest('[steps.a]\nrun = "true"\n', "list")
-    assert cold.json("run", "list") == []
-    assert "a manifest ends with .toml" in cold.run("run", "./list", code=2).stderr
+    assert quick.json("run", "list") == []
+    assert "a manifest ends with .toml" in quick.run("run", "./list", code=2).stderr
 
 
 def test_help_imports_nothing_costly():

@@ -8,10 +8,10 @@ from pipelines.workflows import DATA, SPARC
 
 
 @pytest.fixture
-def here(cold, tmp_path):
+def here(quick, tmp_path):
     """A command line with a folder of settings of its own."""
-    cold.environ["XDG_CONFIG_HOME"] = str(tmp_path / "config")
-    return cold
+    quick.environ["XDG_CONFIG_HOME"] = str(tmp_path / "config")
+    return quick
 
 
 def plan_of(here, *words, **options):
