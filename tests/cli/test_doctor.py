@@ -17,9 +17,9 @@ HOLD_LOCK = """
 import sys, time
 sys.path.insert(0, sys.argv[2])
 from pathlib import Path
-from orchestrator.lock import Lock
+from quarterdeck.lock import Lock
 from quarterdeck.paths import Paths
-lock = Lock.take(Paths(Path(sys.argv[1])))
+lock = Lock.take(Paths(Path(sys.argv[1])).lock)
 print("held", flush=True)
 sys.stdin.read()
 """
