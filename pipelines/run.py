@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipelines import bundles, codec, runs, surroundings
+from pipelines.carried import Carried
 from pipelines.drivers import choose
 from pipelines.durable import open_durable
 from pipelines.folder import RunFolder
@@ -28,10 +29,11 @@ from pipelines.runner import Runner
 from pipelines.step import Evidence
 from quarterdeck import config
 from quarterdeck.clock import SystemClock
-from quarterdeck.errors import Broken
+from quarterdeck.errors import Broken, QuarterdeckError
 from quarterdeck.kept import Kept
 from quarterdeck.paths import Paths
 from quarterdeck.redaction import Redactor
+from quarterdeck.text import safe
 from sessions import trust
 from sessions.deck import Deck
 from sessions.launch import Limits
@@ -78,7 +80,7 @@ class RunOptions:
     """Whether profiles and settings that the workspace brings are used, and an agent's own question whether to trust
     its folder is answered with yes."""
     policy: Path | None = None
-    """Rules for this run in place of the person's own; of a run that goes on None means those it was begun with."""
+    """Rules for this run beside the person's own; of a run that goes on None means those it was begun with."""
     patience: float = 0.0
     """Seconds a question that no rule decides waits for a person."""
     deck: Deck | None = None
@@ -93,10 +95,11 @@ async def carry_out(plan: RunPlan, folder: RunFolder, tell: Tell, options: RunOp
     """
     with hold(folder):
         await asyncio.to_thread(runs.keep_plan, folder, plan)
-        async with open_durable(folder.run_id, _where(folder, options), fresh=True) as durable:
+        async with open_durable(folder.run_id, _where(folder, options), fresh=True) as opened:
+            durable = _remembering(opened, folder, options)
             noting = asyncio.create_task(_note_plan(durable, plan))
             try:
-                result = await _run(plan, folder, durable, tell, options, resumed=0)
+                result = await perform(plan, folder, durable, tell, options)
                 await noting
             finally:
                 noting.cancel()
@@ -113,7 +116,10 @@ async def go_on(folder: RunFolder, tell: Tell, options: RunOptions) -> RunResult
     with hold(folder):
         if not options.database and not folder.steps.exists():
             await asyncio.to_thread(runs.kept_plan, folder)  # without it nothing is known of the run
-        async with open_durable(folder.run_id, _where(folder, options), fresh=False) as durable:
+        async with open_durable(folder.run_id, _where(folder, options), fresh=False) as opened:
+            durable = _remembering(opened, folder, options)
+            if isinstance(durable, Carried):
+                await durable.unpack()
             done = await durable.finished()
             if "plan" in done:
                 plan = codec.load_plan(done["plan"])
@@ -124,49 +130,72 @@ async def go_on(folder: RunFolder, tell: Tell, options: RunOptions) -> RunResult
             brought = await bundles.bring_back(folder, Path(plan.workspace))
             resumed = 1 + sum(1 for key in done if key.startswith(_AGAIN))
             await durable.once(f"{_AGAIN}{resumed}", _nothing)
-            result = await _run(
+            result = await perform(
                 plan, folder, durable, tell, options, resumed=resumed, notes=tuple(brought.left.values())
             )
         await asyncio.to_thread(_leave, folder, result, options)
         return result
 
 
-async def _run(
+async def perform(
     plan: RunPlan,
     folder: RunFolder,
     durable: Durable,
     tell: Tell,
     options: RunOptions,
     *,
-    resumed: int,
+    resumed: int = 0,
     notes: Sequence[str] = (),
 ) -> RunResult:
+    """Carry a run out with what ``durable`` remembers of it, in a folder that is held; the other two do the rest.
+
+    ``resumed`` counts the earlier processes, ``notes`` are told to begin with.
+    """
     environ = options.environ
     secrets = surroundings.secrets_of(plan, environ)
     redactor = surroundings.redactor(environ, secrets)
+    ended: list[RunResult] = []
     with _Journal(folder, tell) as journal:
-        async with _deck(plan, folder, options) as deck:
-            runner = Runner(
-                plan,
-                folder.run_id,
-                deck,
-                durable,
-                journal.tell,
-                environ=environ,
-                secrets=secrets,
-                drivers=choose(deck, folder.run_id, redactor, trust=options.trust, patience=options.patience),
-                home=folder.home,
-                evidence=_evidence(plan, folder, options, redactor),
-                redactor=redactor,
-                resumed=resumed,
-            )
-            options.brake.hold(runner)
-            for note in notes:
-                event = RunEvent(kind="note", at_ns=time.time_ns(), run_id=folder.run_id, text=note)
-                journal.tell(event)
-            result = await runner.run()
-    await asyncio.to_thread(runs.keep_result, folder, result)
-    return result
+
+        def note(text: str) -> None:
+            journal.tell(RunEvent(kind="note", at_ns=time.time_ns(), run_id=folder.run_id, text=text))
+
+        try:
+            async with _deck(plan, folder, options) as deck:
+                runner = Runner(
+                    plan,
+                    folder.run_id,
+                    deck,
+                    durable,
+                    journal.tell,
+                    environ=environ,
+                    secrets=secrets,
+                    drivers=choose(deck, folder.run_id, redactor, trust=options.trust, patience=options.patience),
+                    home=folder.home,
+                    evidence=_evidence(plan, folder, options, redactor),
+                    redactor=redactor,
+                    resumed=resumed,
+                )
+                options.brake.hold(runner)
+                for text in notes:
+                    note(text)
+                ended.append(await runner.run())
+        except ExceptionGroup as group:  # the deck's tasks are a group
+            error = _first(group)
+            if not ended:
+                raise error from group
+            note(f"the run has ended, its state could not be closed: {safe(str(error), 500)}")
+    await asyncio.to_thread(runs.keep_result, folder, ended[0])
+    return ended[0]
+
+
+def _first(group: ExceptionGroup[Exception]) -> Exception:
+    """What tells a person most: the first error with words for one, else the first."""
+    told, other = group.split(QuarterdeckError)
+    found: Exception = told or other or group
+    while isinstance(found, ExceptionGroup):
+        found = found.exceptions[0]
+    return found
 
 
 def _evidence(plan: RunPlan, folder: RunFolder, options: RunOptions, redactor: Redactor) -> Evidence | None:
@@ -247,6 +276,11 @@ class _Journal:
 
 def _where(folder: RunFolder, options: RunOptions) -> str | Path:
     return options.database or folder.steps
+
+
+def _remembering(durable: Durable, folder: RunFolder, options: RunOptions) -> Durable:
+    """In a database, the commits of steps as well: the machine that goes on may have nothing else."""
+    return Carried(durable, folder) if options.database else durable
 
 
 async def _note_plan(durable: Durable, plan: RunPlan) -> None:
