@@ -213,6 +213,7 @@ class Redactor:
             for form, encoded in _forms(value.strip()):
                 forms.setdefault(form, (label, encoded))
         self._labels = frozenset(labels)
+        self._quieted: dict[re.Pattern[str], tuple[object, list[tuple[str, str]]]] = {}
         self._forms = sorted(((form, *told) for form, told in forms.items()), key=lambda one: (-len(one[0]), one))
 
     def redact(self, text: str) -> Redacted:
@@ -237,14 +238,18 @@ class Redactor:
         found = _apart([*self._known(text), *_ruled(text)], marks, self._labels)
         return [(span.start, span.end, span.rule) for span in found]
 
-    def broken(self, text: str, noise: re.Pattern[str]) -> list[tuple[int, int, str]]:
+    def broken(self, text: str, noise: re.Pattern[str], bare: str | None = None) -> list[tuple[int, int, str]]:
         """Where known values stand with ``noise`` between their characters: line ends, frames, escape sequences.
 
-        Also those with none in between. ``noise`` must match runs of what is passed over, and never nothing.
+        Also those with none in between. ``noise`` must match runs of what is passed over, and never nothing. ``bare``
+        is ``text`` without it, where that is known already.
         """
-        quiet = noise.sub("", text)
-        if not any(form in quiet for form, _ in self._quiet(noise)):
+        if bare is None:
+            bare = noise.sub("", text)
+        forms = self._quiet(noise)
+        if not any(form in bare for form, _ in forms):
             return []
+        quiet = noise.sub("", text)
         starts, places, at, size = [0], [0], 0, 0
         for found in noise.finditer(text):
             size += found.start() - at
@@ -257,7 +262,7 @@ class Redactor:
             return places[run] + index - starts[run]
 
         spans: list[tuple[int, int, str]] = []
-        for form, name in self._quiet(noise):
+        for form, name in forms:
             at = quiet.find(form)
             while at >= 0:
                 spans.append((place(at), place(at + len(form) - 1) + 1, name))
@@ -265,8 +270,13 @@ class Redactor:
         return sorted(spans)
 
     def _quiet(self, noise: re.Pattern[str]) -> list[tuple[str, str]]:
-        shortened = ((noise.sub("", form), name) for form, name, _ in self._forms)
-        return [(form, name) for form, name in shortened if len(form) >= KNOWN_LENGTH]
+        known = self._forms
+        of, found = self._quieted.get(noise, (None, []))
+        if of is not known:
+            shortened = {noise.sub("", form): name for form, name, _ in reversed(known)}
+            found = [(form, name) for form, name in shortened.items() if len(form) >= KNOWN_LENGTH]
+            self._quieted[noise] = (known, found)
+        return found
 
     def held(self, data: bytes) -> str:
         """The name of a known value that ``data`` holds as it is or encoded; "" for none."""

@@ -30,7 +30,12 @@ FRAMES = re.compile(r"[\s\u2500-\u259f\u2800-\u28ff]+")
 _SEQUENCE = r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[ -/]*[0-Z\\^-~])"
 SEQUENCES = re.compile(rf"(?:{_SEQUENCE}|[\s\x00-\x1f\x7f-\x9f\u2500-\u259f\u2800-\u28ff])+")
 """As :data:`FRAMES`, in what a terminal prints."""
+_PENS = re.compile(r"\x1b\[[0-9;:]*m")
 _MOVES = re.compile(_SEQUENCE)
+_SPACES = (code for code in range(0x3001) if chr(code).isspace())
+_NOISE = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0), *range(0x2500, 0x25A0), *range(0x2800, 0x2900), *_SPACES))
+"""Characters that :data:`SEQUENCES` passes over, and :data:`FRAMES` but for control characters."""
+_BLOCK = 8 << 10
 _PIECE = 64 << 10
 _T = TypeVar("_T")
 
@@ -109,7 +114,7 @@ def in_text(redactor: Redactor) -> Find:
     """Finds secrets in lines of text, known values also where they are broken over lines."""
 
     def find(text: str) -> list[Span]:
-        return _joined(chain(redactor.spans(text), redactor.broken(text, FRAMES)))
+        return _joined(chain(redactor.spans(text), redactor.broken(text, FRAMES, text.translate(_NOISE))))
 
     return find
 
@@ -118,10 +123,11 @@ def in_output(redactor: Redactor) -> Find:
     """Finds secrets in what a terminal prints, whatever colours and movements stand between their characters."""
 
     def find(text: str) -> list[Span]:
-        spans: list[tuple[int, int, str]] = list(redactor.broken(text, SEQUENCES))
-        bare = _MOVES.sub(_move, text)
-        if ruled := redactor.spans(bare):
+        bare = _MOVES.sub("\n", _PENS.sub("", text)) if "\x1b" in text else text
+        spans: list[tuple[int, int, str]] = list(redactor.broken(text, SEQUENCES, bare.translate(_NOISE)))
+        if redactor.spans(bare):  # seldom: only now exactly, with the place of each character
             place = _places(text)
+            ruled = redactor.spans(_MOVES.sub(_move, text))
             spans += [(place(start), place(end - 1) + 1, rule) for start, end, rule in ruled]
         return _joined(spans)
 
@@ -195,10 +201,22 @@ def _stars(text: str) -> str:
 
 def text(lines: Iterable[str], find: Find) -> Iterator[str]:
     """Lines, which come without their ends, as a text without secrets, a piece at a time."""
-    whole = (line + "\n" for line in lines)
-    pieces = (Piece(None, line[at : at + _PIECE]) for line in whole for at in range(0, len(line), _PIECE))
-    for piece in found(pieces, find):
+    blocks = (Piece(None, block[at : at + _PIECE]) for block in _blocks(lines) for at in range(0, len(block), _PIECE))
+    for piece in found(blocks, find):
         yield masked(piece.text, piece.spans)
+
+
+def _blocks(lines: Iterable[str]) -> Iterator[str]:
+    block: list[str] = []
+    size = 0
+    for line in lines:
+        block.append(line)
+        size += len(line) + 1
+        if size >= _BLOCK:
+            yield "\n".join(block) + "\n"
+            block, size = [], 0
+    if block:
+        yield "\n".join(block) + "\n"
 
 
 def json_line(line: str, redactor: Redactor) -> str:
