@@ -81,9 +81,8 @@ class NewAgent:
     """A session whose checkpoint its first prompt hands over; it joins that session where none is named."""
     tree: Worktree | None = None
     """A worktree of ours that no agent has any more, to go on in; it is kept when the agent cannot be started."""
-    takes_over: bool = False
-    """Whether the conversation its command line names may have been that of an agent that has ended; it no longer is
-    then."""
+    conversation: str = ""
+    """The conversation that ``argv`` goes on with. An agent that has ended and had it has it no longer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +153,8 @@ class Deck:
                 async with asyncio.TaskGroup() as tasks:
                     held = Held(user, await asyncio.to_thread(Kept, paths.kept / "config.toml"))
                     trusts = await store.trusts()
-                    workspaces = Workspaces(trusts, user=user, built_in=profile_folders, held=held)
+                    flags = None if given is None else {"checkpoints": False}  # of a run its report tells
+                    workspaces = Workspaces(trusts, user=user, built_in=profile_folders, flags=flags, held=held)
                     policy = await open_policies(
                         store,
                         user,
@@ -261,9 +261,9 @@ class Deck:
         name = self._name_for(session, ask.name, profile.name)
         agent_id = new_id()
         environ, kept = environment.prepare(ask.environ, profile.environ, agent=agent_id, session=session.name)
-        resume_id = profile.new_resume_id(ask.argv)
-        if ask.takes_over and resume_id:
-            await self._take_over(profile, resume_id)
+        resume_id = ask.conversation or profile.new_resume_id(ask.argv)
+        if ask.conversation:
+            await self._let_go(profile, resume_id)
         tree = ask.tree
         if tree is None and (ask.worktree or ask.branch):
             tree = await worktree.create(
@@ -301,8 +301,8 @@ class Deck:
             await self.outbox.submit(agent.id, begins.prompt(profile, agent.cwd))
         return agent
 
-    async def _take_over(self, profile: Profile, resume_id: str) -> None:
-        """Let go of a conversation: two agents never share one."""
+    async def _let_go(self, profile: Profile, resume_id: str) -> None:
+        """Take a conversation from agents that have ended: two never share one."""
         for supervised in list(self._roster.agents.values()):
             agent = supervised.agent
             if (agent.profile, agent.resume_id) == (profile.name, resume_id) and not agent.status.alive:

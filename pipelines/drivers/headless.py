@@ -170,7 +170,8 @@ class HeadlessDriver:
         assert ask.agent is not None
         limits = profile.headless_limits(ask.agent.args, turns=ask.left.turns, money=ask.left.money)
         extra = (*ask.agent.args, *limits)
-        prompt, conversation, resume = ask.prompt, ask.resume_id, bool(ask.resume_id)
+        prompt, conversation = ask.prompt, ask.resume_id
+        resume = bool(conversation) or (ask.turn > 0 and _is_nameless(profile))
         if learnt:
             conversation, resume = learnt if learnt != _NAMELESS else "", True
             begun = any(heard.message or heard.tools for heard in life.earlier)
@@ -188,6 +189,7 @@ class HeadlessDriver:
             argv=argv[own:],
             cwd=ask.cwd,
             environ=ask.environ,
+            conversation=conversation if resume else "",
         )
 
     # -- what was before
@@ -200,8 +202,8 @@ class HeadlessDriver:
         for agent, heard in zip(reversed(former), reversed(life.earlier), strict=True):
             if learnt := heard.resume_id or agent.resume_id:
                 return learnt
-        nameless = life.profile.headless.resume and not any(RESUME_ID in one for one in life.profile.headless.resume)
-        return _NAMELESS if nameless and any(heard.message for heard in life.earlier) else ""
+        begun = any(heard.message for heard in life.earlier)
+        return _NAMELESS if begun and _is_nameless(life.profile) else ""
 
     async def _before(self, life: _Life) -> Counts | None:
         """What the conversation had used before this turn, where its kind tells totals only."""
@@ -254,11 +256,16 @@ _NAMELESS = "\0"
 """Stands for the conversation of a kind that goes on without a name for it."""
 
 
+def _is_nameless(profile: Profile) -> bool:
+    """Whether it goes on with its last conversation in the folder, whichever that is."""
+    return bool(profile.headless.resume) and not any(RESUME_ID in part for part in profile.headless.resume)
+
+
 def _used(heard: Heard, tokens: Counts | None) -> Usage:
     return Usage(
         turns=heard.turns,
-        tokens_in=tokens.fresh if tokens else None,
-        tokens_out=tokens.output if tokens else None,
+        tokens_in=tokens.fresh if tokens is not None else None,
+        tokens_out=tokens.output if tokens is not None else None,
         cost=heard.cost,
     )
 

@@ -27,7 +27,7 @@ class Hearing:
         self._voice = voice
         self._agent = agent_id
         self._changed = changed
-        self._lines = None if format in headless.FORMATS else Lines(voice.redactor, self._printed)
+        self._lines = None if self._reader.of_entries else Lines(voice.redactor, self._printed)
 
     @property
     def heard(self) -> Heard:

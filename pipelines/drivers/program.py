@@ -235,11 +235,11 @@ class Programs:
         cwd: str,
         environ: Mapping[str, str],
         profile: str = "custom",
+        conversation: str = "",
     ) -> Program:
         """Start a program for the step with this key; one of that name that was cut off is put aside.
 
-        A conversation that ``argv`` names is its own from now on, whichever ended program had it before.
-
+        ``conversation`` is the one it goes on with, which is its own from now on, whichever program had it before.
         The profile is the one the workspace of the session has. Raises :class:`QuarterdeckError` where it cannot be
         started (NotFound for the command or ``cwd``); then nothing runs. Cancelled meanwhile, nothing is left running.
         """
@@ -258,7 +258,7 @@ class Programs:
             environ=environ,
             restore=Restore.NEVER,
             tags=("run", slug(step)),
-            takes_over=True,
+            conversation=conversation,
         )
         making = asyncio.ensure_future(self._deck.create(ask))
         try:

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from profiles.headless import claude, codex, copilot, gemini, opencode, plain
+from profiles.headless import aider, claude, codex, copilot, gemini, opencode, plain
 from profiles.headless.fold import Fold
 from profiles.headless.heard import End, Heard, Kind, Refusal, Told
 from profiles.headless.reader import Reader
 
 FORMATS: dict[str, Callable[[Heard], Fold]] = {
+    "aider": aider.Aider,
     "claude": claude.Claude,
     "codex": codex.Codex,
     "copilot": copilot.Copilot,

@@ -13,6 +13,7 @@ from typing import Any
 
 from profiles.headless.fold import Fold, last
 from profiles.headless.heard import End, Heard, Kind, Told
+from profiles.hooks.values import clean
 from profiles.tally import Counts, Tally
 from profiles.transcripts import limits
 from profiles.values import amount, moment, number, table, tables, text, texts
@@ -99,11 +100,12 @@ class Claude(Fold):
             key, name, given = denied.get("tool_use_id"), denied.get("tool_name"), denied.get("tool_input")
             yield from self.refused(key, name=name, given=given)
         words = text(entry.get("result"))
-        errors = [said for said in entry.get("errors") or () if isinstance(said, str)]
-        why = "\n".join([*errors[:4], text(table(entry.get("error")).get("message"))]).strip() or words
+        told = entry.get("errors")
+        errors = [said for said in told[:4] if isinstance(said, str)] if isinstance(told, list) else []
+        why = "\n".join([*errors, text(table(entry.get("error")).get("message"))]).strip() or words
         subtype = text(entry.get("subtype"))
         if subtype == "success" and not entry.get("is_error"):
-            self.heard.message = last(words.strip()) or self.heard.message
+            self.heard.message = last(clean(words).strip()) or self.heard.message
             self.finished(End.SUCCESS)
         elif subtype in _ENDS:
             self.finished(_ENDS[subtype], why)

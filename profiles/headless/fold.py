@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from profiles.headless.heard import LINE_LIMIT, MESSAGE_LIMIT, End, Heard, Kind, Refusal, Told
+from profiles.hooks.values import clean, word
 from profiles.transcripts import limits
 from profiles.values import text
 from quarterdeck.text import safe
@@ -49,12 +50,12 @@ class Fold:
 
     def named(self, conversation: object, model: object = "") -> None:
         """Whose words these are."""
-        self.heard.resume_id = text(conversation)[:200] or self.heard.resume_id
-        self.heard.model = text(model)[:100] or self.heard.model
+        self.heard.resume_id = word({"id": conversation}, "id") or self.heard.resume_id
+        self.heard.model = safe(text(model), 100) or self.heard.model
 
     def said(self, words: str) -> Iterable[Told]:
         """The agent said something to the person."""
-        if words := words.strip():
+        if words := clean(words).strip():
             self.heard.message = last(words)
             yield Told(Kind.MESSAGE, self.heard.message)
 

@@ -73,7 +73,7 @@ class Heard:
     """All that is known by now. Numbers are of this one run of its program; None is unknown."""
 
     resume_id: str = ""
-    """The conversation."""
+    """The conversation: a word that may stand on a command line."""
     model: str = ""
     message: str = ""
     """Its last words."""

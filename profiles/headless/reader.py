@@ -30,6 +30,11 @@ class Reader:
         self._clock = clock
         self._lines = Lines(LINE_LIMIT)
 
+    @property
+    def of_entries(self) -> bool:
+        """Whether it is fed a stream of entries, else text for people."""
+        return self._fold.OF_ENTRIES
+
     def feed(self, data: bytes) -> list[Told]:
         """What the next bytes say; any pieces of lines will do."""
         told: list[Told] = []

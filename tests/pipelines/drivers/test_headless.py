@@ -16,16 +16,22 @@ from typing import Any
 import pytest
 
 from pipelines.drivers.headless import HeadlessDriver
+from pipelines.drivers.hearing import judge
+from pipelines.drivers.program import Ended
 from pipelines.model import Budget, Outcome
 from pipelines.ports import Ask, Turn
+from profiles import headless
+from quarterdeck.paths import Paths
 from quarterdeck.process import identity
 from sessions.deck import Deck
+from sessions.policy.accepted import Given
 from tests.support import turns
 from tests.support.runs import Rig, rig
 from tests.support.turns import RUN, Told, make_ask, open_deck
 
 PATIENCE = 30.0
 SUPPORT = Path(turns.__file__).parent
+STREAMS = SUPPORT.parent / "profiles" / "headless" / "streams"
 STREAMED = """
 name = "{name}"
 argv = {argv}
@@ -40,6 +46,18 @@ format = "{format}"
 turns = ["--turns", "{{limit}}"]
 money = ["--money={{limit}}"]
 """
+HOOKS = '\n[hooks]\nshape = "claude"\n'
+POLICY = """
+[[allow]]
+name = "new files"
+tools = ["Bash"]
+commands = ["touch *"]
+paths = "inside"
+
+[[deny]]
+name = "no rm"
+commands = ["rm **"]
+"""
 Asks = Callable[..., Ask]
 
 
@@ -50,12 +68,16 @@ def runs() -> Iterator[Rig]:
         for name in ("claude", "codex", "copilot", "gemini", "opencode", "qwen", ""):
             text = STREAMED.format(name=f"streamed-{name}", argv=argv, format=name)
             (made.config / "profiles" / f"streamed-{name}.toml").write_text(text)
+        text = STREAMED.format(name="asking", argv=argv, format="claude")
+        (made.config / "profiles" / "asking.toml").write_text(text + HOOKS)
+        (made.home / "rules.toml").write_text(POLICY)
         yield made
 
 
 @pytest.fixture
 async def deck(runs: Rig) -> AsyncIterator[Deck]:
-    async with open_deck(runs.state, runs.work, runs.config) as deck:
+    given = Given(person=Paths(runs.state), file=runs.home / "rules.toml")
+    async with open_deck(runs.state, runs.work, runs.config, given=given) as deck:
         yield deck
         await deck.end_all()
 
@@ -146,12 +168,36 @@ async def test_a_turn_that_ends_well(played: Any, told: Told, deck: Deck) -> Non
         ("claude-ok exit=3", Outcome.FAILED, "exit status 3", ""),
     ],
 )
-async def test_how_a_turn_ends(played: Any, stream: str, outcome: Outcome, reason: str, question: str) -> None:
+def test_how_a_turn_ends(stream: str, outcome: Outcome, reason: str, question: str) -> None:
+    name, *words = stream.split()
+    said = dict(word.split("=") for word in words)
+    reader = headless.reader(name.partition("-")[0])
+    lines = (STREAMS / f"{name}.stream").read_bytes().splitlines(keepends=True)
+    for line in lines[: int(said.get("lines", len(lines)))]:
+        reader.feed(line)
+    reader.close()
+    code = int(said.get("exit", 0))
+    ending = judge(reader.heard, Ended(code=code, reason=f"exit status {code}", end=0), says_so=True)
+    assert ending.outcome is outcome, ending
+    assert reason in ending.reason
+    assert bool(ending.reason) == (outcome is not Outcome.SUCCEEDED)
+    assert (ending.question, ending.exit_code) == (question, code)
+
+
+@pytest.mark.parametrize(
+    ("stream", "outcome", "reason", "question"),
+    [
+        ("opencode-denied", Outcome.BLOCKED, "only a person could have allowed", "bash: touch b.txt"),
+        ("claude-badreq exit=1", Outcome.FAILED, "API Error: 400 scripted 400", ""),
+        ("claude-turns exit=1", Outcome.OVER_BUDGET, "it stopped itself: Reached maximum number of turns (1)", ""),
+    ],
+)
+async def test_a_turn_that_does_not_end_well(
+    played: Any, stream: str, outcome: Outcome, reason: str, question: str
+) -> None:
     turn = await played(stream)
-    assert turn.outcome is outcome, turn
+    assert (turn.outcome, turn.question) == (outcome, question), turn
     assert reason in turn.reason
-    assert bool(turn.reason) == (outcome is not Outcome.SUCCEEDED)
-    assert turn.question == question
 
 
 async def test_a_usage_limit_is_a_failure_with_its_end(runs: Rig, deck: Deck, told: Told, ask: Asks) -> None:
@@ -206,7 +252,6 @@ async def test_a_prompt_that_no_command_line_takes(played: Any, deck: Deck) -> N
 async def test_a_flood_is_counted_not_told(played: Any, told: Told) -> None:
     turn = await played("claude-ok flood=20000000", profile="streamed-")
     assert turn.outcome is Outcome.SUCCEEDED
-    assert sum(map(len, told.texts("step.output"))) < 2_000_000
     assert any("in the log of the step" in text for text in told.texts("step.output") + told.texts("note"))
 
 
@@ -233,6 +278,46 @@ async def test_secrets_are_masked_in_what_is_told(runs: Rig, deck: Deck, told: T
     assert turn.outcome is Outcome.BLOCKED
     assert key not in str(turn) + str(told.events)
     assert "[redacted: ANTHROPIC_API_KEY]" in turn.question
+
+
+# -- what it asks through its hooks
+
+
+async def test_a_rule_allows_and_the_agent_goes_on(played: Any, told: Told) -> None:
+    turn = await played("claude-tool asks=touch+a.txt", profile="asking")
+    assert turn.outcome is Outcome.SUCCEEDED, turn
+    (event,) = [event for event in told.events if event.kind == "approval.decided"]
+    assert (event.data["answer"], event.data["command"]) == ("allow", "touch a.txt")
+    assert "new files" in event.data["rule"]
+
+
+async def test_a_rule_denies_and_the_agent_goes_on_without(played: Any, told: Told) -> None:
+    turn = await played("claude-tool asks=rm+-rf+build", profile="asking")
+    assert (turn.outcome, turn.message) == (Outcome.SUCCEEDED, "FAKE-FINAL: tool said: no by policy"), turn
+    assert told.texts("agent.status") == ["refused: Bash: touch b.txt"]
+    (event,) = [event for event in told.events if event.kind == "approval.decided"]
+    assert (event.data["answer"], event.data["rule"].split(" (")[0]) == ("deny", "deny no rm")
+
+
+async def test_what_no_rule_decides_ends_the_turn_with_the_question(played: Any, deck: Deck) -> None:
+    turn = await played("claude-tool asks=make+all", profile="asking")
+    assert turn.outcome is Outcome.BLOCKED, turn
+    assert turn.reason.startswith("it asks for what no rule allows: no rule allows it (new files: no pattern fits")
+    assert turn.question == "Bash: make all"
+    (agent,) = deck.agents()
+    assert (agent.name, agent.status.alive, agent.id) == ("write.1@1", False, turn.agent_id)
+
+
+async def test_a_person_has_time_to_answer(deck: Deck, told: Told, ask: Asks) -> None:
+    asked = ask("claude-tool asks=make+all", profile="asking")
+    going = asyncio.create_task(told.carry_out(deck, asked, "headless", patience=PATIENCE))
+    approval = await until(lambda: next(iter(deck.approvals.open()), None), "it asks")
+    await until(lambda: deck.approvals.left(approval.id), "rules leave it")
+    await deck.approvals.answer(approval.id, "allow")
+    turn = await going
+    assert turn.outcome is Outcome.SUCCEEDED, turn
+    (event,) = [event for event in told.events if event.kind == "approval.decided"]
+    assert (event.data["answer"], event.data["by"], event.data["command"]) == ("allow", "person", "make all")
 
 
 # -- conversations
@@ -277,6 +362,28 @@ async def test_what_was_cut_off_goes_on_with_its_conversation(runs: Rig, deck: D
     assert "do it" in str(messages[0])
     assert "You were interrupted. Look at what is done already" in str(messages[-1])
     assert (turn.usage.tokens_in, turn.usage.tokens_out, turn.usage.turns) == (130, 13, 2), "both lives"
+
+
+async def test_a_kind_without_names_for_conversations_goes_on_with_its_last(
+    runs: Rig, deck: Deck, told: Told, ask: Asks
+) -> None:
+    text = STREAMED.format(name="nameless", argv=json.dumps([sys.executable, str(SUPPORT / "streamed.py")]), format="")
+    text = text.replace('resume = ["--resume", "{resume_id}", "--"', 'resume = ["--restore", "--"')
+    (runs.config / "profiles" / "nameless.toml").write_text(text)
+    going = asyncio.create_task(told.carry_out(deck, ask("claude-used hold", profile="nameless"), "headless"))
+    await until(lambda: told.texts("step.output"), "it works")
+    going.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await going
+    first = await told.carry_out(deck, ask("claude-used", profile="nameless"), "headless")
+    assert first.outcome is Outcome.FAILED, "it is told to go on, which is no stream"
+    turn = await told.carry_out(deck, ask("claude-used", profile="nameless", turn=1), "headless")
+    assert turn.outcome is Outcome.SUCCEEDED
+    assert [("--restore" in agent.argv, agent.argv[-1].split()[0]) for agent in deck.agents()] == [
+        (False, "claude-used"),
+        (True, "You"),
+        (True, "claude-used"),
+    ]
 
 
 async def test_what_was_cut_off_before_it_began_begins_anew(runs: Rig, deck: Deck, told: Told, ask: Asks) -> None:
