@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from pipelines.drivers.verdict import Ending, View, judge
-from pipelines.model import Outcome, RunEvent, Usage
+from pipelines.drivers.voice import Voice
+from pipelines.model import Outcome, Usage
 from pipelines.ports import Ask, Tell, Turn
 from quarterdeck.errors import NotFound, QuarterdeckError, Refused
 from quarterdeck.evidence import Evidence, Sign
 from quarterdeck.paths import read_file, write_file
-from quarterdeck.redaction import Redactor, secrets_in
-from quarterdeck.text import plain, safe
-from sessions.approvals.asked import digest, what
+from sessions.approvals.asked import digest
+from sessions.approvals.rules import NOT_WHOLE
 from sessions.deck import Deck
 from sessions.model import Agent, Approval, ApprovalState, Doing, Event, Prompt, PromptState, Status
 from sessions.outbox.delivery import TURN_GRACE
+from sessions.status.reducer import AN_ERROR, ERROR_SAID
 from sessions.supervised import Supervised
 
 SETTLED = 4.0
@@ -31,12 +33,14 @@ and the rules to be asked. The same for a prompt of which no receipt came."""
 STUCK = 60.0
 """Seconds for which a prompt waits for a half-typed line that nobody will finish."""
 LOOK_AGAIN = 0.25
+TAKES_KEYS = 1.0
+"""Seconds after which a dialog that an agent begins with takes keys."""
+TRUST_TRIES = 3
+"""A key that it did not take changes nothing: what is marked is looked at before the one that answers."""
 LAST_WORDS = 2.0
 """Seconds after a turn in which its last message and what it used may still be told."""
 QUIET = 0.5
 """Seconds without news after which all was told."""
-MESSAGE, LINE = 32_000, 500
-"""Characters."""
 LINES = 8
 """Of the screen of a program that ended: what it said last."""
 _COUNTS = 64 << 10
@@ -60,20 +64,19 @@ class Following:
         self.agent_id = agent_id
         self._deck = deck
         self._ask = ask
-        self._tell = tell
         self._used = used
         self._patience = patience
         self._trust = trust
-        known = {*ask.step.secrets, *(ask.agent.secrets if ask.agent else ())} & ask.environ.keys()
-        self._redactor = Redactor(secrets_in(ask.environ) | {name: ask.environ[name] for name in known})
-        self._began = time.monotonic()
+        self._voice = Voice(ask, tell)
+        self._began, self._began_ns = time.monotonic(), time.time_ns()
+        self._may_ask_anew = True
         self._before = Doing()
         """What the conversation had used before this turn."""
         self._usage = Usage()
         self._message = ""
         self._signature: object = None
         self._since = self._began
-        self._trusted: set[str] = set()
+        self._trusted: dict[str, int] = {}
 
     def __enter__(self) -> Following:
         self._unheard = self._deck.status.listen(self)
@@ -86,6 +89,7 @@ class Following:
     ) -> None:
         self._events.close()
         self._unheard()
+        self._voice.close()
 
     @property
     def _agent(self) -> Agent:
@@ -141,6 +145,8 @@ class Following:
         now = time.monotonic()
         if not prompt.open and agent.status in (Status.IDLE, Status.DONE, Status.RUNNING) and not view.finished:
             return now + LOOK_AGAIN
+        if self._trust and any(one.kind == "trust" and one.state is ApprovalState.OPEN for one in view.asked):
+            return now + LOOK_AGAIN
         waits = agent.status is Status.BLOCKED or prompt.state in (
             PromptState.QUEUED,
             PromptState.FAILED,
@@ -161,23 +167,35 @@ class Following:
 
     async def _trust_it(self, asked: tuple[Approval, ...]) -> None:
         """Say yes to the agent's question whether to trust the very folder it was started in, where the run is."""
-        for one in asked if self._trust else ():
+        for one in asked if self._trust and time.monotonic() >= self._since + TAKES_KEYS else ():
             ours = one.path and Path(one.path).resolve() == Path(self._agent.cwd).resolve()
-            if one.kind != "trust" or not ours or "allow" not in one.can or one.id in self._trusted:
+            tried = self._trusted.get(one.id, 0)
+            if one.kind != "trust" or one.state is not ApprovalState.OPEN or not ours or tried >= TRUST_TRIES:
                 continue
-            if one.state is not ApprovalState.OPEN:
-                continue
-            self._trusted.add(one.id)
+            self._trusted[one.id] = tried + 1
             try:
                 await self._deck.approvals.answer(one.id, "allow", by="--trust", expect=digest(one))
             except Refused as error:
-                self._say("note", f"its question whether to trust the folder was not answered: {error.message}")
+                if tried + 1 == TRUST_TRIES:
+                    told = f"its question whether to trust the folder was not answered: {error.message}"
+                    self._voice.say("note", self._voice.line(told), agent=self.agent_id)
+
+    def asked_before(self) -> bool:
+        """Whether what it asks was told to a process before ours, so that no rule can allow it: it may be asked anew.
+
+        True once: what is asked anew and not decided then is not decided.
+        """
+        found = self._deck.approvals.open(self.agent_id)
+        old = [one for one in found if one.asked_ns < self._began_ns and self._deck.approvals.left(one.id) == NOT_WHOLE]
+        anew, self._may_ask_anew = self._may_ask_anew and bool(found) and len(old) == len(found), False
+        return anew
 
     async def last_words(self, ending: Ending) -> None:
         """Wait a moment for the message and the numbers of a turn that is over: some sources tell them later."""
         profile = self._deck.status.profile(self._agent)
         sources = profile.sources
-        if ending.outcome is not Outcome.SUCCEEDED or not (profile.hooks.shape or sources.transcript or sources.stream):
+        over = ending.outcome is Outcome.SUCCEEDED or ending.reason == AN_ERROR
+        if not over or not (profile.hooks.shape or sources.transcript or sources.stream):
             return
         deadline = time.monotonic() + LAST_WORDS
         before, since = self._counted(), time.monotonic()
@@ -195,12 +213,12 @@ class Following:
             return Turn(outcome=ending.outcome, reason=ending.reason, started_ns=started_ns, ended_ns=time.time_ns())
         said = self._message
         if not said and ending.outcome is Outcome.SUCCEEDED and agent.doing.message != self._before.message:
-            said = self._clean(agent.doing.message)
+            said = self._voice.clean(agent.doing.message)
         return Turn(
             outcome=ending.outcome,
-            reason=self._line(ending.reason),
+            reason=self._voice.line(self._said_error() if ending.reason == AN_ERROR else ending.reason),
             message=said or ("" if agent.status.alive else await self._last_lines()),
-            question=self._clean(ending.question),
+            question=self._voice.clean(ending.question),
             exit_code=ending.exit_code,
             usage=self._counted(),
             agent_id=agent.id,
@@ -210,6 +228,11 @@ class Following:
             ended_ns=time.time_ns(),
         )
 
+    def _said_error(self) -> str:
+        """What its error was, where it said that a moment after it was over."""
+        first = next((line for line in self._message.splitlines() if line.strip()), "")
+        return f"{ERROR_SAID}{first}" if first else AN_ERROR
+
     async def _last_lines(self) -> str:
         """The end of what is on the screen."""
         try:
@@ -217,7 +240,7 @@ class Following:
         except QuarterdeckError:
             return ""
         lines = [line.rstrip() for line in text.splitlines() if line.strip()]
-        return self._clean("\n".join(lines[-LINES:]))
+        return self._voice.clean("\n".join(lines[-LINES:]))
 
     # -- what it uses
 
@@ -244,9 +267,9 @@ class Following:
         if supervised.agent.id != self.agent_id or piece.sign not in _SAID:
             return
         said = piece.data.get("message")
-        if isinstance(said, str) and said.strip() and (text := self._clean(said)) != self._message:
+        if isinstance(said, str) and said.strip() and (text := self._voice.clean(said)) != self._message:
             self._message = text
-            self._say("agent.message", text)
+            self._voice.say("agent.message", text, agent=self.agent_id)
 
     def status_changed(self, supervised: Supervised, before: Status) -> None:
         """See :class:`sessions.status.book.Listener`."""
@@ -255,7 +278,8 @@ class Following:
 
     def _status(self, agent: Agent) -> None:
         text = f"{agent.status}: {agent.reason}" if agent.reason else str(agent.status)
-        self._say("agent.status", self._line(text), status=str(agent.status), reason=self._line(agent.reason))
+        status, reason = str(agent.status), self._voice.line(agent.reason)
+        self._voice.say("agent.status", self._voice.line(text), agent=agent.id, status=status, reason=reason)
 
     async def _heard(self, event: Event) -> bool:
         """Whether an event is about the agent."""
@@ -269,36 +293,8 @@ class Following:
         return True
 
     async def _decided(self, approval_id: str) -> None:
-        try:
-            one = await self._deck.approvals.find(approval_id)
-        except QuarterdeckError:
-            return
-        asked, by = self._line(what(one)), self._line(one.answered_by)
-        word = {"allow": "allowed", "always": "allowed from now on", "deny": "denied"}.get(one.answer, one.answer)
-        done = word if one.state in (ApprovalState.ALLOWED, ApprovalState.DENIED) else f"{word}, {one.state}"
-        self._say(
-            "approval.decided",
-            f"{asked}: {done} by {by}",
-            answer=one.answer,
-            state=str(one.state),
-            tool=self._line(one.tool),
-            command=self._clean(one.command),
-            path=self._line(one.path),
-            rule=by.removeprefix("policy: ") if by.startswith("policy: ") else "",
-            by=by,
-            reason=self._line(one.reason),
-        )
-
-    def _say(self, kind: str, text: str, **data: Any) -> None:
-        told: Mapping[str, Any] = {"agent": self.agent_id, **data}
-        run_id, step = self._ask.run_id, self._ask.step.key
-        self._tell(RunEvent(kind=kind, at_ns=time.time_ns(), run_id=run_id, step=step, text=text, data=told))
-
-    def _clean(self, text: str) -> str:
-        return plain(self._redactor.redact(text[: 2 * MESSAGE]).text[:MESSAGE])
-
-    def _line(self, text: str) -> str:
-        return safe(self._clean(text), LINE)
+        with contextlib.suppress(NotFound):
+            self._voice.decided(self.agent_id, await self._deck.approvals.find(approval_id))
 
 
 def _more(now: float | None, before: float | None) -> Any:

@@ -8,19 +8,17 @@ agent that lives is followed, one that was cut off resumes its conversation.
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from pipelines import naming
 from pipelines.drivers.following import Following
 from pipelines.drivers.parts import AGAIN, GO_ON, Parts, denied
 from pipelines.drivers.program import Program, Programs, unbroken
 from pipelines.drivers.verdict import Ending, by_itself, failed, stopped
+from pipelines.drivers.voice import missing
 from pipelines.model import Outcome, Usage
 from pipelines.ports import Ask, Tell, Turn
-from profiles import Profile
 from quarterdeck.errors import Broken, QuarterdeckError, Refused
 from quarterdeck.text import safe
 from sessions.deck import Deck
@@ -58,8 +56,8 @@ class TerminalDriver:
             profile = self._deck.workspaces.find(
                 ask.agent.profile, self._deck.session(self._programs.session).workspace
             )
-            if missing := _missing(profile, ask):
-                why = f"{profile.title} is not installed: there is no command {missing}"
+            if absent := missing(profile, ask):
+                why = f"{profile.title} is not installed: there is no command {absent}"
                 return without(Ending(outcome=Outcome.NOT_INSTALLED, reason=why))
             self._program, again = await self._present(ask)
             following = Following(
@@ -134,6 +132,10 @@ class TerminalDriver:
         prompt = await self._first(ask, parts, again=again)
         for _ in range(DENIALS + 1):
             ending = await following.until_over(prompt)
+            if ending.outcome is Outcome.BLOCKED and following.asked_before():
+                await self._deck.interrupt(following.agent_id)
+                prompt = await parts.give(GO_ON)
+                continue
             if ending.outcome is not Outcome.SUCCEEDED or by_itself(ending):
                 return ending
             told = await denied(self._deck, prompt)
@@ -152,11 +154,3 @@ class TerminalDriver:
         if last.state is PromptState.FAILED:
             return await parts.give(last.text)
         return await parts.give(AGAIN.format(prompt=last.text) if last.state is PromptState.UNCONFIRMED else GO_ON)
-
-
-def _missing(profile: Profile, ask: Ask) -> str:
-    """The command that is not there, "" where it is."""
-    assert ask.agent is not None
-    command = next(iter(profile.argv or ask.agent.args), "")
-    where = str(Path(ask.cwd, command)) if "/" in command else command
-    return safe(command, 80) if command and not shutil.which(where, path=ask.environ.get("PATH")) else ""

@@ -306,7 +306,7 @@ class Approvals:
         agent = case.supervised.agent
         session = self.roster.sessions.get(agent.session)
         workspace = session.workspace if session else agent.cwd
-        asked_of, is_whole = rules.questions(case, workspace), rules.whole(case)
+        asked_of, is_whole = rules.questions(case, workspace, self.roster.paths.worktrees), rules.whole(case)
         ruling = await asyncio.to_thread(rules.ruling, self._policy, asked_of, is_whole, workspace)
         if case.approval.state is not ApprovalState.OPEN or case.closed.is_set() or case.known != known:
             return  # what became known meanwhile is asked about by whoever told of it

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from sessions.approvals.case import Case
 from sessions.approvals.ports import Policy
+from sessions.model import Agent
 from sessions.policy.request import Request, Ruling
 
 NOT_WHOLE = "the agent itself did not tell all of what it asks"
 
 
-def questions(case: Case, workspace: str) -> list[Request]:
-    """Requests for the rules: first all that is known from whatever source, then each call the agent itself told."""
+def questions(case: Case, workspace: str, worktrees: Path) -> list[Request]:
+    """Requests for the rules: first all that is known from whatever source, then each call the agent itself told.
+
+    ``worktrees`` is the folder in which worktrees of ours are.
+    """
     approval, agent = case.approval, case.supervised.agent
-    root = agent.worktree.path if agent.worktree else workspace
+    root = root_of(agent, workspace, worktrees)
     calls = sorted(case.calls, key=lambda call: (call.key, call.tool, call.command))
     about_all = Request(
         agent=agent.name,
@@ -40,6 +46,16 @@ def questions(case: Case, workspace: str) -> list[Request]:
         )
         for call in calls
     ]
+
+
+def root_of(agent: Agent, workspace: str, worktrees: Path) -> str:
+    """The folder that counts as inside: the worktree of ours the agent was started in, else its workspace."""
+    if agent.worktree:
+        return agent.worktree.path
+    here = Path(agent.cwd)
+    if here.is_relative_to(worktrees) and here != worktrees:
+        return str(worktrees / here.relative_to(worktrees).parts[0])
+    return workspace
 
 
 def whole(case: Case) -> bool:

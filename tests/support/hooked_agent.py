@@ -14,7 +14,7 @@ import threading
 from pathlib import Path
 
 import scripted_agent
-from scripted_agent import Interactive, Options, put
+from scripted_agent import ApiError, Interactive, Options, put
 
 ASK = Path(__file__).parents[2] / "profiles" / "hooks" / "ask.py"
 FIRST = {
@@ -30,12 +30,16 @@ class Hooked(Interactive):
     def __init__(self, options: Options) -> None:
         super().__init__(options)
         self.events = 0
+        self.ended = "idle"
+        self.quiet = False
 
     def event(self, name: str, **more: object) -> bytes:
         said = {"session_id": self.conversation.id, "transcript_path": self.conversation.path, "cwd": os.getcwd()}
         return json.dumps(said | {"hook_event_name": name} | more).encode()
 
     def hook(self, name: str, **more: object) -> None:
+        if name == "PermissionRequest" and self.quiet:
+            return
         folder = Path(os.environ["QUARTERDECK_SPOOL"])
         self.events += 1
         uptime = Path("/proc/uptime").read_text().split()[0]
@@ -44,23 +48,38 @@ class Hooked(Interactive):
         (folder / "tmp" / called).rename(folder / "new" / called)
 
     def turn(self, prompt: str) -> str:
+        self.ended = "idle"
         self.hook("UserPromptSubmit", prompt=prompt)
-        said = super().turn(prompt)
+        try:
+            said = super().turn(prompt)
+        except ApiError as error:
+            self.ended = "error"
+            self.hook("StopFailure", error="unknown", last_assistant_message=f"API Error: {error.status} {error.why}")
+            raise
+        self.ended = "done"
         self.hook("Stop", last_assistant_message=said)
         return said
+
+    def state(self, name: str, **more: str) -> None:
+        if name == "done" and self.ended != "done":
+            name = self.ended
+        super().state(name, **more)
 
     def may(self, call: dict) -> bool:
         asked = {"tool_name": call["name"], "tool_input": call["input"], "tool_use_id": call["id"]}
         if self.options["asking"]:
-            return self.by_hook(call, asked)
-        if call["name"] != "Ask":
+            self.run_hook(asked)
+        elif call["name"] != "Ask":
             self.hook("PermissionRequest", **asked)
+        self.quiet = True
         allowed = super().may(call)
+        self.quiet = False
         if not allowed and self.options["stops"]:
             self.stopped = True
         return allowed
 
-    def by_hook(self, call: dict, asked: dict) -> bool:
+    def run_hook(self, asked: dict) -> None:
+        """The asking hook beside the dialog."""
         hook = subprocess.Popen(
             [sys.executable, "-I", "-S", str(ASK), "60"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
@@ -74,7 +93,6 @@ class Hooked(Interactive):
                 self.changed()
 
         threading.Thread(target=decide, daemon=True).start()
-        return super().may(call)
 
     def first(self, name: str) -> None:
         """A dialog before anything else; a key answers it."""

@@ -57,7 +57,7 @@ def install(config: Path) -> None:
     text = (HERE / "scripted_agent.toml").read_text()
     text = text.replace('name = "scripted"', 'name = "hooked"', 1).replace("argv = []", f"argv = {argv}", 1)
     text = text.replace('receipts = ["program", "transcript"]', 'receipts = ["hook", "transcript"]')
-    text = text.replace('transcript = "claude"\n', 'transcript = "claude"\n\n[hooks]\nshape = "claude"\n', 1)
+    text = text if "[hooks]" in text else text.replace("[sources]", '[hooks]\nshape = "claude"\n\n[sources]', 1)
     (folder / "hooked.toml").write_text(text + RULES)
     flags = '[conversation.keep]\n"--asking" = 0\n"--stops" = 0\n"--deaf" = 0\n'
     text = (folder / "hooked.toml").read_text().replace("[conversation.keep]\n", flags, 1)
