@@ -92,10 +92,18 @@ class Quarterdeck:
         volume = dag.cache_volume(f"quarterdeck-{state}" if state else "quarterdeck")
         container = (
             base.with_mounted_directory("/quarterdeck/source", quarterdeck)
-            .with_exec(["python3", "-m", "venv", "/quarterdeck/venv"])
+            .with_exec(["python3", "-I", "-m", "venv", "/quarterdeck/venv"])
             .with_exec(
                 [
-                    *("/quarterdeck/venv/bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
+                    *(
+                        "/quarterdeck/venv/bin/python",
+                        "-I",
+                        "-m",
+                        "pip",
+                        "install",
+                        "--quiet",
+                        "--disable-pip-version-check",
+                    ),
                     "/quarterdeck/source[pipelines]",
                 ]
             )
