@@ -1,7 +1,8 @@
 """A coding agent as a real program: it asks a model API what to do next, and does it. Standard library only.
 
 ``scripted_agent.py [OPTIONS] [-p -- PROMPT]``: with ``-p`` it works on one prompt and prints a stream of JSON lines in
-the form of Claude Code, else it has an input box, reports its state by OSC 7501, and asks before it does anything.
+the form of Claude Code, else it has an input box, reports its state by OSC 7501, and asks before it does anything,
+also by its spool of hooks.
 
 ``--session-id ID``, ``--resume ID``   which conversation; it is kept where and as Claude Code keeps its own
 ``--permission-mode auto|manual``     auto: may do everything, as with ``-p`` alone; manual: asks, with ``-p`` refuses
@@ -358,6 +359,7 @@ class Interactive(Agent):
         self.working = False
         self.waiting: list[str] = []
         self.deafened = False
+        self.events = 0
         self.wake, self.waker = os.pipe()
 
     def state(self, name: str, **more: str) -> None:
@@ -392,6 +394,8 @@ class Interactive(Agent):
     def may(self, call: dict) -> bool:
         if call["name"] != "Ask" and super().may(call):
             return True
+        if call["name"] != "Ask":
+            self.hook("PermissionRequest", tool_name=call["name"], tool_input=call["input"])
         self.answer, self.dialog = "", call
         self.answered.clear()
         self.changed()
@@ -399,6 +403,19 @@ class Interactive(Agent):
         if self.answer == "always":
             self.allowed.add(call["name"])
         return self.answer in ("allow", "always")
+
+    def hook(self, event: str, **more: object) -> None:
+        """Tell an event to its spool, in the form of Claude Code."""
+        spool = os.environ.get("QUARTERDECK_SPOOL", "")
+        if not os.path.isdir(f"{spool}/tmp"):
+            return
+        self.events += 1
+        with open("/proc/uptime") as file:
+            name = f"{file.read().split()[0]}-{os.getpid()}-{self.events}"
+        said = {"hook_event_name": event, "session_id": self.conversation.id, "cwd": os.getcwd(), **more}
+        with open(f"{spool}/tmp/{name}", "w") as file:
+            json.dump(said, file)
+        os.rename(f"{spool}/tmp/{name}", f"{spool}/new/{name}")
 
     def flood(self, size: int) -> None:
         line = b"0123456789abcdef" * 64 + b"\r\n"

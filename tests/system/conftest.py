@@ -21,6 +21,7 @@ from quarterdeck.process import Identity, alive, identity, stat
 from terminals.journal import Bytes, Gap, Reader, Resize, size_at
 from terminals.screen import Screen
 from tests.support import polling
+from tests.support.runs import Rig, rig
 
 PRINTER = Path(__file__).parents[1] / "support" / "printer.py"
 
@@ -160,3 +161,13 @@ def fleet() -> Iterator[Fleet]:
 @pytest.fixture
 def until() -> Callable[..., Any]:
     return polling.until
+
+
+@pytest.fixture
+def runs() -> Iterator[Rig]:
+    """A place for runs; when the test is over nothing of them may be left."""
+    with rig() as made:
+        yield made
+        made.gone()
+        left = list((made.home / "tmp").iterdir())
+        assert not left, f"left in the folder for temporary files: {left}"

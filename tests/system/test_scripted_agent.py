@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from orchestrator.client import Client
 from quarterdeck.paths import Paths
-from tests.support.runs import Rig, rig
+from tests.support.runs import Rig
 
 Until = Callable[..., Any]
 ID = "11111111-2222-4333-8444-555555555555"
-
-
-@pytest.fixture
-def runs() -> Iterator[Rig]:
-    with rig() as made:
-        yield made
 
 
 def headless(runs: Rig, *words: str, **environ: str) -> tuple[int, list[dict[str, Any]]]:
