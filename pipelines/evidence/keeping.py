@@ -11,6 +11,7 @@ import asyncio
 import errno
 import json
 import os
+import re
 import shutil
 import stat
 import threading
@@ -41,6 +42,7 @@ _LINE_LIMIT = 16 << 20
 """Bytes of one line of a transcript; a longer one is left out."""
 _CUT = b"\n(cut here: it is too long to be kept whole)\n"
 _NAME = 60
+_PLAIN = re.compile(r"[a-z0-9][a-z0-9.-]{0,99}\Z")
 
 
 class Stopped(Exception):
@@ -166,7 +168,7 @@ class _Task:
         """A recording of each program; the path of the one of the agent ``main``, else of the last one."""
         paths: dict[str, str] = {}
         for agent, journal in journals:
-            name = f"{slug(agent.name, _NAME)}.cast"
+            name = f"{agent.name if _PLAIN.match(agent.name) else slug(agent.name, _NAME)}.cast"
             title = f"{safe(agent.name)} ({safe(agent.profile)})"
             lines = (line + "\n" for line in recording.lines(journal, title, self._redactor))
             limited = _limited(self._encoded(lines), CAST_LIMIT)

@@ -77,6 +77,7 @@ def _system_out(step: StepResult) -> str:
     lines += [f"{kind}: {path}" for kind, path in kept[:_KEPT_PATHS]]
     if len(kept) > _KEPT_PATHS:
         lines.append(f"and {len(kept) - _KEPT_PATHS} more")
+    lines += [f"not kept: {words.phrase(one)}" for one in step.unkept[:_KEPT_PATHS]]
     return "\n".join(lines)
 
 

@@ -93,6 +93,8 @@ class EvidenceShape(Shape):
     """What has changed in the step's folder."""
     artifacts: list[Words]
     """Files that the step's patterns name."""
+    unkept: list[Words]
+    """What could not be kept, and why, one line each."""
 
 
 class AnalysisShape(Shape):
@@ -255,6 +257,7 @@ def _step(step: StepResult, planned: StepPlan | None, plan: RunPlan) -> StepShap
             transcript=step.transcript,
             diff=step.diff,
             artifacts=list(step.artifacts),
+            unkept=list(step.unkept),
         ),
         analysis=_analysis(step.analysis) if step.analysis else None,
     )

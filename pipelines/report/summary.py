@@ -17,6 +17,8 @@ _SPARE = 4 << 10
 """Bytes kept for the sentence about what was left out."""
 _SPECIAL = re.compile(r"[\\`*_{}\[\]<>()#+!|~&@$^]|://|(?i:www)(?=\.)")
 _EVIDENCE_SHOWN = 20
+_ALWAYS = 4
+"""Columns of the table that are there in any case."""
 
 
 def summary(result: RunResult, plan: RunPlan, *, folder: str = "", limit: int = MOST) -> str:
@@ -47,6 +49,13 @@ def summary(result: RunResult, plan: RunPlan, *, folder: str = "", limit: int = 
         left_out = f"\nNot all fits here: {len(wrong) - told} of {len(wrong)} failures are left out.\n"
         out.limit = limit
         out.add(left_out)
+    unkept = [(step.key, one) for step in result.steps for one in step.unkept]
+    if unkept:
+        out.add("\nNot kept:\n\n")
+        for key, one in unkept[:_EVIDENCE_SHOWN]:
+            out.add(f"- {markdown(key)}: {markdown(one)}\n")
+        if len(unkept) > _EVIDENCE_SHOWN:
+            out.add(f"- and {len(unkept) - _EVIDENCE_SHOWN} more\n")
     if folder:
         out.add(f"\nEvidence: {_code(folder)}\n")
     return out.text()
@@ -126,21 +135,27 @@ def _facts(result: RunResult, plan: RunPlan) -> str:
 
 
 def _table(result: RunResult) -> Iterator[str]:
-    yield "| | step | outcome | time | attempts | turns | tokens | cost | branch |\n"
-    yield "|---|---|---|--:|--:|--:|--:|--:|---|\n"
-    for step in result.steps:
-        cells = [
-            words.MARKS[step.outcome],
-            markdown(step.key),
-            step.outcome.value,
-            words.duration(words.took(step.started_ns, step.ended_ns)) if step.started_ns else "",
-            str(len(step.attempts) or ""),
-            "" if step.usage.turns is None else str(step.usage.turns),
-            words.tokens(step.usage),
-            words.money(step.usage).replace("<", "&lt;").replace("$", "\\$"),
-            _code(step.branch).replace("|", "\\|") if step.branch else "",
-        ]
-        yield f"| {' | '.join(cells)} |\n"
+    names = ("", "step", "outcome", "time", "attempts", "turns", "tokens", "cost", "branch")
+    rows = [_row(step) for step in result.steps]
+    used = [number for number in range(len(names)) if number < _ALWAYS or any(row[number] for row in rows)]
+    yield f"|{'|'.join(f' {names[number]} ' if names[number] else ' ' for number in used)}|\n"
+    yield f"|{'|'.join('--:' if 3 <= number <= 7 else '---' for number in used)}|\n"
+    for row in rows:
+        yield f"| {' | '.join(row[number] for number in used)} |\n"
+
+
+def _row(step: StepResult) -> list[str]:
+    return [
+        words.MARKS[step.outcome],
+        markdown(step.key),
+        step.outcome.value,
+        words.duration(words.took(step.started_ns, step.ended_ns)) if step.started_ns else "",
+        str(len(step.attempts)) if len(step.attempts) > 1 else "",
+        "" if step.usage.turns is None else str(step.usage.turns),
+        words.tokens(step.usage),
+        words.money(step.usage).replace("<", "&lt;").replace("$", "\\$"),
+        _code(step.branch).replace("|", "\\|") if step.branch else "",
+    ]
 
 
 def _analysis(one: Analysis) -> str:

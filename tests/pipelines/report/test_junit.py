@@ -28,6 +28,7 @@ def test_every_step_is_a_case_with_what_became_of_it(nightly):
     assert "All tests pass." in said
     assert "attempt 1: failed" in said
     assert "recording: steps/work/work-2.cast" in said
+    assert "not kept: artifact big.bin" in said
     assert cases["ask"].find("error").get("type") == "blocked"
     assert cases["ask"].find("error").get("message") == "asked: Bash: rm -rf build in /work/space"
     assert cases["tell"].find("skipped").get("message") == "work did not succeed"

@@ -35,6 +35,7 @@ def test_a_result_is_as_the_schema_says(nightly):
     assert (work["profile"], work["line"], work["needs"]) == ("claude", 16, ["prepare"])
     assert work["attempts"][1]["checks"][0]["exit_code"] == 1
     assert work["evidence"]["diff"] == "steps/work/changes.diff"
+    assert work["evidence"]["unkept"] == ["artifact big.bin: it is larger than 512 MB"]
     assert told["steps"][5]["started"] == ""
 
 

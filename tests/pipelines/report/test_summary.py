@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from markdown_it import MarkdownIt
 
+from pipelines.model import Usage
 from pipelines.report import summary
 
 MARKDOWN = MarkdownIt("gfm-like", {"html": True, "linkify": False})
@@ -34,6 +35,10 @@ def test_it_tells_the_outcome_the_steps_and_why_some_failed(nightly):
     assert "Bash: rm -rf build" in seen
     assert "steps/work/work-2.cast" in seen
     assert ".quarterdeck/runs/x" in seen
+    assert "work: artifact big.bin: it is larger than 512 MB" in seen
+    assert "| | step | outcome | time | attempts | turns | tokens | cost | branch |" in text
+    bare = [replace(step, usage=Usage(), attempts=(), branch="") for step in result.steps]
+    assert "| | step | outcome | time |\n" in summary(replace(result, steps=tuple(bare)), plan)
 
 
 def test_what_was_said_is_never_markup(hostile):
