@@ -58,8 +58,8 @@ class Exit:
     offset: int
     end: int
     wall_ns: int
-    lapsed: bool = False
-    """Whether it was ended because its lease ran out while nobody followed it."""
+    closed: bool = False
+    """Whether it was being ended, by :meth:`Terminal.close` or because its lease ran out: not by itself."""
 
 
 WriteStatus = Literal["written", "refused", "full", "closed", "unknown"]

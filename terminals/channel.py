@@ -529,7 +529,7 @@ def _exit(record: dict[str, Any]) -> Exit:
         offset=int(record["offset"]),
         end=int(record["end"]),
         wall_ns=int(record["wall_ns"]),
-        lapsed=bool(record.get("lapsed")),
+        closed=bool(record.get("closed")),
     )
 
 

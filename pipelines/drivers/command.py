@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from pipelines.drivers.program import Program, Programs
+from pipelines.drivers.program import Ended, Program, Programs
 from pipelines.model import Outcome, RunEvent, Usage
 from pipelines.naming import turn_name
 from pipelines.ports import Ask, Tell, Turn
@@ -26,6 +26,8 @@ from terminals.transcript import Transcript
 
 SHELL = ("/bin/sh", "-c", 'exec /bin/sh -c "$1" </dev/null', "sh")
 """Begins the command line of every command; its text follows as one argument."""
+LIVES = 3
+"""Times a command is begun in one process because its terminal vanished before its end."""
 LAST_LINES = 60
 LAST_CHARACTERS = 8_000
 _TAIL = 128 << 10
@@ -67,13 +69,21 @@ async def carry_out(
 
     Cancelled, it ends it before it raises. Raises :class:`QuarterdeckError` where it cannot be started.
     """
-    program = programs.find(name)
-    if program is None:
-        program = await programs.begin(name, step=step, argv=(*SHELL, command), cwd=cwd, environ=environ)
-    lines = Lines(redactor, told) if told else None
-    ended = await program.follow(lines.take if lines else None)
-    if lines:
-        lines.close()
+
+    async def life() -> tuple[Program, Ended]:
+        program = programs.find(name)
+        if program is None:
+            program = await programs.begin(name, step=step, argv=(*SHELL, command), cwd=cwd, environ=environ)
+        lines = Lines(redactor, told) if told else None
+        ended = await program.follow(lines.take if lines else None)
+        if lines:
+            lines.close()
+        return program, ended
+
+    program, ended = await life()
+    for _ in range(LIVES - 1):
+        if ended.lost:
+            program, ended = await life()
     code = ended.code if ended.code is None or ended.code >= 0 else 128 - ended.code
     return Done(
         code=code,

@@ -28,7 +28,7 @@ from typing import Any
 
 from pipelines.naming import slug
 from quarterdeck import process
-from quarterdeck.errors import QuarterdeckError, Refused
+from quarterdeck.errors import Broken, QuarterdeckError, Refused
 from quarterdeck.evidence import Evidence, Source
 from sessions.deck import Deck, NewAgent
 from sessions.model import Agent, Restore, Status
@@ -84,7 +84,7 @@ class Program:
     @property
     def ended_ns(self) -> int:
         """When it ended, wall clock; 0 where nobody wrote it down."""
-        how = self._exit()
+        how = self.exit
         return how.wall_ns if how else 0
 
     @property
@@ -173,7 +173,8 @@ class Program:
 
     async def cut_off(self, grace: float = GRACE) -> None:
         """End it as one that never came to its end: its work is to be done again. It keeps its evidence."""
-        await _put_aside(self._deck, self.agent)  # first: killed in between, we find it put aside and end it then
+        with contextlib.suppress(Broken):  # on a full disk its exit record alone tells
+            await _put_aside(self._deck, self.agent)  # first: killed in between, we find it put aside and end it then
         await self.end(grace)
 
     def _how(self) -> tuple[Ended, bool] | None:
@@ -184,12 +185,14 @@ class Program:
         end = journal.end(self.journal)
         if agent.status is not Status.EXITED:
             return Ended(code=None, reason=agent.reason, end=end, lost=True), True
-        how = self._exit()
+        how = self.exit
         code = agent.exit_code if how is None or how.code is None else how.code
         whole = how is None or how.end >= 0
         return Ended(code=code, reason=exit_reason(code), end=how.end if how and whole else end), whole
 
-    def _exit(self) -> Exit | None:
+    @property
+    def exit(self) -> Exit | None:
+        """How it ended, as its holder tells or wrote it down; None while it runs, or where its holder was killed."""
         try:
             told = self._deck.live(self.id).exit
         except Refused:
@@ -295,8 +298,8 @@ class Programs:
     def _cut_off(self, agent: Agent) -> bool:
         """Whether it neither runs nor came to an end of its own."""
         if agent.status is Status.EXITED:
-            how = exit_of(self._deck.paths.agent(agent.id))
-            return how is not None and how.lapsed
+            how = Program(self._deck, agent.id).exit
+            return how is not None and how.closed
         return not agent.status.alive
 
 

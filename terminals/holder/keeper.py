@@ -72,7 +72,6 @@ class Keeper:
         self._unattached_since: float | None = time.monotonic()
         self._ending: list[tuple[float, int]] = []
         self._closing = False
-        self._lapsed = False
         self._exit: dict[str, Any] | None = None
         self._exit_retry: float | None = None
         self._linger_until: float | None = None
@@ -147,7 +146,6 @@ class Keeper:
             self._watch_source()
         self._reception.on_time(now)
         if self._lease_due is not None and now >= self._lease_due:
-            self._lapsed = True
             self._close(3.0)
         while self._ending and now >= self._ending[0][0]:
             _, number = self._ending.pop(0)
@@ -304,7 +302,7 @@ class Keeper:
             "end": -1,
             "wall_ns": time.time_ns(),
             "boot": self._facts["boot"],
-            "lapsed": self._lapsed,
+            "closed": self._closing,
         }
         if self._reception.main is not None:
             self._reception.main.send(wire.json_frame(wire.EXITED, self._exit))

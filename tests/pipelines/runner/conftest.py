@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,29 @@ import pytest
 
 from pipelines import codec
 from pipelines.folder import RunFolder, new_run_id
+from pipelines.holding import hold
 from pipelines.model import RunEvent, RunPlan, RunResult, StepPlan
-from pipelines.run import Brake, RunOptions, carry_out, go_on
+from pipelines.run import Brake, RunOptions, carry_out, go_on, perform
 from quarterdeck import process
 from quarterdeck.paths import Paths
 from tests.support import polling
 
 RUN_CHILD = Path(__file__).parents[2] / "support" / "run_child.py"
+
+
+class Forgetful:
+    """Remembers for as long as it lives: for runs that nobody goes on with, and that need not wait for an engine."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Any] = {}
+
+    async def once(self, key: str, work: Callable[[], Awaitable[Any]]) -> Any:
+        if key not in self._known:
+            self._known[key] = json.loads(json.dumps(await work()))
+        return self._known[key]
+
+    async def finished(self) -> dict[str, Any]:
+        return self._known
 
 
 class Bench:
@@ -42,7 +58,7 @@ class Bench:
         """By the kind of an event, what is called with it."""
 
     def plan(self, *steps: StepPlan, **changed: Any) -> RunPlan:
-        return RunPlan(name="bench", workspace=str(self.work), steps=steps, **changed)
+        return RunPlan(**({"name": "bench", "workspace": str(self.work), "steps": steps} | changed))
 
     def folder(self, run_id: str = "") -> RunFolder:
         run_id = run_id or new_run_id(datetime.now(UTC))
@@ -59,7 +75,12 @@ class Bench:
             self.on[event.kind](event)
 
     def run(self, plan: RunPlan, folder: RunFolder | None = None, **options: Any) -> RunResult:
-        return asyncio.run(carry_out(plan, folder or self.folder(), self._tell, self.options(**options)))
+        """Carry a run out that can be gone on with where a folder is given."""
+        if folder is not None:
+            return asyncio.run(carry_out(plan, folder, self._tell, self.options(**options)))
+        made = self.folder()
+        with hold(made):
+            return asyncio.run(perform(plan, made, Forgetful(), self._tell, self.options(**options)))
 
     def go_on(self, folder: RunFolder, **options: Any) -> RunResult:
         return asyncio.run(go_on(folder, self._tell, self.options(**options)))

@@ -1,0 +1,107 @@
+"""What goes wrong around a run: a full disk, other runs, an orchestrator beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipelines.folder import RunFolder
+from pipelines.model import Outcome
+from pipelines.run import carry_out
+from quarterdeck.clock import SystemClock
+from quarterdeck.errors import Broken
+from quarterdeck.paths import Paths
+from sessions.deck import Deck, NewAgent
+from terminals.native import NativeAdapter
+
+S = Outcome.SUCCEEDED
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="qd-", dir="/tmp") as place:
+        mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "none", place]
+        if subprocess.run(mount, capture_output=True, check=False).returncode:
+            pytest.skip("mounting a small tmpfs is not permitted here")
+        yield Path(place)
+        subprocess.run(["umount", place], check=True)
+
+
+def test_a_full_disk_ends_the_run_and_nothing_is_done_twice(bench, command, small_disk):
+    folder = RunFolder(small_disk / "runs" / bench.folder().run_id, bench.runs[-1])
+    plan = bench.plan(
+        command("first", "echo first >> done"),
+        command(
+            "fill",
+            f"echo fill >> done; head -c 100000000 /dev/zero > {small_disk}/filler; echo full",
+            needs=("first",),
+        ),
+        command("next", "echo next >> done", needs=("fill",)),
+        command("beside", "test -e freed || exec sleep 1000; echo beside >> done", needs=("first",)),
+        concurrency=2,
+    )
+    with pytest.raises(Broken) as raised:
+        bench.run(plan, folder)
+    assert "is full" in raised.value.message
+    assert bench.left() == []
+    (small_disk / "filler").unlink()
+    (bench.work / "freed").touch()
+    result = bench.go_on(folder)
+    assert (result.outcome, sorted(bench.lines())) == (S, ["beside", "fill", "first", "next"])
+
+
+def test_two_runs_in_one_workspace(bench, command):
+    async def both():
+        plans = [bench.plan(command("one", f"echo {n} >> done; sleep 0.2"), name=f"run {n}") for n in (1, 2)]
+        runs = [carry_out(plan, bench.folder(), bench.events.append, bench.options()) for plan in plans]
+        return await asyncio.gather(*runs)
+
+    found = asyncio.run(both())
+    assert [one.outcome for one in found] == [S, S]
+    assert sorted(bench.lines()) == ["1", "2"]
+
+
+def test_beside_an_orchestrator_and_on_its_deck(bench, command):
+    """A run leaves the agents of others alone, in its own state folder and in theirs."""
+    paths = Paths(bench.home / "s")
+
+    async def beside():
+        adapters = {"native": NativeAdapter(paths.run)}
+        async with Deck.open(paths, adapters, SystemClock(), user=bench.home / "user") as deck:
+            ask = NewAgent(
+                profile="custom",
+                workspace=str(bench.work),
+                argv=("sleep", "1000"),
+                environ=bench.environ,
+                name="theirs",
+            )
+            theirs = await deck.create(ask)
+            for given in (None, deck):
+                folder = bench.folder()
+                plan = bench.plan(command("one", "nohup sleep 1000 >/dev/null 2>&1 & echo one >> done"))
+                result = await carry_out(plan, folder, bench.events.append, bench.options(deck=given))
+                assert result.outcome is S
+                assert deck.agent(theirs.id).status.alive
+                seen = [one.name for one in deck.agents() if one.id != theirs.id]
+                assert seen == ([] if given is None else ["one.1"])
+                assert bench.left() == []
+            await deck.end_all()
+
+    asyncio.run(beside())
+    assert bench.lines() == ["one", "one"]
+
+
+def test_an_unusable_state_folder_is_told(bench, command):
+    if os.getuid() == 0:
+        (bench.home / "s").write_text("a file")
+    else:
+        (bench.home / "s").mkdir(mode=0o500)
+    with pytest.raises(Broken):
+        bench.run(bench.plan(command("one", "echo one >> done")), bench.folder())
+    assert bench.lines() == []
