@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -116,16 +117,19 @@ def test_killed_again_and_again(bench, command):
     assert bench.lines() == [f"s{n}" for n in range(4)]
 
 
-def test_a_command_whose_lease_was_over_is_begun_again(bench, command, monkeypatch):
-    """As in every run of an agent nobody watches any more; here its holder is killed, which ends it at once."""
+@pytest.mark.parametrize("how", ["lease", "holder"])
+def test_a_command_that_was_cut_off_is_begun_again(bench, command, how):
+    """Its lease ran out, or its holder was killed, too: it never came to its end."""
     folder = bench.folder()
-    child = bench.child(bench.plan(command("one", f"echo $$ >> pids; echo began; {WAIT}; echo one >> done")), folder)
+    text = f"trap 'echo hup >> ends; exit 0' HUP; echo $$ >> pids; echo began; {WAIT}; echo one >> done"
+    child = bench.child(bench.plan(command("one", text)), folder, *(["lease=0.5"] if how == "lease" else []))
     child.until("step.output")
     child.kill()
-    holder = next(iter(folder.state.agents.glob("*/holder.json"))).read_text()
-    pid = int(holder.partition('"pid": ')[2].partition(",")[0])
-    os.kill(pid, 9)
-    polling.until(lambda: not bench.left(), "the command is hung up")
+    if how == "holder":
+        record = json.loads(next(iter(folder.state.agents.glob("*/holder.json"))).read_text())
+        os.kill(record["pid"], 9)
+    polling.until(lambda: not bench.left(), "the command has ended")
+    assert bench.lines("ends") == ["hup"]
     (bench.work / "go").touch()
     result = bench.go_on(folder)
     assert (result.outcome, bench.lines()) == (S, ["one"])
