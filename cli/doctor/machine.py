@@ -22,7 +22,7 @@ _FILES_WANTED = 1024
 
 def findings() -> list[Finding]:
     """All checks of the machine."""
-    return [_python(), _packages(), _tmux(), _git(), _terminals(), _files(), _language(), *_lingering()]
+    return [_python(), _packages(), _runs(), _tmux(), _git(), _terminals(), _files(), _language(), *_lingering()]
 
 
 def _python() -> Finding:
@@ -36,6 +36,13 @@ def _packages() -> Finding:
         command = f"{sys.executable} -m pip install --force-reinstall quarterdeck"
         return Finding("packages", "problem", f"not installed: {', '.join(missing)}", command)
     return Finding("packages", "ok", "everything needed is installed")
+
+
+def _runs() -> Finding:
+    if importlib.util.find_spec("dbos") is None:
+        command = f"{sys.executable} -m pip install 'quarterdeck[pipelines]'"
+        return Finding("runs", "note", "dbos is not installed: no quarterdeck run, no sparc", command)
+    return Finding("runs", "ok", "what quarterdeck run needs is installed")
 
 
 def version_of(*command: str) -> str:

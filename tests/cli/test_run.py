@@ -134,7 +134,7 @@ def test_a_signal_stops_it_with_reports_and_resume_goes_on(cold, begun, until, n
     assert process.returncode == code
     run = only_run(cold)
     assert run.state is State.INTERRUPTED
-    assert f"go on with it: quarterdeck run --resume {run['run']}" in err
+    assert f"go on with it: quarterdeck run --resume {run.run_id}" in err
     until(lambda: not cold.processes(), what="the end of what it ran")
     (cold.work / "go").touch()
     cold.run("run", "--resume", "last", "--junit", "junit.xml")
