@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipelines import codec
 from pipelines.folder import RunFolder, new_run_id
 from pipelines.model import AgentPlan, Budget, Outcome, Retry, RunEvent, RunPlan, RunResult, StepPlan, Verify
 from pipelines.run import Brake, RunOptions, carry_out, go_on
 from quarterdeck.paths import Paths
+from tests.support import polling
 from tests.support.runs import Rig, rig
+
+RUN_CHILD = Path(__file__).parents[2] / "support" / "run_child.py"
 
 S, F = Outcome.SUCCEEDED, Outcome.FAILED
 KEYS = ("ANTHROPIC_API_KEY",)
@@ -161,6 +171,63 @@ def test_its_work_is_committed_to_a_branch(work):
     assert made.outcome is S
     assert made.branch == f"quarterdeck/{result.run_id}/work"
     assert not (work.rig.work / "file").exists()
+
+
+def killed(work: Work, plan: RunPlan, kind: str, *words: str, path: str = "") -> None:
+    """The run in a process of its own, killed where it tells an event of this kind or a file says so."""
+    (work.rig.home / "plan.json").write_text(json.dumps(codec.dump_plan(plan)))
+    environ = work.rig.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    if path:
+        environ["PATH"] = f"{path}:{environ['PATH']}"
+    child = subprocess.Popen(
+        [sys.executable, RUN_CHILD, work.rig.home, work.folder.run_id, "new", *words],
+        env=environ,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert child.stdout is not None
+        assert any(json.loads(line).get("kind") == kind for line in child.stdout)
+        if path:
+            polling.until(lambda: (work.rig.work / "stuck").exists(), "it is where it is to be killed")
+    finally:
+        child.kill()
+        child.communicate()
+
+
+def test_killed_while_its_work_was_checked(work):
+    work.rig.script({"match": ".", "moves": [bash("echo once >> tries"), {"text": "Done."}]})
+    checks = (Verify(command="echo checked >> checks; test -e go"),)
+    plan = work.plan(step(verify=checks, corrections=0))
+    work.folder = RunFolder.of(Paths(work.rig.home / "s"), work.folder.run_id)
+    killed(work, plan, "verify.started", "slow=verify.started")
+    (work.rig.work / "go").touch()
+    result = work.go_on()
+    assert result.outcome is S
+    assert (work.rig.work / "tries").read_text() == "once\n"
+    assert (work.rig.work / "checks").read_text() == "checked\n"
+    assert result.steps[0].usage.turns
+
+
+def test_killed_while_its_work_was_committed(work):
+    work.rig.repository()
+    work.rig.script({"match": ".", "moves": [bash("echo once >> tries"), {"text": "Done."}]})
+    git = work.rig.home / "slow" / "git"
+    git.parent.mkdir()
+    real = shutil.which("git", path=work.rig.environ["PATH"])
+    stuck = f'touch "$(git rev-parse --git-path index.lock)" {work.rig.work}/stuck; exec sleep 1000'
+    git.write_text(f'#!/bin/sh\nPATH=${{PATH#*:}}\ncase " $* " in *" commit "*) {stuck} ;; esac\nexec {real} "$@"\n')
+    git.chmod(0o755)
+    work.folder = RunFolder.of(Paths(work.rig.home / "s"), work.folder.run_id)
+    killed(work, work.plan(step(), agent={"worktree": True}), "agent.message", path=str(git.parent))
+    made = work.go_on().steps[0]
+    assert (made.outcome, made.branch) == (S, f"quarterdeck/{work.folder.run_id}/work")
+    shown = subprocess.run(
+        ["git", "show", f"{made.commit}:tries"], cwd=work.rig.work, capture_output=True, text=True, check=True
+    )
+    assert shown.stdout == "once\n"
+    work.rig.end()  # the git that was to be killed, too
 
 
 def test_an_attempt_that_failed_is_tried_again_with_a_new_conversation(work):
