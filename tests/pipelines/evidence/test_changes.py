@@ -107,3 +107,27 @@ async def test_a_damaged_repository_is_told(work):
                 file.unlink()
     with pytest.raises(Refused, match="cannot be told"):
         await changes.patch(work, NOW)
+
+
+async def test_of_a_worktree_what_it_was_made_at_is_the_beginning(work, git, tmp_path):
+    """All in one second: made, begun, committed."""
+    tree = tmp_path / "tree"
+    began = time.time_ns()
+    git("worktree", "add", "-q", "-b", "quarterdeck/x", str(tree))
+    (tree / "work.txt").write_text("done\n")
+    git("-C", str(tree), "add", ".")
+    git("-C", str(tree), "commit", "-qm", "work")
+    (tree / "rest.txt").write_text("left\n")
+    patch = (await changes.patch(tree, began)).decode()
+    assert "+done\n" in patch
+    assert "+left\n" in patch
+    assert "old.txt" not in patch
+
+
+async def test_what_was_changed_in_an_earlier_life_counts_from_the_first_beginning(work, git):
+    (work / "old.txt").write_text("2\n")
+    git("commit", "-qam", "second", date="@1800000050 +0000")
+    (work / "old.txt").write_text("3\n")
+    git("commit", "-qam", "third", date="@1800009000 +0000")
+    patch = (await changes.patch(work, NOW)).decode()
+    assert "-one\n-two\n+3\n" in patch
