@@ -17,7 +17,8 @@ Drivers = Callable[[AgentPlan | None, Tell], Driver]
 def choose(deck: Deck, session: str, redactor: Redactor, *, trust: bool = False, patience: float = 0.0) -> Drivers:
     """Drivers whose programs are in the session of that name.
 
-    ``trust`` and ``patience`` are for agents in terminals (:class:`pipelines.drivers.terminal.TerminalDriver`).
+    ``patience`` is how many seconds a question that no rule decides waits for a person; ``trust`` is for agents in
+    terminals (:class:`pipelines.drivers.terminal.TerminalDriver`).
     """
 
     def driver(agent: AgentPlan | None, tell: Tell) -> Driver:
@@ -29,6 +30,6 @@ def choose(deck: Deck, session: str, redactor: Redactor, *, trust: bool = False,
             return TerminalDriver(deck, session, tell, trust=trust, patience=patience)
         from pipelines.drivers.headless import HeadlessDriver
 
-        return HeadlessDriver(deck, session, tell)
+        return HeadlessDriver(deck, session, tell, patience=patience)
 
     return driver

@@ -114,6 +114,7 @@ def _limited(heard: Heard) -> str:
 
 
 def _last_noise(heard: Heard) -> str:
-    """The line that says most: the last that speaks of an error, else the last."""
+    """The line that says why: the last that speaks of an error, else the last of one that never got to work."""
     lines = list(heard.noise)
-    return next((line for line in reversed(lines) if "error" in line.lower()), lines[-1] if lines else "")
+    never = lines[-1] if lines and not (heard.message or heard.tools) else ""
+    return next((line for line in reversed(lines) if "error" in line.lower()), never)
