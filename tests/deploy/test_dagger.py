@@ -152,6 +152,19 @@ def test_every_option_is_one_of_the_command_line(quarterdeck: Any) -> None:
             verbs[verb].parse_args(context, words[len(verb) :])  # raises for what it does not know
 
 
+@pytest.mark.parametrize(("text", "code"), [("exit 3", "10"), ("true", "0")])
+def test_its_script_carries_out_a_run_and_keeps_the_code(quarterdeck: Any, job: Any, text: str, code: str) -> None:
+    """As in the container, but for the place: a step of Dagger that fails would keep nothing."""
+    words = asked(quarterdeck.run(manifest=job.manifest(f"[steps.a]\nrun = '{text}'\n")).container)[-1][1]["args"]
+    evidence = job.folder / "evidence"
+    here = [word.replace("/quarterdeck/evidence", str(evidence)) for word in words]
+    process = job.start(here, {"QUARTERDECK_HOME": str(job.temp / "state")})
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, out
+    assert (evidence / "exit-code").read_text() == code, out
+    assert {path.name for path in evidence.iterdir()} >= {"junit.xml", "result.json", "summary.md"}
+
+
 def test_two_calls_are_two_runs(quarterdeck: Any) -> None:
     """A variable that is never the same keeps the engine from taking an earlier result."""
     calls = {json.dumps(asked(quarterdeck.run(manifest="a.toml").container)[-2]) for _ in range(3)}
