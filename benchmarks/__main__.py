@@ -31,6 +31,7 @@ FIGURES = {
     "bank": "a memory bank of a hundred thousand entries",
     "folder": "a memory folder of ten thousand files",
     "texts": "a hundred megabytes of what agents printed, indexed and searched",
+    "runs": "quarterdeck run beside the bare command and make; a hundred agents at once",
 }
 
 
