@@ -166,6 +166,9 @@ def batch(scope: Scope, /, task: str | None, names: str, parallel: int, agent: s
     if options.concurrency is not None:
         raise Invalid("a batch has --parallel in place of --concurrency")
 
+    if parallel > 1 and not options.worktree:
+        scope.out.note("agents work in one folder at the same time; --worktree gives each step one of its own")
+
     def make(place: Place) -> RunPlan:
         from cli.runs.planning import adjusted
         from pipelines.merging import merge

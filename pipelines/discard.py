@@ -7,15 +7,19 @@ import shutil
 import subprocess
 
 from pipelines.folder import RunFolder
+from quarterdeck.paths import Paths
 
 
 def discard(folder: RunFolder) -> None:
-    """Delete the run's folder and let git forget the worktrees that were in it. Nobody may be carrying it out."""
-    had_worktrees = folder.state.worktrees.is_dir() and any(folder.state.worktrees.iterdir())
+    """Delete the run's folder and its worktrees, which git then forgets. Nobody may be carrying it out."""
+    person = Paths(folder.home.parent.parent)
+    trees = [*folder.state.worktrees.glob("*"), *person.worktrees.glob(f"{folder.run_id}-*")]
     workspace = _workspace(folder)
+    for tree in trees:
+        shutil.rmtree(tree, ignore_errors=True)
     shutil.rmtree(folder.state.run, ignore_errors=True)  # where the path is long it lies elsewhere
     shutil.rmtree(folder.home)
-    if had_worktrees and workspace:
+    if trees and workspace:
         command = ["git", "-C", workspace, "worktree", "prune"]
         subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
 

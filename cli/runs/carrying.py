@@ -42,9 +42,9 @@ class Stopping:
     holders have a lease.
     """
 
-    def __init__(self, run_id: str, note: Callable[[str], None], stop: Callable[[str], None]) -> None:
+    def __init__(self, run_id: str, telling: Telling, stop: Callable[[str], None]) -> None:
         self.code = 0
-        self._run_id, self._note, self._stop = run_id, note, stop
+        self._run_id, self._telling, self._stop = run_id, telling, stop
 
     @contextmanager
     def heard(self) -> Iterator[None]:
@@ -62,10 +62,11 @@ class Stopping:
     def _heard(self, number: signal.Signals) -> None:
         resume = f"quarterdeck run --resume {self._run_id}"
         if self.code:
-            self._note(f"ended at once; what still runs ends itself within a minute; go on: {resume}")
+            self._telling.close()
+            self._telling.note(f"ended at once; what still runs ends itself within a minute; go on: {resume}")
             os._exit(128 + number)
         self.code = 128 + number
-        self._note(f"stopping by {_SIGNALS[number]}: what runs is ended; once more ends at once")
+        self._telling.note(f"stopping by {_SIGNALS[number]}: what runs is ended; once more ends at once")
         self._stop(_SIGNALS[number])
 
 
@@ -110,7 +111,7 @@ def _perform(
         policy=Path(options.policy).absolute() if options.policy else None,
         brake=brake,
     )
-    stopping = Stopping(folder.run_id, telling.note, lambda why: brake.stop(Outcome.INTERRUPTED, f"stopped by {why}"))
+    stopping = Stopping(folder.run_id, telling, lambda why: brake.stop(Outcome.INTERRUPTED, f"stopped by {why}"))
 
     async def whole() -> RunResult:
         with stopping.heard():
@@ -158,3 +159,6 @@ def _said(scope: Scope, result: RunResult, where: Path | None) -> Iterator[str]:
     yield out.painted(f"{said} ({', '.join(part for part in used if part)})", _COLOURS.get(result.outcome, RED))
     if where is not None:
         yield f"logs and recordings: {safe(os.path.relpath(where), 1000)}"
+    for step in result.steps:
+        for one in step.unkept:
+            yield out.painted(f"not kept of {words.phrase(step.key, 100)}: {words.phrase(one)}", YELLOW)

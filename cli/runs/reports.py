@@ -9,7 +9,9 @@ from pathlib import Path
 
 from cli.runs.options import Options
 from pipelines import report
+from pipelines.folder import evidence
 from pipelines.model import RunPlan, RunResult
+from pipelines.report.summary import MOST
 from quarterdeck.paths import write_file
 from quarterdeck.text import safe
 
@@ -38,13 +40,17 @@ def write(result: RunResult, plan: RunPlan, options: Options, environ: Mapping[s
     if options.result:
         attempt(options.result, "the result", lambda: json.dumps(report.result_json(result, plan), indent=2).encode())
     if options.summary:
-        attempt(options.summary, "the summary", lambda: _summary(result, plan))
+        attempt(options.summary, "the summary", lambda: _summary(result, plan, options))
     if (theirs := environ.get("GITHUB_STEP_SUMMARY", "")) and os.path.abspath(theirs) != os.path.abspath(
         options.summary or os.devnull
     ):
-        attempt(theirs, "the summary", lambda: _summary(result, plan), add=True)
+        attempt(theirs, "the summary", lambda: _summary(result, plan, options, theirs), add=True)
     return problems
 
 
-def _summary(result: RunResult, plan: RunPlan) -> bytes:
-    return report.summary(result, plan).encode("utf-8", "backslashreplace")
+def _summary(result: RunResult, plan: RunPlan, options: Options, after: str = "") -> bytes:
+    """The summary; what stands in the file ``after`` leaves the less room for it."""
+    where = evidence(plan.workspace, result.run_id, options.output)
+    room = MOST - (os.path.getsize(after) if os.path.exists(after) else 0)
+    folder = os.path.relpath(where) if where.is_dir() else ""
+    return report.summary(result, plan, folder=folder, limit=room).encode("utf-8", "backslashreplace")

@@ -87,11 +87,15 @@ class Telling:
         finally:
             ticking.cancel()
             await asyncio.gather(ticking, return_exceptions=True)
-            if self._progress:
-                self._progress.close()
-            if self._display:
-                self._display.close()
-            self._open = False
+            self.close()
+
+    def close(self) -> None:
+        """Write what is held back, and take the board away; the cursor is visible again."""
+        if self._progress and self._open:
+            self._progress.close()
+        if self._display and self._open:
+            self._display.close()
+        self._open = False
 
     async def _tick(self) -> None:
         while True:
