@@ -240,3 +240,23 @@ def test_one_agent_and_a_prompt_need_no_file(runs: Rig) -> None:
     assert first["run_id"]
     assert (last["event"], last["data"]["outcome"]) == ("run.ended", "succeeded")
     assert (runs.work / "it").exists()
+
+
+@pytest.mark.parametrize("who", ["agent = 'judge'", "api = true"])
+def test_what_failed_is_explained_and_mended_where_a_rule_allows_it(runs: Rig, who: str) -> None:
+    diff = "--- a/code.txt\n+++ b/code.txt\n@@ -1 +1 @@\n-tow\n+two\n"
+    runs.script({"match": "tow is no number", "moves": [{"text": f"It is misspelt.\n```diff\n{diff}```\n"}]})
+    (runs.work / "code.txt").write_text("tow\n")
+    (runs.work / "rules.toml").write_text('[[allow]]\ntools = ["Edit"]\npaths = "inside"\n')
+    runs.manifest(
+        HEAD.replace("[agents.writer]", f"[analysis]\n{who}\napply = true\n[agents.judge]", 1)
+        + "[steps.a]\nrun = 'grep two code.txt || { echo tow is no number; exit 1; }'\n"
+    )
+    done = runs.run("run", "run.toml", "--policy", "rules.toml", "--result", "result.json", "--summary", "summary.md")
+    assert done.returncode == 0, done
+    found = steps(runs)["a"]["analysis"]
+    assert (found["fix"], found["text"], found["diff"]) == ("applied", "It is misspelt.", diff)
+    assert [one["outcome"] for one in steps(runs)["a"]["attempts"]] == ["failed", "succeeded"]
+    assert result(runs)["usage"]["tokens_in"] == 100
+    assert (runs.work / "code.txt").read_text() == "two\n"
+    assert "It is misspelt." in (runs.work / "summary.md").read_text()
