@@ -41,6 +41,8 @@ from sessions.policy.accepted import Given
 
 LEASE = 60.0
 """Seconds for which programs go on when the run's process was killed."""
+HISTORY_LINES = 200
+"""Rows of live history of a program nobody looks at: what it printed is in its journal."""
 _AGAIN = "again/"
 """Begins the keys under which each resumed process is remembered."""
 
@@ -224,7 +226,7 @@ async def _deck(plan: RunPlan, folder: RunFolder, options: RunOptions) -> AsyncI
     settings = config.load(held=Held(user, Kept(paths.kept / "config.toml"))).config
     limits = Limits(
         journal=settings.journal_limit,
-        history_lines=settings.history_lines,
+        history_lines=HISTORY_LINES,
         lease=LEASE,
         typing_pause=0.0,
     )

@@ -71,7 +71,7 @@ class Runner:
         self._telling = Telling(run_id, redactor, tell)
         self._say = self._telling.say
         self._programs = Programs(deck, run_id)
-        self._schedule = Schedule(plan, os.cpu_count() or 1)
+        self._schedule = Schedule(plan, len(os.sched_getaffinity(0)))
         self._spending = Spending(plan, self._used_up, self._nearly)
         self._steps = {step.key: step for step in plan.steps}
         self._results: dict[str, StepResult] = {}

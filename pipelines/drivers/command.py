@@ -12,10 +12,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from pipelines.drivers.program import Ended, Program, Programs
 from pipelines.model import Outcome, RunEvent, Usage
 from pipelines.naming import turn_name
+from pipelines.outputs import VARIABLE
 from pipelines.ports import Ask, Tell, Turn
 from quarterdeck.errors import Broken, QuarterdeckError, Unreachable
 from quarterdeck.redaction import Redactor
@@ -64,8 +66,11 @@ async def carry_out(
     environ: Mapping[str, str],
     redactor: Redactor,
     told: Callable[[str], None] | None = None,
+    output: Path | None = None,
 ) -> Done:
     """Run ``command``, or go on with the one of that name; ``told`` gets what it prints, safe to show.
+
+    ``output`` is a file that it writes: what one that was cut off wrote there is deleted before it is run again.
 
     Cancelled, it ends it before it raises. Raises :class:`QuarterdeckError` where it cannot be started.
     """
@@ -73,6 +78,8 @@ async def carry_out(
     async def life() -> tuple[Program, Ended]:
         program = programs.find(name)
         if program is None:
+            if output is not None:
+                output.unlink(missing_ok=True)
             program = await programs.begin(name, step=step, argv=(*SHELL, command), cwd=cwd, environ=environ)
         lines = Lines(redactor, told) if told else None
         ended = await program.follow(lines.take if lines else None)
@@ -121,6 +128,7 @@ class CommandDriver:
                 environ=ask.environ,
                 redactor=self._redactor,
                 told=told,
+                output=Path(ask.environ[VARIABLE]) if VARIABLE in ask.environ else None,
             )
         except (Broken, Unreachable):
             raise

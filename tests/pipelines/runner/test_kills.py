@@ -121,7 +121,9 @@ def test_killed_again_and_again(bench, command):
 def test_a_command_that_was_cut_off_is_begun_again(bench, command, how):
     """Its lease ran out, or its holder was killed, too: it never came to its end."""
     folder = bench.folder()
-    text = f"trap 'echo hup >> ends; exit 0' HUP; echo $$ >> pids; echo began; {WAIT}; echo one >> done"
+    hand_on = "echo 'x<<END' >> $QUARTERDECK_OUTPUT"
+    text = f"trap 'echo hup >> ends; exit 0' HUP; {hand_on}; echo $$ >> pids; echo began; {WAIT}; echo one >> done"
+    text += "; (echo 1; echo END) >> $QUARTERDECK_OUTPUT"
     child = bench.child(bench.plan(command("one", text)), folder, *(["lease=0.5"] if how == "lease" else []))
     child.until("step.output")
     child.kill()
@@ -133,6 +135,7 @@ def test_a_command_that_was_cut_off_is_begun_again(bench, command, how):
     (bench.work / "go").touch()
     result = bench.go_on(folder)
     assert (result.outcome, bench.lines()) == (S, ["one"])
+    assert result.steps[0].outputs["x"] == "1"
     assert len(bench.lines("pids")) == 2
 
 
