@@ -56,6 +56,7 @@ def summary(result: RunResult, plan: RunPlan, *, folder: str = "", limit: int = 
             out.add(f"- {markdown(key)}: {markdown(one)}\n")
         if len(unkept) > _EVIDENCE_SHOWN:
             out.add(f"- and {len(unkept) - _EVIDENCE_SHOWN} more\n")
+    out.limit = limit
     if folder:
         out.add(f"\nEvidence: {_code(folder)}\n")
     return out.text()
