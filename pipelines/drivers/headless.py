@@ -200,7 +200,7 @@ class HeadlessDriver:
         life.earlier = [await self._heard(one, life.format) for one in former]
         life.seconds = sum(max(0, one.since_ns - one.created_ns) for one in former) / 1e9
         for agent, heard in zip(reversed(former), reversed(life.earlier), strict=True):
-            if learnt := heard.resume_id or agent.resume_id:
+            if learnt := _conversation(life.profile, agent, heard):
                 return learnt
         begun = any(heard.message for heard in life.earlier)
         return _NAMELESS if begun and _is_nameless(life.profile) else ""
@@ -227,7 +227,7 @@ class HeadlessDriver:
         program = life.program if life else None
         heard = life.heard if life else Heard()
         agent = program.agent if program else None
-        resume_id = heard.resume_id or (agent.resume_id if agent else "") or ask.resume_id
+        resume_id = (_conversation(life.profile, agent, heard) if life and agent else "") or ask.resume_id
         began = agent.created_ns if agent else started_ns
         return Turn(
             outcome=ending.outcome,
@@ -254,6 +254,12 @@ class HeadlessDriver:
 
 _NAMELESS = "\0"
 """Stands for the conversation of a kind that goes on without a name for it."""
+
+
+def _conversation(profile: Profile, agent: Agent, heard: Heard) -> str:
+    """Its conversation: the one we chose where its kind lets us, else the one it names itself."""
+    chosen = agent.resume_id if profile.conversation.id else ""
+    return chosen or heard.resume_id or agent.resume_id
 
 
 def _is_nameless(profile: Profile) -> bool:

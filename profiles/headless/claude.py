@@ -20,6 +20,7 @@ from profiles.values import amount, moment, number, table, tables, text, texts
 from quarterdeck.text import safe
 
 _ENDS = {"error_max_turns": End.TURNS, "error_max_budget_usd": End.MONEY}
+_TURNS = "Reached max session turns"
 _DENIED = 64
 _RULED = ("permission-rule", "hook")
 """Why a tool did not run: a rule, the mode of a session that asks nobody, or a hook said no."""
@@ -147,7 +148,16 @@ class Claude(Fold):
 
 
 class Qwen(Claude):
-    """Qwen Code 0.24: no cost, an input that holds what was read from the cache, totals of the whole conversation."""
+    """Qwen Code 0.24: no cost, an input that holds what was read from the cache, totals of the whole conversation.
+
+    At the limit of its turns it ends with a sentence instead of a result.
+    """
+
+    def noise(self, line: str, wall_ns: int) -> Iterable[Told]:
+        """See :class:`profiles.headless.fold.Fold`."""
+        if line.startswith(_TURNS):
+            self.finished(End.TURNS, line)
+        return super().noise(line, wall_ns)
 
     def _settle(self, entry: Mapping[str, Any]) -> None:
         if usage := table(entry.get("usage")):

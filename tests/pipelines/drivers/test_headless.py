@@ -331,7 +331,8 @@ async def test_turns_of_one_conversation(runs: Rig, deck: Deck, told: Told, ask:
     assert (second.outcome, second.message) == (Outcome.SUCCEEDED, "I say again."), second
     assert first.resume_id == second.resume_id != ""
     assert (second.usage.tokens_in, second.usage.tokens_out, second.usage.turns) == (50, 7, 1)
-    assert [agent.name for agent in deck.agents()] == ["write.1", "write.1.1"]
+    newest = [(agent.name, agent.resume_id) for agent in deck.agents()]
+    assert newest == [("write.1", ""), ("write.1.1", first.resume_id)], "it has one agent, the newest"
     assert Path(second.transcript).name == f"{first.resume_id}.jsonl"
     assert len(runs.model.requests()[-1]["messages"]) == 3
 

@@ -121,6 +121,16 @@ CASES = {
     "qwen-badreq": Case(
         End.ERROR, "[API Error: 400 scripted 400]", turns=1, thread=(0, 0, 0), said="[API Error: 400 scripted 400]"
     ),
+    "qwen-turns": Case(
+        End.TURNS,
+        "Reached max session turns for this session. Increase the number of turns by specifying maxSessionTurns in "
+        "settings.json.",
+        turns=1,
+        used=(10, 0, 10),
+        said="I will run a command.",
+        tools=("run_shell_command: touch u.txt",),
+        noise="Reached max session turns",
+    ),
     "qwen-unknown": Case(None, noise="No saved session found with ID 4e88e56e-6bde-4a68-8721-06dc96fa2384."),
     "opencode-ok": Case(GOOD, turns=1, used=(10, 0, 10), cost=0.0, said=HELLO),
     "opencode-tool": Case(GOOD, turns=2, used=(20, 0, 20), cost=0.0, said=RAN, tools=("bash: touch o.txt",)),
