@@ -15,7 +15,7 @@ from pathlib import Path
 
 MAX_BYTES, KEPT = 5 << 20, 3
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
-OURS = ("quarterdeck", "orchestrator", "sessions", "terminals", "profiles")
+OURS = ("quarterdeck", "orchestrator", "sessions", "terminals", "profiles", "memory", "pipelines")
 log = logging.getLogger("orchestrator")
 """What the process says of itself; fields by ``extra``."""
 
