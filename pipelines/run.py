@@ -38,6 +38,7 @@ from sessions import trust
 from sessions.deck import Deck
 from sessions.launch import Limits
 from sessions.policy.accepted import Given
+from sessions.store import remembered_trust
 
 LEASE = 60.0
 """Seconds for which programs go on when the run's process was killed."""
@@ -79,8 +80,8 @@ class RunOptions:
     database: str = ""
     """A ``postgresql://`` URL; "" for a file in the run's folder."""
     trust: bool = False
-    """Whether profiles and settings that the workspace brings are used, and an agent's own question whether to trust
-    its folder is answered with yes."""
+    """Whether profiles and settings that the workspace brings are used, as they are where the person trusts them
+    anyway, and an agent's own question whether to trust its folder is answered with yes."""
     policy: Path | None = None
     """Rules for this run beside the person's own; of a run that goes on None means those it was begun with."""
     patience: float = 0.0
@@ -220,7 +221,7 @@ async def _deck(plan: RunPlan, folder: RunFolder, options: RunOptions) -> AsyncI
     from quarterdeck.held import Held
     from terminals.native import NativeAdapter
 
-    paths = folder.state
+    paths, person = folder.state, Paths(folder.home.parent.parent)
     user = config.user_folder(options.environ)
     plugins = hooks.load([profiles.builtin])
     settings = config.load(held=Held(user, Kept(paths.kept / "config.toml"))).config
@@ -237,9 +238,10 @@ async def _deck(plan: RunPlan, folder: RunFolder, options: RunOptions) -> AsyncI
         limits,
         user=user,
         profile_folders=plugins.profile_folders(),
-        given=Given(person=Paths(folder.home.parent.parent), file=options.policy),
+        given=Given(person=person, file=options.policy),
     ) as deck:
-        if options.trust and (digest := trust.digest(Path(plan.workspace))):
+        digest = trust.digest(Path(plan.workspace)) if options.trust else remembered_trust(person, plan.workspace)
+        if digest:
             await deck.store.trust(plan.workspace, digest)
             deck.workspaces.trusted = {**deck.workspaces.trusted, plan.workspace: digest}
         yield deck

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,10 @@ from pipelines import codec
 from pipelines.folder import RunFolder, new_run_id
 from pipelines.model import AgentPlan, Budget, Outcome, Retry, RunEvent, RunPlan, RunResult, StepPlan, Verify
 from pipelines.run import Brake, RunOptions, carry_out, go_on
+from quarterdeck.clock import SystemClock
 from quarterdeck.paths import Paths
+from sessions.store import Store
+from sessions.trust import digest
 from tests.support import polling
 from tests.support.runs import Rig, rig
 
@@ -238,3 +242,27 @@ def test_an_attempt_that_failed_is_tried_again_with_a_new_conversation(work):
     assert made.outcome is S
     assert [one.outcome for one in made.attempts] == [F, S]
     assert len({one.reason for one in made.attempts}) == 2
+
+
+def test_what_a_workspace_brings_is_used_only_where_it_is_trusted(work):
+    work.rig.script({"match": ".", "moves": [{"text": "Done."}]})
+    theirs = work.rig.work / ".quarterdeck" / "profiles"
+    theirs.mkdir(parents=True)
+    mine = (work.rig.config / "profiles" / "scripted.toml").read_text()
+    (theirs / "other.toml").write_text(mine.replace('name = "scripted"', 'name = "other"'))
+
+    async def trusted_by_the_person() -> None:
+        paths = Paths(work.rig.state)
+        paths.prepare()
+        async with Store.open(paths, SystemClock()) as store:
+            await store.trust(str(work.rig.work), digest(work.rig.work))
+
+    plan = replace(work.plan(step()), agents={"worker": AgentPlan(name="worker", profile="other", secrets=KEYS)})
+    result = asyncio.run(carry_out(plan, work.folder, work.events.append, work.options()))
+    assert (result.outcome, "'other'" in result.steps[0].reason) == (F, True)
+    work.folder = RunFolder.of(Paths(work.rig.state), new_run_id(datetime.now(UTC)))
+    trusting = replace(work.options(), trust=True)
+    assert asyncio.run(carry_out(plan, work.folder, work.events.append, trusting)).outcome is S
+    asyncio.run(trusted_by_the_person())
+    work.folder = RunFolder.of(Paths(work.rig.state), new_run_id(datetime.now(UTC)))
+    assert asyncio.run(carry_out(plan, work.folder, work.events.append, work.options())).outcome is S
