@@ -1,5 +1,6 @@
 """Runs by their command: what it prints for whom, signals, a reader that goes away, the verbs for runs of the past."""
 
+import contextlib
 import json
 import os
 import re
@@ -62,9 +63,14 @@ def begun(cold, manifest, until):
     for process in started:
         process.kill()
         process.communicate()
-    for pid in cold.processes():
-        os.kill(pid, signal.SIGKILL)
-    until(lambda: not cold.processes(), what="the end of all processes")
+
+    def gone():
+        for pid in cold.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return not cold.processes()
+
+    until(gone, what="the end of all processes")
 
 
 def only_run(cold):
