@@ -133,7 +133,10 @@ class Evidence:
             result,
             log=task.log(journals),
             recording=task.recordings(journals, main),
-            transcript=task.transcripts([turn.transcript for turn in turns]),
+            transcript=task.transcripts(
+                # the turn of an agent that was stopped never ended
+                [*(turn.transcript for turn in turns), *(agent.doing.transcript for agent, _ in journals)]
+            ),
             diff=task.diff(patch),
             artifacts=task.artifacts(cwd, step.artifacts),
         )
@@ -153,13 +156,13 @@ class _Task:
 
     def log(self, journals: Sequence[tuple[Agent, Path]]) -> str:
         """All that its programs printed, one after the other, as text."""
-        find = masking.in_text(self._redactor)
+        look = masking.in_text(self._redactor)
 
         def texts() -> Iterator[str]:
             for agent, journal in journals:
                 how = f": {agent.reason}" if agent.reason else ""
                 yield f"=== {safe(agent.name)} ({safe(agent.profile)}){safe(how)} ===\n"
-                yield from masking.text(map(plain, transcript.lines(journal)), find)
+                yield from masking.text(map(plain, transcript.lines(journal)), look)
                 yield "\n"
 
         return self._write("log", "log.txt", self._encoded(texts()), LOG_LIMIT) if journals else ""

@@ -170,7 +170,7 @@ def test_however_an_agent_misbehaves_its_step_says_so_and_the_others_go_on(runs:
                 "limit": agent("limit"),
                 "crash": agent("crash"),
                 "cut": agent("cut"),
-                "deaf": agent("deaf", timeout='"1s"'),
+                "deaf": agent("deaf", timeout='"3s"'),
                 "exits": agent("x", "exits"),
                 "never": agent("x", "never", timeout='"1s"'),
                 "asks": agent("ask", "asked"),
@@ -199,6 +199,7 @@ def test_however_an_agent_misbehaves_its_step_says_so_and_the_others_go_on(runs:
     assert "usage limit" in steps(runs)["limit"]["reason"]
     assert "signal 9" in steps(runs)["crash"]["reason"]
     assert steps(runs)["asks"]["question"] == "Which colour?"
+    assert steps(runs)["deaf"]["evidence"]["transcript"], "of a turn that never ended, too"
     assert steps(runs)["flood"]["message"] == "It was much."
     spent = steps(runs)["spend"]["usage"]
     assert 3000 < spent["tokens_in"] + spent["tokens_out"] < 100_000
