@@ -27,6 +27,7 @@ from sessions.launch import Limits
 from terminals.native import NativeAdapter
 
 HERE = Path(__file__).parent
+PATIENCE = 40.0
 RUN = "20260314-153059-4f1c2b"
 DRIVERS: dict[str, Any] = {"terminal": TerminalDriver, "headless": HeadlessDriver}
 RULES = """
@@ -115,7 +116,13 @@ class Told:
     async def carry_out(self, deck: Deck, ask: Ask, by: str = "terminal", **more: Any) -> Turn:
         """One turn by a driver of its own, as after a restart."""
         driver = DRIVERS[by](deck, RUN, self.events.append, **more)
-        return await driver.turn(ask, self.used.append)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await driver.turn(ask, self.used.append)
+        except TimeoutError:
+            agents = [(one.name, str(one.status), one.reason, one.doing.waiting_for) for one in deck.agents()]
+            prompts = [(one.text[:30], str(one.state), one.reason) for one in await deck.outbox.prompts()]
+            raise AssertionError(f"it never ended: {agents}, {prompts}, {self.events[-8:]}") from None
 
 
 def _print(kind: str, value: Any) -> None:
