@@ -7,7 +7,6 @@ changes nothing. Known values are found with line ends, frames and escape sequen
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 from bisect import bisect_right
@@ -20,7 +19,7 @@ from quarterdeck.redaction import Redactor
 WINDOW = 256 << 10
 """Characters looked at together."""
 AHEAD = 20 << 10
-"""Characters behind what is given out; longer than any private key."""
+"""Characters behind what is given out, and twice the longest known value; longer than any private key."""
 MOST = 4 << 20
 """Characters from which on a secret without an end is cut."""
 BEHIND = 1 << 10
@@ -48,8 +47,13 @@ class Span(NamedTuple):
     rule: str
 
 
-Find = Callable[[str], list[Span]]
-"""Where the secrets of a text are: in order, none overlapping another."""
+class Look(NamedTuple):
+    """How secrets are looked for."""
+
+    find: Callable[[str], list[Span]]
+    """Where the secrets of a text are: in order, none overlapping another."""
+    ahead: int
+    """Characters in which each ends."""
 
 
 class Piece(NamedTuple, Generic[_T]):
@@ -61,28 +65,29 @@ class Piece(NamedTuple, Generic[_T]):
     """Counted from its own beginning; a secret that goes over several pieces is in each of them."""
 
 
-def found(pieces: Iterable[Piece[_T]], find: Find) -> Iterator[Piece[_T]]:
+def found(pieces: Iterable[Piece[_T]], look: Look) -> Iterator[Piece[_T]]:
     """The same pieces with the secrets in them."""
     behind = ""
     waiting: list[Piece[_T]] = []
-    size, enough = 0, WINDOW
+    window = max(WINDOW, 4 * look.ahead)
+    size, enough = 0, window
     for piece in pieces:
         waiting.append(piece)
         size += len(piece.text)
         if size >= enough:
-            behind, waiting, given = _advance(behind, waiting, size - AHEAD, find)
+            behind, waiting, given = _advance(behind, waiting, size - look.ahead, look)
             size = sum(len(piece.text) for piece in waiting)
-            enough = max(WINDOW, size + AHEAD)
+            enough = max(window, size + look.ahead)
             yield from given
-    yield from _advance(behind, waiting, size, find)[2]
+    yield from _advance(behind, waiting, size, look)[2]
 
 
 def _advance(
-    behind: str, waiting: list[Piece[_T]], upto: int, find: Find
+    behind: str, waiting: list[Piece[_T]], upto: int, look: Look
 ) -> tuple[str, list[Piece[_T]], list[Piece[_T]]]:
     """Give out what ends at or before ``upto``, but for what is in the same secret as something behind it."""
     text = behind + "".join(piece.text for piece in waiting)
-    spans = find(text)
+    spans = look.find(text)
     ends: list[int] = []
     at = len(behind)
     for piece in waiting:
@@ -110,16 +115,16 @@ def _advance(
     return text[max(0, begin - BEHIND) : begin], waiting[count:], given
 
 
-def in_text(redactor: Redactor) -> Find:
+def in_text(redactor: Redactor) -> Look:
     """Finds secrets in lines of text, known values also where they are broken over lines."""
 
     def find(text: str) -> list[Span]:
         return _joined(chain(redactor.spans(text), redactor.broken(text, FRAMES, text.translate(_NOISE))))
 
-    return find
+    return Look(find, AHEAD + 2 * redactor.longest)
 
 
-def in_output(redactor: Redactor) -> Find:
+def in_output(redactor: Redactor) -> Look:
     """Finds secrets in what a terminal prints, whatever colours and movements stand between their characters."""
 
     def find(text: str) -> list[Span]:
@@ -131,7 +136,7 @@ def in_output(redactor: Redactor) -> Find:
             spans += [(place(start), place(end - 1) + 1, rule) for start, end, rule in ruled]
         return _joined(spans)
 
-    return find
+    return Look(find, AHEAD + 2 * redactor.longest)
 
 
 def _places(text: str) -> Callable[[int], int]:
@@ -199,10 +204,10 @@ def _stars(text: str) -> str:
     return "".join((*parts, "*" * (len(text) - at)))
 
 
-def text(lines: Iterable[str], find: Find) -> Iterator[str]:
+def text(lines: Iterable[str], look: Look) -> Iterator[str]:
     """Lines, which come without their ends, as a text without secrets, a piece at a time."""
     blocks = (Piece(None, block[at : at + _PIECE]) for block in _blocks(lines) for at in range(0, len(block), _PIECE))
-    for piece in found(blocks, find):
+    for piece in found(blocks, look):
         yield masked(piece.text, piece.spans)
 
 
@@ -223,20 +228,35 @@ def json_line(line: str, redactor: Redactor) -> str:
     """A line of JSON without its secrets, still JSON; "" for one that is none."""
     try:
         value = json.loads(line)
+        return json.dumps(_Json(redactor).walk(value), ensure_ascii=False)
     except (ValueError, RecursionError):
         return ""
-    # First as a whole, where the name stands beside the value; then each text by itself, with its line ends.
-    first = redactor.redact(line).text
-    if first != line:
-        with contextlib.suppress(ValueError, RecursionError):
-            value = json.loads(first)
-    find = in_text(redactor)
-    return json.dumps(_walk(value, lambda text: masked(text, find(text))), ensure_ascii=False)
 
 
-def _walk(value: Any, mask: Callable[[str], str]) -> Any:
-    if isinstance(value, str):
-        return mask(value)
-    if isinstance(value, dict):
-        return {mask(key): _walk(one, mask) for key, one in value.items()}
-    return [_walk(one, mask) for one in value] if isinstance(value, list) else value
+class _Json:
+    """Takes secrets out of values: each text by itself, and with the name it stands under."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._find = in_text(redactor).find
+
+    def walk(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {self._mask(key): self._named(key, one) for key, one in value.items()}
+        if isinstance(value, list):
+            return [self.walk(one) for one in value]
+        text = value if isinstance(value, str) else str(value)
+        masked_text = self._mask(text)
+        return value if masked_text == text else masked_text  # a number may be a secret
+
+    def _named(self, name: str, value: Any) -> Any:
+        walked = self.walk(value)
+        if isinstance(value, str) and walked == value:
+            before = f'"{name}": "'
+            for _, end, rule in self._redactor.spans(f'{before}{value}"'):
+                if end > len(before):
+                    return f"[redacted: {rule}]"
+        return walked
+
+    def _mask(self, text: str) -> str:
+        return masked(text, self._find(text))

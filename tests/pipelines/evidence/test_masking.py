@@ -93,16 +93,30 @@ def test_a_line_of_json_stays_one(redactor):
         "broken": f"{TOKEN[:7]}\n   {TOKEN[7:]}",
         "api_key": "Q8rT2vWx5yZ7aBcD99",
         "list": [1, None, {"deep": [TOKEN]}],
+        "number": 4815162342,
         TOKEN: "\ud83d\ude00 \u2028",
     }
     for line in (json.dumps(value), json.dumps(value, ensure_ascii=False)):
-        text = masking.json_line(line, redactor)
+        text = masking.json_line(line, Redactor({"DEPLOY_TOKEN": TOKEN, "PIN": "4815162342"}))
         said = json.loads(text)
         assert "\n" not in text
         assert TOKEN not in text
         assert "Q8rT2vWx5yZ7aBcD99" not in text
         assert said["list"][:2] == [1, None]
+        assert said["number"] == "[redacted: PIN]"
         assert said["text"] == 'say "[redacted: DEPLOY_TOKEN]"\n'
         assert TOKEN[7:] not in said["broken"]
     assert masking.json_line("no json", redactor) == ""
     assert masking.json_line("[" * 100_000, redactor) == ""
+
+
+def test_a_value_longer_than_what_is_looked_ahead():
+    """As the whole of a file with credentials: wherever the windows end, none of its lines is left."""
+    chance = random.Random(7)
+    value = "\n".join(chance.randbytes(30).hex() for _ in range(1_000))
+    redactor = Redactor({"FILE": value})
+    assert len(value) > 2 * masking.AHEAD
+    for before in range(0, masking.WINDOW, 50_000):
+        text = masked(["w" * 79] * (before // 80) + value.split("\n") + ["end"] * 50_000, redactor)
+        assert not any(line in text for line in value.split("\n"))
+        assert text.count("end\n") == 50_000
