@@ -251,7 +251,7 @@ class _Task:
             size = files.write(path, parts, limit, _CUT)
         except recording.Visible:
             self._gone(path, f"{kind} of {safe(of)}: it would show a secret that cannot be taken out")
-        except (QuarterdeckError, OSError) as error:
+        except (QuarterdeckError, OSError, ValueError) as error:  # ValueError: a name that no file can have
             self._gone(path, f"{kind}{f' of {safe(of)}' if of else ''}: {_why(error)}")
         else:
             return self._kept.add(kind, self._named(path), size, of)
@@ -286,7 +286,7 @@ def _limited(parts: Iterable[bytes], limit: int) -> Iterator[bytes]:
         yield part
 
 
-def _why(error: QuarterdeckError | OSError) -> str:
+def _why(error: QuarterdeckError | OSError | ValueError) -> str:
     if isinstance(error, QuarterdeckError):
         return error.message
-    return error.strerror or str(error)
+    return (error.strerror if isinstance(error, OSError) else "") or str(error)

@@ -132,11 +132,15 @@ async def test_a_recording_that_would_show_a_secret_is_not_kept_and_told(deck, w
 async def test_what_is_gone_or_no_file_is_told(deck, work, runs, redactor, printed, tmp_path):
     agent = printed("x")
     os.mkfifo(tmp_path / "pipe.jsonl")
-    sources = [str(tmp_path / "none.jsonl"), str(tmp_path / "pipe.jsonl"), "/proc/self/mem\0"]
-    turns = [turn(agent, transcript=one) for one in sources[:2]]
+    sources = [str(tmp_path / "none.jsonl"), str(tmp_path / "pipe.jsonl"), "/x\0"]
+    turns = [turn(agent, transcript=one) for one in sources]
     result = await Evidence(runs / "r1", redactor).keep(deck, STEP, DONE, [agent], turns)
     assert result.transcript == ""
-    assert result.unkept == ("transcript: No such file or directory", "transcript: it is no regular file")
+    assert result.unkept == (
+        "transcript: No such file or directory",
+        "transcript: it is no regular file",
+        "transcript: embedded null byte",
+    )
     assert result.log
 
 
