@@ -127,12 +127,14 @@ def _perform(
 
 def conclude(scope: Scope, result: RunResult, plan: RunPlan, options: Options, telling: Telling, code: int = 0) -> None:
     """Write the reports, say what came of it, and end with its exit code: ``code`` where a signal decided it."""
+    where = evidence(plan.workspace, result.run_id, options.output)
+    named = safe(os.path.relpath(where), 1000) if where.is_dir() else ""
     problems = reports.write(result, plan, options, os.environ)
     if telling.style is Style.GITHUB:
         telling.lines(report.annotations(result, plan, root=os.environ.get("GITHUB_WORKSPACE", "")))
-    where = evidence(plan.workspace, result.run_id, options.output)
-    telling.lines(list(_said(scope, result, where if where.is_dir() else None)))
-    for problem in problems:
+    telling.lines(list(_said(scope, result, named)))
+    unkept = [f"{step.key}: {one}" for step in result.steps for one in step.unkept]
+    for problem in [*unkept, *problems]:
         scope.out.note(problem)
     agents = {step.key: plan.agents[step.agent].profile for step in plan.steps if step.agent}
     for profile in dict.fromkeys(agents[one.key] for one in result.steps if one.outcome is Outcome.NOT_INSTALLED):
@@ -144,7 +146,7 @@ def conclude(scope: Scope, result: RunResult, plan: RunPlan, options: Options, t
     raise click.exceptions.Exit(ended or (Broken.exit_code if problems else 0))
 
 
-def _said(scope: Scope, result: RunResult, where: Path | None) -> Iterator[str]:
+def _said(scope: Scope, result: RunResult, where: str) -> Iterator[str]:
     """What came of it, for people: a line for each step, where that says more, and one for all."""
     out = scope.out
     yield ""
@@ -157,8 +159,8 @@ def _said(scope: Scope, result: RunResult, where: Path | None) -> Iterator[str]:
     used = [words.counts(step.outcome for step in result.steps), words.money(result.usage)]
     used.append(f"{tokens} tokens" if tokens else "")
     yield out.painted(f"{said} ({', '.join(part for part in used if part)})", _COLOURS.get(result.outcome, RED))
-    if where is not None:
-        yield f"logs and recordings: {safe(os.path.relpath(where), 1000)}"
+    if where:
+        yield f"logs and recordings: {where}"
     for step in result.steps:
         for one in step.unkept:
             yield out.painted(f"not kept of {words.phrase(step.key, 100)}: {words.phrase(one)}", YELLOW)

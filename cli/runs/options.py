@@ -74,7 +74,7 @@ _OPTIONS = (
                  show_default=True, help="Whose marks the progress has; none shows none."),
     click.option("--trust", is_flag=True, help="Trust what the workspace brings in .quarterdeck, for this run."),
     click.option("--policy", type=click.Path(), default="", metavar="FILE",
-                 help="Rules for what agents ask, instead of your own."),
+                 help="Rules for what agents ask, beside your own."),
     click.option("--secret", multiple=True, metavar="NAME",
                  help="A variable of this environment that every step gets, and nobody is shown."),
     click.option("--drive", type=click.Choice(["headless", "terminal"]), default=None,
