@@ -11,6 +11,8 @@ import pytest
 import yaml
 from check_jsonschema.builtin_schemas import get_builtin_schema
 
+from quarterdeck.config import check_variable
+
 CI = Path(__file__).parents[2] / "deploy" / "ci"
 ACTION = CI / "github" / "action.yml"
 WORKFLOW = CI / "github" / "workflow.yml"
@@ -155,3 +157,14 @@ def test_what_the_example_sets_the_template_has() -> None:
     assert {name for name in example["variables"] if name.startswith("QUARTERDECK_")} <= set(template["variables"])
     assert (EXAMPLE.parent / load(EXAMPLE)["include"][0]["local"]).is_file()
     assert template["artifacts"]["when"] == "always"
+
+
+def test_no_variable_of_a_template_is_taken_for_a_setting() -> None:
+    """``quarterdeck`` refuses variables whose names are nearly those of settings."""
+    names = {name for path in CI.rglob("*") if path.is_file() for name in _VARIABLE.findall(path.read_bytes())}
+    assert {b"QUARTERDECK_INSTALL", b"QUARTERDECK_GO_ON", b"QUARTERDECK_CALL"} <= names
+    for name in names:
+        check_variable(name.decode(), "/a/value")
+
+
+_VARIABLE = re.compile(rb"QUARTERDECK_[A-Z_]+")
