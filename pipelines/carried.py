@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
@@ -29,6 +28,8 @@ class Carried:
         self._durable = durable
         self._folder = folder.bundles
         self._seen: dict[str, tuple[int, int]] = {}
+        self._last: dict[str, tuple[int, str]] | None = None
+        self._carrying = asyncio.Lock()
 
     async def once(self, key: str, work: Callable[[], Awaitable[Json]]) -> Json:
         async def with_bundles() -> Json:
@@ -44,16 +45,23 @@ class Carried:
 
     async def unpack(self) -> None:
         """Write the last bundle of each branch into the folder. Raises :class:`Broken` where it cannot be written."""
-        last: dict[str, str] = {}
-        for key, value in (await self._durable.finished()).items():
-            if key.startswith(_PREFIX):
-                last[Path(key).parts[1]] = value
-        if last:
+        if last := await self._known():
             await asyncio.to_thread(self._write, last)
 
-    def _write(self, last: Mapping[str, str]) -> None:
+    async def _known(self) -> dict[str, tuple[int, str]]:
+        """By the name of a bundle: how many of that name are remembered, and the last one."""
+        if self._last is None:
+            last: dict[str, tuple[int, str]] = {}
+            for key, value in (await self._durable.finished()).items():
+                if key.startswith(_PREFIX):
+                    _, name, number = key.split("/")
+                    last[name] = max(last.get(name, (0, "")), (int(number), value))
+            self._last = last
+        return self._last
+
+    def _write(self, last: Mapping[str, tuple[int, str]]) -> None:
         private_folder(self._folder)
-        for name, text in last.items():
+        for name, (_, text) in last.items():
             target = self._folder / name
             try:
                 write_file(target, base64.b64decode(text, validate=True))
@@ -63,18 +71,26 @@ class Carried:
                 raise Broken(f"the bundle {name} in the run's database is damaged: {error}") from error
 
     async def _carry(self) -> None:
-        for bundle, stamp in await asyncio.to_thread(self._changed):
-            try:
-                data = await asyncio.to_thread(read_file, bundle, LIMIT)
-            except FileNotFoundError:  # its branch has nothing of its own any more
-                continue
-            text = base64.b64encode(data).decode()
+        async with self._carrying:
+            for bundle, stamp in await asyncio.to_thread(self._changed):
+                try:
+                    data = await asyncio.to_thread(read_file, bundle, LIMIT)
+                except FileNotFoundError:  # its branch has nothing of its own any more
+                    continue
+                await self._keep(bundle.name, base64.b64encode(data).decode())
+                self._seen[bundle.name] = stamp
 
-            async def work(text: str = text) -> Json:
-                return text
+    async def _keep(self, name: str, text: str) -> None:
+        last = await self._known()
+        number, known = last.get(name, (0, ""))
+        if text == known:
+            return
 
-            await self._durable.once(f"{_PREFIX}{bundle.name}/{hashlib.sha256(data).hexdigest()[:16]}", work)
-            self._seen[bundle.name] = stamp
+        async def work() -> Json:
+            return text
+
+        await self._durable.once(f"{_PREFIX}{name}/{number + 1}", work)
+        last[name] = (number + 1, text)
 
     def _changed(self) -> list[tuple[Path, tuple[int, int]]]:
         """The bundles that are not carried yet, with what tells whether they change again."""

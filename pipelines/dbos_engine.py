@@ -109,7 +109,7 @@ class Memory:
         self._dbos.launch()
 
     def known(self) -> dict[str, Any]:
-        """All values by key, the first first. Raises :class:`Fault` for what a newer Quarterdeck has remembered."""
+        """All values by key. Raises :class:`Fault` for what a newer Quarterdeck has remembered."""
         self._check()
         prefix = f"{self._run_id}/"
         found = self._dbos.list_workflows(workflow_id_prefix=prefix, name=WORKFLOW, load_input=True, load_output=False)
@@ -117,7 +117,7 @@ class Memory:
         if newest > SCHEMA:
             raise Fault("newer", f"schema {newest}, this one knows {SCHEMA}")
         values: dict[str, Any] = {}
-        for one in sorted(found, key=lambda one: one.created_at or 0):
+        for one in found:
             if not isinstance(one.input, dict) or not one.workflow_id.startswith(prefix):
                 raise Fault("damaged", f"no value is stored for {one.workflow_id}")
             values[one.workflow_id.removeprefix(prefix)] = one.input["args"][0]

@@ -32,7 +32,7 @@ class Durable(Protocol):
         ...
 
     async def finished(self) -> Mapping[str, Json]:
-        """What was remembered of this run, by key, the first first."""
+        """What was remembered of this run, by key."""
         ...
 
 

@@ -59,6 +59,11 @@ async def test_another_machine_has_the_last_commits(tmp_path: Path, postgres: st
         await remembering.once("steps/3", _nothing)
         assert len(await durable.finished()) == 5, "what did not change is not carried again"
     async with open_durable(RUN, postgres, fresh=False) as durable:
+        remembering = Carried(durable, first)
+        await remembering.once("steps/again", _nothing)
+        last = await remembering.once("steps/4", Step(here, first))
+        assert [key for key in await durable.finished() if "bundle" in key][-1].endswith("/3")
+    async with open_durable(RUN, postgres, fresh=False) as durable:
         await Carried(durable, second).unpack()
     assert (await bundles.bring_back(second, there)).branches == (BRANCH,)
     assert git(there, "rev-parse", BRANCH) == last
@@ -84,6 +89,6 @@ async def test_a_damaged_bundle_is_told(tmp_path: Path) -> None:
         async def damaged() -> Json:
             return "no base64"
 
-        await durable.once("bundles/tests.bundle/0123456789abcdef", damaged)
+        await durable.once("bundles/tests.bundle/1", damaged)
         with pytest.raises(Broken, match=r"tests\.bundle in the run's database is damaged"):
             await Carried(durable, folder).unpack()
