@@ -110,3 +110,22 @@ def test_a_run_that_has_ended_is_not_carried_out_again(runs: Rig) -> None:
     again = runs.run("run", "--resume", "last")
     assert again.returncode == 0, again
     assert lines(runs) == ["a"]
+
+
+def test_a_run_killed_while_a_proposed_change_is_tried_goes_on_with_it(runs: Rig, until: Until) -> None:
+    diff = "--- a/code.txt\n+++ b/code.txt\n@@ -1 +1 @@\n-tow\n+two\n"
+    runs.script({"match": "no number", "moves": [{"text": f"Misspelt.\n```diff\n{diff}```\n"}]})
+    (runs.work / "code.txt").write_text("tow\n")
+    (runs.work / "rules.toml").write_text('[[allow]]\ntools = ["Edit"]\npaths = "inside"\n')
+    runs.manifest(
+        "[analysis]\napi = true\napply = true\n[steps.a]\n"
+        "run = 'echo run >> done; grep two code.txt || { echo no number; exit 1; }; "
+        "while [ ! -e go ]; do sleep 0.02; done'"
+    )
+    kill_when(runs, until, runs.start("run", "run.toml", "--policy", "rules.toml"), ["run", "run"])
+    (runs.work / "go").touch()
+    done = runs.run("run", "--resume", "last", "--result", "result.json")
+    assert done.returncode == 0, done
+    assert lines(runs) == ["run", "run"]
+    assert (runs.work / "code.txt").read_text() == "two\n"
+    assert len(runs.model.requests()) == 1, "nobody is asked twice"
