@@ -277,8 +277,8 @@ def _used(heard: Heard, tokens: Counts | None) -> Usage:
 
 
 def _never_began(heard: Heard, ended: Ended) -> bool:
-    """Whether it failed before it said or did anything."""
-    return ended.code != 0 and not (heard.message or heard.tools or heard.turns)
+    """Whether it failed before it asked its model anything: it did not find its conversation."""
+    return ended.code != 0 and heard.turns is None and not (heard.message or heard.tools or heard.model)
 
 
 async def _over(*tasks: asyncio.Future[Any]) -> None:

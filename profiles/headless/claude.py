@@ -133,7 +133,7 @@ class Claude(Fold):
     def _settle(self, entry: Mapping[str, Any]) -> None:
         """The end tells the whole, what it asked other models too, instead of what was added up."""
         if self.heard.turns is None:
-            self.heard.turns = number(entry.get("num_turns"))
+            self.heard.turns = number(entry.get("num_turns")) or None
         own, models = entry.get("usage"), entry.get("model_usage_since_last_result")
         if isinstance(models, dict):
             each = [table(usage) for usage in models.values()]
@@ -163,7 +163,7 @@ class Qwen(Claude):
         if usage := table(entry.get("usage")):
             self.heard.thread = self._counts(usage)
         if self.heard.turns is None:
-            self.heard.turns = number(entry.get("num_turns"))
+            self.heard.turns = number(entry.get("num_turns")) or None
 
     def _counts(self, usage: Mapping[str, Any]) -> Counts:
         cached, given = number(usage.get("cache_read_input_tokens")), number(usage.get("input_tokens"))

@@ -68,7 +68,7 @@ CASES = {
             ("dontask", (25620, 0, 42), 0.10332),
         )
     },
-    "claude-unknown": Case(End.ERROR, UNKNOWN, turns=0, used=(0, 0, 0), cost=0.0, noise=UNKNOWN),
+    "claude-unknown": Case(End.ERROR, UNKNOWN, used=(0, 0, 0), cost=0.0, noise=UNKNOWN),
     "claude-badreq": Case(End.ERROR, "API Error: 400 scripted 400", turns=1, used=(0, 0, 0), cost=0.0),
     "claude-turns": Case(
         End.TURNS,
