@@ -38,7 +38,8 @@ async def patch(folder: Path, since_ns: int, base: str = "") -> bytes:
     with tempfile.TemporaryDirectory(prefix="quarterdeck-") as temporary:
         copy = os.path.join(temporary, "index")
         if os.path.exists(index):
-            await asyncio.to_thread(shutil.copyfile, index, copy)
+            # with its time: by it git knows which files may have changed since without a later time of their own
+            await asyncio.to_thread(shutil.copy2, index, copy)
         environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
         environ |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_INDEX_FILE": copy}
         git = ("git", *_OPTIONS)
