@@ -7,11 +7,12 @@ import json
 import os
 import select
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from quarterdeck.paths import Paths
 from sessions.policy.accepted import Given
 from tests.support.polling import until
 from tests.support.runs import Rig, rig
-from tests.support.turns import Told, install, make_ask, open_deck
+from tests.support.turns import RUN, Told, install, make_ask, open_deck
 
 PATIENCE = 60.0
 ROOT = Path(__file__).parents[3]
@@ -91,6 +92,13 @@ def driving(runs: Rig) -> Iterator[Driving]:
             process.kill()
 
 
+def accepted(runs: Rig) -> bool:
+    """Whether it is stored that a prompt was taken."""
+    database = runs.state / "runs" / RUN / "state" / "state.db"
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db:
+        return bool(db.execute("SELECT 1 FROM prompts WHERE state = 'accepted'").fetchall())
+
+
 async def go_on(runs: Rig, prompt: str, *args: str, turn: int = 0) -> tuple[Turn, list[str]]:
     """The same turn by this process, with rules; and the prompts its agent was given, the oldest first."""
     given = Given(person=Paths(runs.state), file=runs.home / "rules.toml")
@@ -107,7 +115,7 @@ async def test_before_its_prompt(runs: Rig) -> None:
     runs.script({"match": "^do it$", "moves": [{"text": "Done."}]})
     with driving(runs) as driver:
         driver.turn("do it")
-        driver.status("starting")
+        driver.tells(lambda kind, _: kind == "event")
         driver.kill()
     turn, prompts = await go_on(runs, "do it")
     assert (turn.outcome, turn.message) == (Outcome.SUCCEEDED, "Done."), turn
@@ -178,6 +186,7 @@ async def test_when_its_agent_died_with_it(runs: Rig) -> None:
     with driving(runs) as driver:
         driver.turn("do it")
         until(runs.model.requests, "it asks its model")
+        until(lambda: accepted(runs), "its prompt is known to be taken")
         driver.kill()
     runs.end()
     turn, prompts = await go_on(runs, "do it")
