@@ -131,13 +131,3 @@ async def test_what_was_changed_in_an_earlier_life_counts_from_the_first_beginni
     git("commit", "-qam", "third", date="@1800009000 +0000")
     patch = (await changes.patch(work, NOW)).decode()
     assert "-one\n-two\n+3\n" in patch
-
-
-async def test_a_change_in_the_very_moment_of_the_commit_is_seen(work, git):
-    """Of the same size, at the same time as what git noted last: only the time of git's own note tells."""
-    noted = (work / "old.txt").stat()
-    (work / "old.txt").write_text("one\nTWO\n")
-    os.utime(work / "old.txt", ns=(noted.st_atime_ns, noted.st_mtime_ns))
-    os.utime(work / ".git" / "index", ns=(noted.st_atime_ns, noted.st_mtime_ns))
-    git("config", "core.trustctime", "false")
-    assert b"-two\n+TWO\n" in await changes.patch(work, NOW)
