@@ -26,6 +26,8 @@ class Follower:
         self.listed = False
         """Whether sessions and agents were listed once."""
         self._agents: set[str] = set()
+        self._removed: set[str] = set()
+        """Agents that went while they were asked for: the answer is from before."""
         self._all_agents = False
         self._asks: set[str] = set()
         self._all_asks = False
@@ -48,10 +50,12 @@ class Follower:
         match event.kind.partition(".")[::2]:
             case "agent", "removed" | "purged":
                 self._agents.discard(event.agent)
+                self._removed.add(event.agent)
                 app.forget_agent(event.agent)
             case "agent", "attention":
                 app.attention.called(event)
             case "agent", _ if event.agent and event.kind not in _NO_NEWS:
+                self._removed.discard(event.agent)
                 self._agents.add(event.agent)
                 self._wake.set()
             case "orchestrator", "problems":
@@ -122,10 +126,13 @@ class Follower:
     async def _list_agents(self) -> None:
         app = self._app
         stale, self._agents = self._agents, set()
+        self._removed.clear()
         everything, self._all_agents = self._all_agents or len(stale) > _FEW, False
         if everything:
             sessions = await app.link.request("GET", "/v1/sessions")
             app.fleet.replace(sessions, await app.link.request("GET", "/v1/agents"))
+            for agent in self._removed:
+                app.fleet.drop_agent(agent)
             app.words.problems((await app.link.request("GET", "/v1/health")).get("problems", []))
             first, self.listed = not self.listed, True
             if first:
@@ -134,10 +141,13 @@ class Follower:
             return
         for agent in stale:
             try:
-                info = app.fleet.put_agent(await app.link.request("GET", f"/v1/agents/{agent}"))
+                answer = await app.link.request("GET", f"/v1/agents/{agent}")
             except NotFound:
                 app.fleet.drop_agent(agent)
                 continue
+            if agent in self._removed:
+                continue
+            info = app.fleet.put_agent(answer)
             if info.session not in app.fleet.sessions:
                 self._all_agents = True
                 self._wake.set()

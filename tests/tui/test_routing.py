@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from textual import events
 
@@ -456,3 +458,30 @@ async def test_mistakes_in_the_persons_files_are_told_until_they_are_mended(on_p
         peer.phase("lost", "unknown schema", "upgrade quarterdeck")
         await scenes.settle(pilot)
         assert app.deck_screen.keys.lead == "orchestrator restarting: unknown schema"
+
+
+@pytest.mark.parametrize("changed", [["web"], ["web", "tests", "editor"]], ids=["asked for", "in the list"])
+async def test_an_agent_that_goes_while_it_is_asked_for_does_not_come_back(
+    on_peer, scenes, until, monkeypatch, changed
+):
+    peer = scenes.fleet()
+    async with on_peer(peer) as (app, pilot):
+        asked, answers, request = asyncio.Event(), asyncio.Event(), peer.request
+
+        async def slow(method, path, body=None):
+            answer = await request(method, path, body)
+            if path in ("/v1/agents", "/v1/agents/web"):
+                asked.set()
+                await answers.wait()
+            return answer
+
+        monkeypatch.setattr(peer, "request", slow)
+        for agent in changed:
+            peer.change(agent, title="another")
+        await asyncio.wait_for(asked.wait(), 30)
+        peer.remove("web")
+        while "web" in app.fleet.agents:
+            await asyncio.sleep(0.001)
+        answers.set()
+        await scenes.settle(pilot)
+        assert "web" not in app.fleet.agents
