@@ -450,6 +450,7 @@ class Deck:
         if not supervised.agent.adopted:
             raise Refused(f"{supervised.agent.name} was not adopted", hint="quarterdeck kill or rm ends it")
         async with supervised.lock:
+            self._roster.find(supervised.agent.id)  # another may have been quicker
             if supervised.live and supervised.agent.status.alive:
                 await supervised.live.release()
             self.checkpoints.forget(supervised.agent.id)
@@ -466,6 +467,7 @@ class Deck:
         """
         supervised = self._roster.find(ref)
         async with supervised.lock:
+            self._roster.find(supervised.agent.id)  # another may have been quicker
             if supervised.agent.status.alive:
                 if not force and not supervised.agent.adopted:
                     raise Refused(f"{supervised.agent.name} is still running", hint="end it first, or say --force")

@@ -199,6 +199,17 @@ async def test_a_session_is_removed_only_when_it_is_empty(home: Path, opened: Op
             await deck.untrash(agent.id)
 
 
+async def test_of_two_who_remove_an_agent_one_is_told_that_it_is_gone(home: Path, opened: Opener) -> None:
+    async with opened() as deck:
+        agent = await deck.create(wish(home, "cat"))
+        both = (deck.remove(agent.id, force=True) for _ in range(2))
+        removed, refused = await asyncio.gather(*both, return_exceptions=True)
+        assert not isinstance(removed, BaseException)
+        assert isinstance(refused, NotFound)
+        events = await deck.events(0)
+        assert [event.kind for event in events].count("agent.removed") == 1
+
+
 async def test_ending_all_waits_for_what_is_being_started_and_starts_nothing_more(home: Path, opened: Opener) -> None:
     async with opened() as deck:
         agents = [await deck.create(wish(home, "cat", restore=Restore.AUTO)) for _ in range(6)]
