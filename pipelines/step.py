@@ -18,11 +18,12 @@ from pipelines.attempt import Surroundings, Tried, Trying, kept
 from pipelines.drivers import Drivers
 from pipelines.drivers.program import Programs
 from pipelines.expressions import Unset
-from pipelines.filling import Filled, Known, fill
+from pipelines.filling import Filled, Known, fill, look
 from pipelines.mending import Case, Mender
 from pipelines.model import Attempt, Budget, Fix, Outcome, RunPlan, StepPlan, StepResult, Usage
 from pipelines.place import Place, Places
 from pipelines.ports import Durable, Json, Turn
+from pipelines.scope import template
 from pipelines.spending import Spender, Spending
 from pipelines.telling import Telling
 from quarterdeck.errors import Broken, QuarterdeckError, Unreachable
@@ -150,7 +151,8 @@ class Step:
 
     async def _carried_out(self) -> StepResult:
         step = self.plan
-        self._say("step.started", self._line(step.run.strip().partition("\n")[0] or f"agent {step.agent}"))
+        command = template(step.run).fill(look(step, self._all.known, {}))  # nothing else may stand in commands
+        self._say("step.started", self._line(command.strip().partition("\n")[0] or f"agent {step.agent}"))
         number = 0
         while True:
             number += 1

@@ -58,6 +58,8 @@ def lines(event: RunEvent) -> list[str]:
     text = words.phrase(event.text, _LINE)
     if event.kind == "step.started":
         return [f"started: {text}" if text else "started"]
+    if event.kind in ("run.started", "run.resumed"):
+        return [_begun(event, text)]
     if event.kind in ("step.ended", "run.ended"):
         return [_ended(event, text)]
     return [sign + text if text else sign.rstrip(": |") or event.kind]
@@ -69,6 +71,12 @@ def outcome(event: RunEvent) -> Outcome | None:
         return Outcome(event.data.get("outcome", ""))
     except ValueError:
         return None
+
+
+def _begun(event: RunEvent, text: str) -> str:
+    steps = event.data.get("steps")
+    said = f"{text}: {steps} step{'' if steps == 1 else 's'}" if isinstance(steps, int) else text
+    return f"{said}, resumed" if event.kind == "run.resumed" else said
 
 
 def _ended(event: RunEvent, text: str) -> str:

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from pipelines.model import RunEvent
 from pipelines.report import Progress, Style, lines
 
 SECTION = re.compile("\x1b\\[0Ksection_(start|end):([0-9]+):([a-zA-Z0-9_.-]+)(\\[collapsed=true])?\r\x1b\\[0K(.*)")
@@ -157,3 +158,9 @@ def test_an_ascii_log_gets_no_error(event):
     progress(event(0, "step.output", "caf\u00e9 \u2713", "a"))
     assert raw.getvalue().endswith(b"| caf? ?\n")
     assert lines(event(0, "note", "")) == ["note"]
+
+
+def test_a_run_says_how_many_steps_it_has():
+    begun = {"at_ns": 0, "run_id": "r", "text": "nightly"}
+    assert lines(RunEvent(kind="run.started", data={"steps": 1}, **begun)) == ["nightly: 1 step"]
+    assert lines(RunEvent(kind="run.resumed", data={"steps": 6}, **begun)) == ["nightly: 6 steps, resumed"]
