@@ -90,7 +90,7 @@ def list_runs(scope: Scope) -> None:
 @click.pass_obj
 def show(scope: Scope, run: str) -> None:
     """Show what came of RUN: an id, a part of one, or last."""
-    from pipelines.report import result_json
+    from pipelines.report.result import result_json
     from pipelines.runs import State, kept_plan, kept_result, look
 
     folder = find(scope.paths, run)

@@ -36,9 +36,9 @@ def write(result: RunResult, plan: RunPlan, options: Options, environ: Mapping[s
             problems.append(f"{what} could not be written to {safe(file)}: {error.strerror or error}")
 
     if options.junit:
-        attempt(options.junit, "the JUnit report", lambda: report.junit(result, plan))
+        attempt(options.junit, "the JUnit report", lambda: _junit(result, plan))
     if options.result:
-        attempt(options.result, "the result", lambda: json.dumps(report.result_json(result, plan), indent=2).encode())
+        attempt(options.result, "the result", lambda: _result(result, plan))
     if options.summary:
         attempt(options.summary, "the summary", lambda: _summary(result, plan, options))
     if (theirs := environ.get("GITHUB_STEP_SUMMARY", "")) and os.path.abspath(theirs) != os.path.abspath(
@@ -46,6 +46,18 @@ def write(result: RunResult, plan: RunPlan, options: Options, environ: Mapping[s
     ):
         attempt(theirs, "the summary", lambda: _summary(result, plan, options, theirs), add=True)
     return problems
+
+
+def _junit(result: RunResult, plan: RunPlan) -> bytes:
+    from pipelines.report.junit import junit
+
+    return junit(result, plan)
+
+
+def _result(result: RunResult, plan: RunPlan) -> bytes:
+    from pipelines.report.result import result_json
+
+    return json.dumps(result_json(result, plan), indent=2).encode()
 
 
 def _summary(result: RunResult, plan: RunPlan, options: Options, after: str = "") -> bytes:

@@ -1,4 +1,4 @@
-"""The keys of a manifest as pydantic models; ``docs/run.schema.json`` is made from them.
+"""The keys of a manifest as pydantic models; ``docs/run.schema.json`` is made from them and what is said under them.
 
 What one value must be is said here. What belongs together (a step that is needed, a variable that is used) is said by
 :mod:`pipelines.plan`, so nothing is required here: a mistake never hides another one.
@@ -6,11 +6,9 @@ What one value must be is said here. What belongs together (a step that is neede
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic.json_schema import GenerateJsonSchema
 
 from pipelines.manifest.values import (
     Cell,
@@ -26,13 +24,11 @@ from pipelines.manifest.values import (
     Variables,
 )
 
-SCHEMA_ID = "https://json-schema.org/draft/2020-12/schema"
-
 
 class Table(BaseModel):
     """A table of a manifest: unknown keys are mistakes, and a text is never taken for a number."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class BudgetTable(Table):
@@ -73,7 +69,7 @@ class VerifyTable(Table):
 class MatrixTable(BaseModel):
     """Axes and their values: the step is done once for each combination."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
     __pydantic_extra__: dict[str, list[Cell]]
     include: list[dict[str, Cell]] = Field(default_factory=list)
@@ -215,19 +211,13 @@ class Manifest(Table):
     """Steps by name."""
 
 
-class Untitled(GenerateJsonSchema):
-    """Titles would say the keys once more."""
-
-    def field_title_should_be_set(self, schema: Any) -> bool:
-        return False
-
-
 def schema_text() -> str:
     """The JSON Schema of manifests, as ``docs/run.schema.json`` holds it."""
-    schema = Manifest.model_json_schema(schema_generator=Untitled)
+    from pipelines.manifest.publishing import described, published
+
+    schema = described(Manifest)
     named = {"type": "object", "propertyNames": {"pattern": "^[a-z0-9][a-z0-9_-]{0,47}$"}}
     for key in ("agents", "steps"):
         schema["properties"][key] |= named
     schema["required"] = ["steps"]
-    schema["title"] = "A run of Quarterdeck"
-    return json.dumps({"$schema": SCHEMA_ID, **schema}, indent=2) + "\n"
+    return published(schema, "A run of Quarterdeck")

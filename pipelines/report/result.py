@@ -6,13 +6,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from pipelines.manifest.schema import SCHEMA_ID, Untitled
 from pipelines.model import Analysis, Attempt, Fix, Outcome, RunPlan, RunResult, StepPlan, StepResult, Usage
 from pipelines.report.words import moment, took
 
@@ -30,7 +28,7 @@ Words = Annotated[str, BeforeValidator(_sound)]
 class Shape(BaseModel):
     """An object that programs read: later versions may have further keys."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 class UsageShape(Shape):
@@ -294,14 +292,13 @@ def _usage(usage: Usage) -> UsageShape:
 
 def result_schema_text() -> str:
     """The JSON Schema of results, as ``docs/run-result.schema.json`` holds it."""
-    return _schema(ResultShape, "The result of a run of Quarterdeck")
+    from pipelines.manifest.publishing import described, published
+
+    return published(described(ResultShape, "serialization"), "The result of a run of Quarterdeck")
 
 
 def events_schema_text() -> str:
     """The JSON Schema of one line of ``--json``, as ``docs/run-events.schema.json`` holds it."""
-    return _schema(EventShape, "One event of a run of Quarterdeck")
+    from pipelines.manifest.publishing import described, published
 
-
-def _schema(shape: type[Shape], title: str) -> str:
-    schema = shape.model_json_schema(mode="serialization", schema_generator=Untitled)
-    return json.dumps({"$schema": SCHEMA_ID, **schema, "title": title}, indent=2) + "\n"
+    return published(described(EventShape, "serialization"), "One event of a run of Quarterdeck")

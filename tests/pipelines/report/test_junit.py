@@ -5,7 +5,7 @@ from xml.etree import ElementTree as Xml
 
 import xmlschema
 
-from pipelines.report import junit
+from pipelines.report.junit import junit
 
 SCHEMA = xmlschema.XMLSchema(Path(__file__).with_name("junit.xsd"))
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import jsonschema
 
 from pipelines.model import RunEvent
-from pipelines.report import jsonlines, result_json
-from pipelines.report.result import events_schema_text, result_schema_text
+from pipelines.report import jsonlines
+from pipelines.report.result import events_schema_text, result_json, result_schema_text
 
 DOCS = Path(__file__).parents[3] / "docs"
 STRICT = jsonschema.Draft202012Validator
