@@ -110,7 +110,11 @@ _NAME = re.compile(
     r"(?<![A-Za-z0-9_.-])(?:--?)?([A-Za-z_][A-Za-z0-9_.-]{1,80})[\"']?(?=[ \t=:])[ \t]{0,8}(?::=|=>|[=:])[ \t]{0,8}"
 )
 _FLAG = re.compile(r"(?<!\S)--([a-z][a-z0-9-]{1,60})[ ](?=[^\s-])")
-_LIKE_A_NAME = re.compile(r"(?i)key|token|secret|pass|credential|cookie|auth|bearer|pat|cred|dsn|private|pwd")
+_NAMED = ("key", "token", "secret", "pass", "cookie", "auth", "bearer", "pat", "cred", "dsn", "private", "pwd")
+"""One of them, in any case, is in every name that :data:`_SECRET_NAME` finds: most text holds few."""
+_NAME_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
+_NAME_REACH = 84
+"""Characters; more than the name and dashes of :data:`_NAME` or :data:`_FLAG` are."""
 _QUOTED = {quote_mark: re.compile(rf"[^{quote_mark}\n]{{4,}}(?={quote_mark})") for quote_mark in "\"'`"}
 _BARE = re.compile(r"[^\s\"'`,;&|()<>{}\[\]]{4,}")
 _LOOKED_AT = 80
@@ -397,11 +401,14 @@ def _private_keys(text: str) -> Iterator[_Span]:
 
 def _assignments(text: str) -> Iterator[_Span]:
     bare_end = 0  # of the last unquoted value: one that begins inside it ends where it ends
+    places = _names(text)
     for pattern in (_NAME, _FLAG):
         at = 0
-        while found := pattern.search(text, at):
+        for place in places:
+            if place < at or (found := pattern.match(text, place)) is None:
+                continue
             at = found.end()  # the value may begin with the name of the next one
-            kind = _kind(found[1]) if _LIKE_A_NAME.search(found[1]) else ""
+            kind = _kind(found[1])
             if not kind:
                 continue
             start, mark = at, text[at : at + 1]
@@ -419,6 +426,23 @@ def _assignments(text: str) -> Iterator[_Span]:
                 yield _Span(start, end, 7, "assignment")
                 at = end
         bare_end = 0
+
+
+def _names(text: str) -> list[int]:
+    """Where the words begin that may be a secret's name, in order: what stands before each is no part of a name."""
+    lower = text.lower()
+    if len(lower) != len(text):
+        lower = text.replace("\u0130", "i").lower()  # the one character that is two in lower case
+    places: set[int] = set()
+    for part in _NAMED:
+        at = lower.find(part)
+        while at >= 0:
+            begin = max(0, at - _NAME_REACH)
+            place = begin + len(text[begin:at].rstrip(_NAME_CHARACTERS))
+            if place > begin or not begin:
+                places.add(place)
+            at = lower.find(part, at + len(part))
+    return sorted(places)
 
 
 @lru_cache(maxsize=1024)

@@ -219,6 +219,16 @@ pieces = st.sampled_from(
 )
 
 
+def test_a_name_is_found_wherever_it_begins_and_as_long_as_names_are() -> None:
+    value = "zK9fQ2mX7pL4vR8tW1nB6"
+    for before in ("", " ", "\u0130\u0130 ", "\U0001f600 \u212a ", "x" * 500 + "\n", "--", "a.key b_token "):
+        for name in ("API_KEY", "a" * 73 + "_API_KEY", "my-apiKey", "keykeyPASSWORD"):
+            text = f"{before}{name}={value} \u0130"
+            assert REDACTOR.redact(text).text == f"{before}{name}=[redacted: assignment] \u0130", text
+    long = f"{'a' * 74}_API_KEY={value}"
+    assert REDACTOR.redact(long).text == long
+
+
 @given(st.lists(st.one_of(pieces, st.text(max_size=6)), max_size=14).map("".join))
 def test_masking_twice_is_masking_once_and_no_known_value_is_left(text: str) -> None:
     redactor = Redactor({"MY_SECRET": VALUE})
