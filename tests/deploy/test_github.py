@@ -20,6 +20,7 @@ import yaml
 from cli.demo.stage import processes_of
 from tests.support import polling
 
+PATIENCE = 120.0
 FOLDER = Path(__file__).parents[2] / "deploy" / "ci" / "github"
 ACTION = yaml.safe_load((FOLDER / "action.yml").read_text())
 WORKFLOW = yaml.safe_load((FOLDER / "workflow.yml").read_text())
@@ -139,11 +140,23 @@ def runner(job: Any) -> Runner:
     return made
 
 
-def test_a_run_that_succeeds(job: Any, runner: Runner) -> None:
+def test_a_run_that_fails_is_not_gone_on_with_and_the_next_succeeds(job: Any) -> None:
+    (job.work / ".git" / "info" / "exclude").write_text("/out/\n")
+    runner = Runner(job)
+    runner.prepare(output="out/of the run")
+    code, out = runner.run(manifest=job.manifest(BAD))
+    assert code == 10, out
+    failed = runner.said
+    assert (failed["outcome"], failed["exit_code"]) == ("failed", "10")
+    assert "::error" in out
+    assert runner.evidence == job.work / "out" / "of the run"
+    assert list(ElementTree.parse(runner.evidence / "junit.xml").getroot().iter("failure"))
+
     code, out = runner.run(manifest=job.manifest(GOOD), parameters="WORD=two words\n")
     assert code == 0, out
     said = runner.said
     assert re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{6}", said["run_id"])
+    assert said["run_id"] != failed["run_id"]
     assert (said["outcome"], said["exit_code"]) == ("succeeded", "0")
     assert "::group::" in out
     suites = ElementTree.parse(runner.evidence / "junit.xml").getroot()
@@ -156,21 +169,6 @@ def test_a_run_that_succeeds(job: Any, runner: Runner) -> None:
     polling.until(lambda: not processes_of(job.folder), "all of the run is gone")
 
 
-def test_a_run_that_fails_is_not_gone_on_with(job: Any) -> None:
-    runner = Runner(job)
-    runner.prepare(output="out/of the run")
-    ids = []
-    for _ in range(2):
-        code, out = runner.run(manifest=job.manifest(BAD))
-        assert code == 10, out
-        assert (runner.said["outcome"], runner.said["exit_code"]) == ("failed", "10")
-        ids.append(runner.said["run_id"])
-        assert "::error" in out
-    assert len(set(ids)) == 2
-    assert runner.evidence == job.work / "out" / "of the run"
-    assert list(ElementTree.parse(runner.evidence / "junit.xml").getroot().iter("failure"))
-
-
 def test_a_manifest_that_makes_no_sense(job: Any, runner: Runner) -> None:
     code, out = runner.run(manifest=job.manifest("[steps.a]\nrun = 'true'\nneds = 'b'\n"))
     assert code == 2
@@ -178,67 +176,62 @@ def test_a_manifest_that_makes_no_sense(job: Any, runner: Runner) -> None:
     assert (runner.said["run_id"], runner.said["outcome"], runner.said["exit_code"]) == ("", "", "2")
 
 
-def test_what_is_given_is_taken_as_it_is_and_never_run(job: Any, runner: Runner) -> None:
+def test_what_is_given_is_taken_as_it_is_and_never_run_and_a_secret_is_in_no_log(job: Any, runner: Runner) -> None:
     words = ["$(touch pwned)", '"; touch pwned; "', "'; touch pwned; '", "`touch pwned`", "--help", "two  words "]
     text = "".join(f'[parameters.WORD_{number}]\nabout = "a word"\n' for number in range(len(words)))
-    text += "[steps.first]\nrun = 'env | grep WORD_ | sort > word.txt'\n[steps.second]\nrun = 'exit 1'\n"
+    text += """
+    [steps.first]
+    run = "env | grep WORD_ | sort > word.txt"
+    [steps.has]
+    needs = "first"
+    run = 'test "$API_TOKEN" = 0123456789abcdefghij && test -z "$OTHER_TOKEN" && echo "it is $API_TOKEN"'
+    [steps.last]
+    run = "exit 1"
+    """
     name = job.manifest(text, "a manifest; touch pwned.toml")
     given = "".join(f"WORD_{number}={word}\n" for number, word in enumerate(words))
-    code, out = runner.run(manifest=name, parameters=given, options="--only\nfirst\n--timeout\n100 weeks")
+    environ = {"API_TOKEN": "0123456789abcdefghij", "OTHER_TOKEN": "abcdefghij0123456789"}
+    code, out = runner.run(
+        environ, manifest=name, parameters=given, options="--only\nhas\n--timeout\n100 weeks", secrets="API_TOKEN"
+    )
     assert code == 2, out
     assert "100 weeks" in out  # the line is one word
-    code, out = runner.run(manifest=name, parameters=given, options="--only\nfirst\n")
+    code, out = runner.run(environ, manifest=name, parameters=given, options="--only\nhas\n", secrets="API_TOKEN")
     assert code == 0, out
     assert (job.work / "word.txt").read_text() == given
     assert job.changed() == ["word.txt"]
-
-
-def test_a_secret_reaches_those_who_name_it_and_no_log(job: Any, runner: Runner) -> None:
-    text = """
-    [steps.has]
-    run = 'test "$API_TOKEN" = 0123456789abcdefghij && test -z "$OTHER_TOKEN" && echo "it is $API_TOKEN"'
-    """
-    environ = {"API_TOKEN": "0123456789abcdefghij", "OTHER_TOKEN": "abcdefghij0123456789"}
-    code, out = runner.run(environ, manifest=job.manifest(text), secrets="API_TOKEN")
-    assert code == 0, out
     texts = [out, runner.summary.read_text()]
     texts += [path.read_text(errors="replace") for path in runner.evidence.rglob("*") if path.is_file()]
     assert len(texts) > 4
     assert not [text for text in texts if environ["API_TOKEN"] in text]
 
 
-def test_a_cancelled_run_still_reports_and_the_next_attempt_goes_on(job: Any, runner: Runner) -> None:
+def test_a_run_cancelled_and_then_killed_reports_and_is_gone_on_with_from_what_was_kept(
+    job: Any, runner: Runner
+) -> None:
     process = runner.start(manifest=job.manifest(SLOW))
-    polling.until(lambda: (job.work / "waiting").exists(), "the second step has begun")
+    polling.until(lambda: (job.work / "waiting").exists(), "the second step has begun", PATIENCE)
     os.kill(process.pid, signal.SIGINT)  # a runner tells its shell only
     code, out = runner.end(_RUN, process)
     assert code == 143, out
     assert (runner.said["outcome"], runner.said["exit_code"]) == ("interrupted", "143")
     assert (runner.evidence / "junit.xml").is_file()
     first = runner.said["run_id"]
+    (job.work / "waiting").unlink()
 
-    again = Runner(job, attempt=2)
-    again.prepare()
-    (job.work / "go").touch()
-    code, out = again.run(manifest=job.manifest(SLOW))
-    assert code == 0, out
-    assert again.said["run_id"] == first
-    assert (job.work / "times.txt").read_text() == "once\n"
-
-
-def test_a_killed_run_is_gone_on_with_from_what_was_kept(job: Any, runner: Runner) -> None:
-    """All of the machine but the kept folder is gone."""
-    process = runner.start(manifest=job.manifest(SLOW))
-    polling.until(lambda: (job.work / "waiting").exists(), "the second step has begun")
-    job.kill()
+    second = Runner(job, attempt=2)
+    second.prepare()
+    process = second.start(manifest=job.manifest(SLOW))
+    polling.until(lambda: (job.work / "waiting").exists(), "the second step has begun again", PATIENCE)
+    job.kill()  # all of the machine but the kept folder is gone
     process.communicate(timeout=60)
 
-    again = Runner(job, attempt=2)
-    again.prepare()
+    third = Runner(job, attempt=3)
+    third.prepare()
     (job.work / "go").touch()
-    code, out = again.run(manifest=job.manifest(SLOW))
+    code, out = third.run(manifest=job.manifest(SLOW))
     assert code == 0, out
-    assert again.said["outcome"] == "succeeded"
+    assert (third.said["outcome"], third.said["run_id"]) == ("succeeded", first)
     assert (job.work / "times.txt").read_text() == "once\n"
 
 
