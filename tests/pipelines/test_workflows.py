@@ -233,6 +233,7 @@ def test_the_examples_for_people_are_plans(tmp_path):
     examples = re.findall(r"^```(toml|yaml)\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     steps = []
     for kind, text in examples:
+        text += "" if "steps" in text else "[steps.rest]\nrun = 'true'\n"
         steps.append([one.key for one in plan(parse(text.encode(), str(tmp_path / f"x.{kind}")), around).steps])
     assert steps == [
         ["prepare", "work", "tell", "alarm"],
@@ -240,6 +241,7 @@ def test_the_examples_for_people_are_plans(tmp_path):
             *("write[agent=claude]", "write[agent=codex]"),
             *("versions[python=3.11]", "versions[python=3.12]", "versions[extra=yes,python=3.13]", "judge"),
         ],
+        ["rest"],
     ]
 
 

@@ -82,7 +82,7 @@ class Rig:
         self.remember(process.pid)
         return process
 
-    def run(self, *words: str, seconds: float = 60, **environ: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, seconds: float = 180, **environ: str) -> subprocess.CompletedProcess[str]:
         """Run ``quarterdeck`` to its end."""
         with self.start(*words, **environ) as process:
             try:
@@ -107,7 +107,7 @@ class Rig:
             return [Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode() for pid in self.processes()]
 
         with contextlib.suppress(OSError):
-            polling.until(lambda: not self.processes(), f"everything ends, left: {said()}", 20)
+            polling.until(lambda: not self.processes(), f"everything ends, left: {said()}", 120)
 
     def end(self) -> None:
         """kill -9 of all that is left."""

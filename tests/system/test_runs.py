@@ -114,16 +114,14 @@ run = 'printf "%s" "$SAID" > said'
 @pytest.mark.parametrize(
     ("code", "manifest", "options"),
     [
-        (10, "[steps.a]\nrun = 'exit 3'", []),
-        (11, HEAD + "[steps.a]\n" + agent("spend", budget="{ tokens = 3000 }"), []),
         (12, HEAD + "[steps.a]\n" + agent("touch", "asked"), []),
         (13, HEAD.replace("scripted", "absent") + "[steps.a]\n" + agent("x"), []),
         (124, "[steps.a]\nrun = 'sleep 1000'", ["--timeout", "1s"]),
-        (2, "[steps.a]\nrum = 'true'", []),
     ],
-    ids=["failed", "budget", "blocked", "absent", "time", "manifest"],
+    ids=["blocked", "absent", "time"],
 )
 def test_each_end_has_its_exit_code(runs: Rig, code: int, manifest: str, options: list[str]) -> None:
+    """Of a step that failed, of a budget that is used up and of a signal: below. Of a mistake: test_runs_faults."""
     runs.script(*RULES)
     profile = (runs.config / "profiles" / "scripted.toml").read_text()
     absent = profile.replace('name = "scripted"', 'name = "absent"').replace('"scripted-agent"', '"no-such-agent"')
@@ -131,11 +129,7 @@ def test_each_end_has_its_exit_code(runs: Rig, code: int, manifest: str, options
     runs.manifest(manifest)
     done = runs.run("run", "run.toml", "--result", "result.json", *options)
     assert done.returncode == code, done
-    if code == 2:
-        assert "run.toml:2: steps.a.rum: unknown key (did you mean run?)" in done.stderr
-        assert not (runs.work / "result.json").exists()
-    else:
-        assert result(runs)["exit_code"] == code
+    assert result(runs)["exit_code"] == code
     if code == 12:
         assert "touch it" in done.stdout + done.stderr
         assert "touch it" in steps(runs)["a"]["question"]
@@ -151,8 +145,10 @@ def test_a_signal_ends_all_and_the_reports_are_written(runs: Rig, until: Until, 
         until((runs.work / "pid").exists, "the command runs")
         until(lambda: len(runs.model.requests()) == 2, "the agent waits for its model")
         process.send_signal(number)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=120)
     assert process.returncode == code, (out, err)
+    assert f"go on with it: quarterdeck run --resume {result(runs)['run_id']}" in err
+    assert result(runs)["outcome"] == "interrupted"
     assert {step["outcome"] for step in steps(runs).values()} == {"interrupted"}
     assert ET.parse(runs.work / "junit.xml").getroot() is not None
     assert "interrupted" in (runs.work / "summary.md").read_text()
@@ -182,7 +178,7 @@ def test_however_an_agent_misbehaves_its_step_says_so_and_the_others_go_on(runs:
         )
     )
     done = runs.run("run", "run.toml", "--result", "result.json")
-    assert done.returncode == 11, done
+    assert (done.returncode, result(runs)["exit_code"]) == (11, 11), done
     assert {key: step["outcome"] for key, step in steps(runs).items()} == {
         "limit": "failed",
         "crash": "failed",
@@ -243,14 +239,14 @@ def test_one_agent_and_a_prompt_need_no_file(runs: Rig) -> None:
     assert (runs.work / "it").exists()
 
 
-@pytest.mark.parametrize("who", ["agent = 'judge'", "api = true"])
-def test_what_failed_is_explained_and_mended_where_a_rule_allows_it(runs: Rig, who: str) -> None:
+def test_what_failed_is_explained_and_mended_where_a_rule_allows_it(runs: Rig) -> None:
+    """By an agent; by the API: test_runs_kills."""
     diff = "--- a/code.txt\n+++ b/code.txt\n@@ -1 +1 @@\n-tow\n+two\n"
     runs.script({"match": "tow is no number", "moves": [{"text": f"It is misspelt.\n```diff\n{diff}```\n"}]})
     (runs.work / "code.txt").write_text("tow\n")
     (runs.work / "rules.toml").write_text('[[allow]]\ntools = ["Edit"]\npaths = "inside"\n')
     runs.manifest(
-        HEAD.replace("[agents.writer]", f"[analysis]\n{who}\napply = true\n[agents.judge]", 1)
+        HEAD.replace("[agents.writer]", "[analysis]\nagent = 'judge'\napply = true\n[agents.judge]", 1)
         + "[steps.a]\nrun = 'grep two code.txt || { echo tow is no number; exit 1; }'\n"
     )
     done = runs.run("run", "run.toml", "--policy", "rules.toml", "--result", "result.json", "--summary", "summary.md")

@@ -19,6 +19,7 @@ from quarterdeck.errors import Broken
 from quarterdeck.paths import Paths
 from sessions.deck import Deck, NewAgent
 from terminals.native import NativeAdapter
+from tests.support import polling
 
 S = Outcome.SUCCEEDED
 
@@ -30,7 +31,8 @@ def small_disk() -> Iterator[Path]:
         if subprocess.run(mount, capture_output=True, check=False).returncode:
             pytest.skip("mounting a small tmpfs is not permitted here")
         yield Path(place)
-        subprocess.run(["umount", place], check=True)
+        gone = ["umount", place]
+        polling.until(lambda: subprocess.run(gone, capture_output=True, check=False).returncode == 0, "nothing uses it")
 
 
 def test_a_full_disk_ends_the_run_and_nothing_is_done_twice(bench, command, small_disk):
