@@ -126,7 +126,11 @@ class Workspaces:
 
     def find(self, profile: str, workspace: str) -> profiles.Profile:
         """The profile of that name there. Raises :class:`Invalid` that lists the known ones."""
-        return self.look(workspace).catalogue.get(profile)
+        now = digest(Path(workspace))
+        trusted = not now or now == self.trusted.get(workspace)
+        own = self._user / "profiles" if self._user else None
+        theirs = config.workspace_folder(Path(workspace)) / "profiles"
+        return profiles.load(own, theirs, trusted, built_in=self._built_in).get(profile)
 
     def settings(self, workspace: str = "") -> Config:
         """The settings in force there; without a workspace the user's own. Raises :class:`Invalid`."""

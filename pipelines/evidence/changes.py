@@ -29,6 +29,8 @@ async def patch(folder: Path, since_ns: int, base: str = "") -> bytes:
     log. Several steps in one folder at the same time are not told apart. Binary files are named only. What is longer
     than :data:`sessions.commands.OUTPUT_LIMIT` is cut. Raises :class:`Refused` where git cannot tell.
     """
+    if not await asyncio.to_thread(_may_be_inside, folder):
+        return b""
     top = await ask(folder, "rev-parse", "--show-toplevel")
     index = await ask(folder, "rev-parse", "--path-format=absolute", "--git-path", "index")
     if not top or not index:
@@ -51,6 +53,12 @@ async def patch(folder: Path, since_ns: int, base: str = "") -> bytes:
         told = safe(os.fsdecode(ended.err), 200) or "git failed"
         raise Refused(f"what has changed in {safe(top)} cannot be told: {told}", path=top)
     return ended.out
+
+
+def _may_be_inside(folder: Path) -> bool:
+    """Whether git has to be asked: a working tree has a ``.git`` in it or above it."""
+    here = folder.resolve()
+    return any(os.path.lexists(one / ".git") for one in (here, *here.parents))
 
 
 async def _checked_out(folder: Path, since_ns: int) -> str:
