@@ -231,20 +231,29 @@ async def _deck(plan: RunPlan, folder: RunFolder, options: RunOptions) -> AsyncI
         lease=LEASE,
         typing_pause=0.0,
     )
-    async with Deck.open(
-        paths,
-        {"native": NativeAdapter(paths.run)},
-        SystemClock(),
-        limits,
-        user=user,
-        profile_folders=plugins.profile_folders(),
-        given=Given(person=person, file=options.policy),
-    ) as deck:
-        digest = trust.digest(Path(plan.workspace)) if options.trust else remembered_trust(person, plan.workspace)
-        if digest:
-            await deck.store.trust(plan.workspace, digest)
-            deck.workspaces.trusted = {**deck.workspaces.trusted, plan.workspace: digest}
-        yield deck
+    paths.prepare()
+    async with NativeAdapter(paths.run) as native:
+        preparing = asyncio.create_task(native.parent.ready(), name="what starts programs")  # while the deck opens
+        try:
+            async with Deck.open(
+                paths,
+                {"native": native},
+                SystemClock(),
+                limits,
+                user=user,
+                profile_folders=plugins.profile_folders(),
+                given=Given(person=person, file=options.policy),
+            ) as deck:
+                digest = (
+                    trust.digest(Path(plan.workspace)) if options.trust else remembered_trust(person, plan.workspace)
+                )
+                if digest:
+                    await deck.store.trust(plan.workspace, digest)
+                    deck.workspaces.trusted = {**deck.workspaces.trusted, plan.workspace: digest}
+                yield deck
+        finally:
+            preparing.cancel()
+            await asyncio.gather(preparing, return_exceptions=True)
 
 
 class _Journal:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -20,8 +22,9 @@ if TYPE_CHECKING:
 
 def begin(scope: Scope, options: Options, make: Callable[[Place], RunPlan]) -> None:
     """Plan the run and do with it what the options say; ends with its exit code (``click.exceptions.Exit``)."""
-    from cli.runs.planning import look
-    from pipelines.manifest import BadManifest
+    with _imports():
+        from cli.runs.planning import look
+        from pipelines.manifest import BadManifest
 
     place = look(scope.paths, options)
     try:
@@ -42,7 +45,8 @@ def begin(scope: Scope, options: Options, make: Callable[[Place], RunPlan]) -> N
 
         hand_over(scope, plan, options)
     else:
-        from cli.runs.carrying import carry
+        with _imports():
+            from cli.runs.carrying import carry
 
         carry(scope, plan, options)
 
@@ -70,9 +74,21 @@ def go_on(scope: Scope, run_id: str, options: Options) -> None:
             run=folder.run_id,
         )
     else:
-        from cli.runs.carrying import carry_on
+        with _imports():
+            from cli.runs.carrying import carry_on
 
         carry_on(scope, folder, options)
+
+
+@contextmanager
+def _imports() -> Iterator[None]:
+    """Around imports of much that stays: the garbage collector looks through it neither meanwhile nor later."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _tell(scope: Scope, error: BadManifest) -> None:
