@@ -104,14 +104,6 @@ def test_an_agent_killed_with_its_run_goes_on_with_its_conversation(runs: Rig, u
     assert last[1]["content"][0]["name"] == "Bash", "what it did before is in its conversation"
 
 
-def test_a_run_that_has_ended_is_not_carried_out_again(runs: Rig) -> None:
-    runs.manifest("[steps.a]\nrun = 'echo a >> done'")
-    assert runs.run("run", "run.toml").returncode == 0
-    again = runs.run("run", "--resume", "last")
-    assert again.returncode == 0, again
-    assert lines(runs) == ["a"]
-
-
 def test_a_run_killed_while_a_proposed_change_is_tried_goes_on_with_it(runs: Rig, until: Until) -> None:
     diff = "--- a/code.txt\n+++ b/code.txt\n@@ -1 +1 @@\n-tow\n+two\n"
     runs.script({"match": "no number", "moves": [{"text": f"Misspelt.\n```diff\n{diff}```\n"}]})

@@ -1,17 +1,12 @@
-"""What goes wrong around a run: a full disk, other runs, an orchestrator beside it."""
+"""What goes wrong around a run: other runs, an orchestrator beside it."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from pipelines.folder import RunFolder
 from pipelines.model import Outcome
 from pipelines.run import carry_out
 from quarterdeck.clock import SystemClock
@@ -19,43 +14,8 @@ from quarterdeck.errors import Broken
 from quarterdeck.paths import Paths
 from sessions.deck import Deck, NewAgent
 from terminals.native import NativeAdapter
-from tests.support import polling
 
 S = Outcome.SUCCEEDED
-
-
-@pytest.fixture
-def small_disk() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="qd-", dir="/tmp") as place:
-        mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "none", place]
-        if subprocess.run(mount, capture_output=True, check=False).returncode:
-            pytest.skip("mounting a small tmpfs is not permitted here")
-        yield Path(place)
-        gone = ["umount", place]
-        polling.until(lambda: subprocess.run(gone, capture_output=True, check=False).returncode == 0, "nothing uses it")
-
-
-def test_a_full_disk_ends_the_run_and_nothing_is_done_twice(bench, command, small_disk):
-    folder = RunFolder(small_disk / "runs" / bench.folder().run_id, bench.runs[-1])
-    plan = bench.plan(
-        command("first", "echo first >> done"),
-        command(
-            "fill",
-            f"echo fill >> done; head -c 100000000 /dev/zero > {small_disk}/filler; echo full",
-            needs=("first",),
-        ),
-        command("next", "echo next >> done", needs=("fill",)),
-        command("beside", "test -e freed || exec sleep 1000; echo beside >> done", needs=("first",)),
-        concurrency=2,
-    )
-    with pytest.raises(Broken) as raised:
-        bench.run(plan, folder)
-    assert "is full" in raised.value.message
-    assert bench.left() == []
-    (small_disk / "filler").unlink()
-    (bench.work / "freed").touch()
-    result = bench.go_on(folder)
-    assert (result.outcome, sorted(bench.lines())) == (S, ["beside", "fill", "first", "next"])
 
 
 def test_two_runs_in_one_workspace(bench, command):

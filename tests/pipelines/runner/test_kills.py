@@ -6,13 +6,11 @@ import json
 import os
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
-
-import pytest
 
 from pipelines.folder import RunFolder
 from pipelines.model import Outcome, Retry
-from quarterdeck.errors import Refused
 from tests.support import polling
 
 S = Outcome.SUCCEEDED
@@ -61,82 +59,61 @@ def test_a_command_that_ended_meanwhile_is_not_repeated(bench, command):
     assert result.steps[0].attempts[0].exit_code == 7
 
 
-@pytest.mark.parametrize("stage", ["run.started", "step.started"])
-def test_killed_before_anything_was_begun(bench, command, stage):
+def test_killed_at_every_stage(bench, command):
+    """One run, killed again and again."""
     folder = bench.folder()
-    child = bench.child(bench.plan(command("one", "echo one >> done")), folder, f"slow={stage}")
-    child.until(stage)
-    child.kill()
-    result = bench.go_on(folder)
-    assert (result.outcome, bench.lines()) == (S, ["one"])
-
-
-def test_killed_between_the_end_and_its_record(bench, command):
-    folder = bench.folder()
-    child = bench.child(bench.plan(command("one", "echo one >> done; echo said")), folder, "slow=step.output")
-    child.until("step.output")
-    polling.until(lambda: not bench.left(), "the command has ended")
-    child.kill()
-    result = bench.go_on(folder)
-    assert (result.outcome, bench.lines()) == (S, ["one"])
-    assert result.steps[0].message == "said"
-
-
-def test_killed_after_its_record(bench, command):
-    folder = bench.folder()
+    again = 'echo try >> done; test "$(grep -c try done)" -ge 2'
     plan = bench.plan(
-        command("one", "echo one >> done"), command("two", "echo two >> done", needs=("one",)), concurrency=1
+        command("one", "echo one >> done; echo said"),
+        command("two", again, needs=("one",), retry=Retry(times=1, pause=1.0)),
+        command("three", "echo three >> done", needs=("two",)),
+        concurrency=1,
     )
-    child = bench.child(plan, folder, "slow=step.ended")
-    child.until("step.ended", "one")
-    child.kill()
-    result = bench.go_on(folder)
-    assert (result.outcome, bench.lines()) == (S, ["one", "two"])
 
-
-def test_killed_in_the_pause_before_another_attempt(bench, command):
-    folder = bench.folder()
-    text = 'echo try >> done; test "$(wc -l < done)" -ge 2'
-    child = bench.child(bench.plan(command("one", text, retry=Retry(times=1, pause=1.0))), folder)
-    child.until("step.retry")
-    child.kill()
-    result = bench.go_on(folder)
-    assert (result.outcome, bench.lines()) == (S, ["try", "try"])
-    assert [one.number for one in result.steps[0].attempts] == [1, 2]
-
-
-def test_killed_again_and_again(bench, command):
-    folder = bench.folder()
-    steps = [command(f"s{n}", f"echo s{n} >> done; sleep 0.15") for n in range(4)]
-    child = bench.child(bench.plan(*steps, concurrency=1), folder)
-    for kind, step in (("step.ended", "s1"), ("step.started", "s2")):
-        child.until(kind, step)
+    def killed(given, stage, step=""):
+        child = bench.child(given, folder, f"slow={stage}")
+        child.until(stage, step)
+        polling.until(lambda: not bench.left(), "no command runs")
         child.kill()
-        child = bench.child(None, folder)
-    assert child.end() == "succeeded"
-    assert bench.lines() == [f"s{n}" for n in range(4)]
+        return bench.lines()
+
+    assert killed(plan, "run.started") == []
+    assert killed(None, "step.started", "one") == []
+    assert killed(None, "step.output", "one") == ["one"], "between its end and its record"
+    assert killed(None, "step.ended", "one") == ["one"], "after its record"
+    assert killed(None, "step.retry", "two") == ["one", "try"], "in the pause before another attempt"
+    result = bench.go_on(folder)
+    assert (result.outcome, result.resumed) == (S, 5)
+    assert bench.lines() == ["one", "try", "try", "three"]
+    assert result.steps[0].message == "said"
+    assert [one.number for one in result.steps[1].attempts] == [1, 2]
 
 
-@pytest.mark.parametrize("how", ["lease", "holder"])
-def test_a_command_that_was_cut_off_is_begun_again(bench, command, how):
-    """Its lease ran out, or its holder was killed, too: it never came to its end."""
+def test_a_command_that_was_cut_off_is_begun_again(bench, command):
+    """Its lease ran out, then its holder was killed, too: it never came to its end."""
     folder = bench.folder()
     hand_on = "echo 'x<<END' >> $QUARTERDECK_OUTPUT"
     text = f"trap 'echo hup >> ends; exit 0' HUP; {hand_on}; echo $$ >> pids; echo began; {WAIT}; echo one >> done"
     text += "; (echo 1; echo END) >> $QUARTERDECK_OUTPUT"
-    child = bench.child(bench.plan(command("one", text)), folder, *(["lease=0.5"] if how == "lease" else []))
+    child = bench.child(bench.plan(command("one", text)), folder, "lease=0.5")
     child.until("step.output")
     child.kill()
-    if how == "holder":
-        record = json.loads(next(iter(folder.state.agents.glob("*/holder.json"))).read_text())
-        os.kill(record["pid"], 9)
-    polling.until(lambda: not bench.left(), "the command has ended")
+    polling.until(lambda: not bench.left(), "the command has ended with its lease")
     assert bench.lines("ends") == ["hup"]
+    child = bench.child(None, folder)
+    written(bench, "pids", 2)
+    known = set(folder.state.agents.glob("*/holder.json"))
+    child.kill()
+    for path in known:
+        with suppress(ProcessLookupError):
+            os.kill(json.loads(path.read_text())["pid"], 9)
+    polling.until(lambda: not bench.left(), "the command has ended with its holder")
+    assert bench.lines("ends") == ["hup", "hup"]
     (bench.work / "go").touch()
     result = bench.go_on(folder)
-    assert (result.outcome, bench.lines()) == (S, ["one"])
+    assert (result.outcome, result.resumed, bench.lines()) == (S, 2, ["one"])
     assert result.steps[0].outputs["x"] == "1"
-    assert len(bench.lines("pids")) == 2
+    assert len(bench.lines("pids")) == 3
 
 
 def test_a_stopped_run_does_the_same_step_again(bench, command):
@@ -181,17 +158,6 @@ def test_a_run_that_has_ended_stays_as_it_is(bench, command):
     assert second.steps == first.steps
     assert (second.outcome, second.resumed, bench.lines()) == (Outcome.FAILED, 1, ["one"])
     assert bench.go_on(folder).resumed == 2
-
-
-def test_one_process_at_a_time(bench, command):
-    folder = bench.folder()
-    child = bench.child(bench.plan(command("one", f"echo one >> done; {WAIT}")), folder)
-    child.until("step.started")
-    with pytest.raises(Refused, match=f"process {child.process.pid}"):
-        bench.go_on(folder)
-    (bench.work / "go").touch()
-    assert child.end() == "succeeded"
-    assert bench.lines() == ["one"]
 
 
 def test_the_state_may_be_gone_but_for_what_was_done(bench, command):
