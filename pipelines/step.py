@@ -116,6 +116,8 @@ class Step:
         """End it now, with this outcome. The first call counts."""
         if self._cut is None:
             self._cut = CutOff(outcome, reason)
+            if outcome is Outcome.OVER_BUDGET:
+                self._all.programs.halt(self.plan.key)  # ending it takes a moment, in which it would go on spending
             if self._work is not None:
                 self._work.cancel()
 

@@ -70,6 +70,8 @@ class Following:
         self._voice = Voice(ask, tell)
         self._began, self._began_ns = time.monotonic(), time.time_ns()
         self._may_ask_anew = True
+        self._counts = False
+        """Whether it is known what the conversation had used before this turn."""
         self._before = Doing()
         """What the conversation had used before this turn."""
         self._usage = Usage()
@@ -102,6 +104,7 @@ class Following:
         self._before = await asyncio.to_thread(
             _counts, self._deck.paths.agent(self.agent_id) / "turns", self._ask.turn, self._agent.doing, last is None
         )
+        self._counts = True
 
     async def until_over(self, prompt: Prompt) -> Ending:
         """Wait until the turn of this prompt ended, one way or another. Raises :class:`NotFound` for one removed."""
@@ -264,7 +267,11 @@ class Following:
 
     def evidence(self, supervised: Supervised, piece: Evidence) -> None:
         """See :class:`sessions.status.book.Listener`."""
-        if supervised.agent.id != self.agent_id or piece.sign not in _SAID:
+        if supervised.agent.id != self.agent_id:
+            return
+        if self._counts:
+            self._count()  # what it does is told in an event a moment later: too late for a budget
+        if piece.sign not in _SAID:
             return
         said = piece.data.get("message")
         if isinstance(said, str) and said.strip() and (text := self._voice.clean(said)) != self._message:

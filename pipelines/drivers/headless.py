@@ -149,14 +149,15 @@ class HeadlessDriver:
         """Hear the program until it has ended, or asks what nobody answers: then it is ended, as one cut off."""
         listening = Hearing(life.format, life.voice, program.id, life.changed)
         life.heard = listening.heard
-        questions = Questions(self._deck, program.id, life.voice, self._patience)
-        following = asyncio.ensure_future(program.follow(listening.take))
-        asking = asyncio.ensure_future(questions.unanswered())
-        try:
-            await asyncio.wait([following, asking], return_when=asyncio.FIRST_COMPLETED)
-            question = asking.result() if asking.done() and not following.done() else None
-        finally:
-            await unbroken(_over(following, asking))
+        with Questions(self._deck, program.id, life.voice, self._patience) as questions:
+            following = asyncio.ensure_future(program.follow(listening.take))
+            asking = asyncio.ensure_future(questions.unanswered())
+            try:
+                await asyncio.wait([following, asking], return_when=asyncio.FIRST_COMPLETED)
+                question = asking.result() if asking.done() and not following.done() else None
+            finally:
+                await unbroken(_over(following, asking))
+            await questions.last_words()
         if question is not None:
             listening.close()
             return Ended(code=None, reason=question.reason, end=0), question

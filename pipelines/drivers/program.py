@@ -44,6 +44,8 @@ COLS, LINES = 120, 40
 """The terminal of a program nobody looks at, in cells."""
 GRACE = 3.0
 """Seconds a program has between the hang-up and KILL."""
+HALTED_GRACE = 0.5
+"""The same for one that was halted: it is to do nothing any more."""
 TRAILING = 0.5
 """Seconds after its end in which what it started may still print: what holds the terminal open may do so for ever."""
 CHUNK = 256 << 10
@@ -140,7 +142,8 @@ class Program:
         news = asyncio.Event()
         ending = asyncio.ensure_future(self.ended())
         ending.add_done_callback(lambda _: news.set())
-        unwatch = self._deck.watch(self.id, news.set)
+        unwatch = self._deck.watch(self.id, news.set)  # while somebody looks, its journal is written at once
+        grows = self._deck.watching.watch(self.journal, lambda _: news.set())  # its screen lags behind in a flood
         reader = journal.Reader(self.journal, offset)
         try:
             while True:
@@ -160,12 +163,23 @@ class Program:
                     await news.wait()
         finally:
             reader.close()
+            grows.close()
             unwatch()
             ending.cancel()
             await asyncio.wait([ending])
 
+    @property
+    def halted(self) -> bool:
+        """Whether it stands still."""
+        found = process.stat(self.agent.pid) if self.agent.pid else None
+        return found is not None and found.state == "T"
+
     async def end(self, grace: float = GRACE) -> None:
-        """End it and all it left in its terminal: hang up, TERM, KILL after ``grace`` seconds."""
+        """End it and all it left in its terminal: hang up, TERM, KILL after ``grace`` seconds; sooner if it was halted.
+
+        Ending goes on with one that stands still, so that it may do what it does at its end.
+        """
+        grace = min(grace, HALTED_GRACE) if self.halted else grace
         with contextlib.suppress(QuarterdeckError):  # its terminal is gone, and what is left of it is ended below
             if self.lingers:
                 await self._deck.live(self.id).end(grace)
@@ -222,6 +236,15 @@ class Programs:
     def of(self, agent: Agent) -> Program:
         """The program of one of :meth:`agents`."""
         return Program(self._deck, agent.id)
+
+    def halt(self, step: str) -> None:
+        """Make what runs of the step with this key stand still, at once: whoever calls this ends it then."""
+        for agent in self.agents(step):
+            # a pid may be another's by now; its variables are not
+            ours = agent.status.alive and process.environ(agent.pid).get("QUARTERDECK_SESSION") == self.session
+            if ours and (found := process.stat(agent.pid)) and found.group == agent.pid:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(agent.pid, signal.SIGSTOP)
 
     def former(self, name: str) -> list[Agent]:
         """The agents of that name that were cut off, the oldest first."""

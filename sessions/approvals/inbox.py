@@ -312,6 +312,7 @@ class Approvals:
             return  # what became known meanwhile is asked about by whoever told of it
         if ruling.behaviour == "ask":
             case.left = ruling.why
+            self.put(case, case.approval, "approval.left")
             await self._leave_to_its_dialog(case.approval)
             return
         try:

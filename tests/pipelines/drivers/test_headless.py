@@ -18,6 +18,8 @@ import pytest
 from pipelines.drivers.headless import HeadlessDriver
 from pipelines.drivers.hearing import judge
 from pipelines.drivers.program import Ended
+from pipelines.drivers.questions import Questions
+from pipelines.drivers.voice import Voice
 from pipelines.model import Budget, Outcome
 from pipelines.ports import Ask, Turn
 from profiles import headless
@@ -306,6 +308,28 @@ async def test_what_no_rule_decides_ends_the_turn_with_the_question(played: Any,
     assert turn.question == "Bash: make all"
     (agent,) = deck.agents()
     assert (agent.name, agent.status.alive, agent.id) == ("write.1@1", False, turn.agent_id)
+
+
+async def test_what_was_decided_is_told_also_after_its_program_ended(deck: Deck, told: Told, ask: Asks) -> None:
+    asked = ask("claude-tool asks=touch+a.txt", profile="asking")
+    going = asyncio.create_task(told.carry_out(deck, asked, "headless"))
+    agent = await until(lambda: next(iter(deck.agents()), None), "it begins")
+    late = Told()
+    with Questions(deck, agent.id, Voice(asked, late.events.append), 0.0) as questions:
+        assert (await going).outcome is Outcome.SUCCEEDED
+        await questions.last_words()
+        await questions.last_words()
+    assert len(late.texts("approval.decided")) == 1
+
+
+async def test_that_rules_leave_a_request_is_an_event(deck: Deck, told: Told, ask: Asks) -> None:
+    going = asyncio.create_task(told.carry_out(deck, ask("claude-tool asks=make+all", profile="asking"), "headless"))
+    with deck.subscribe() as events:
+        async with asyncio.timeout(PATIENCE):
+            while (event := await events.next()).kind != "approval.left":
+                pass
+    assert event.data["what"] == "Bash: make all"
+    assert (await going).outcome is Outcome.BLOCKED
 
 
 async def test_a_person_has_time_to_answer(deck: Deck, told: Told, ask: Asks) -> None:
