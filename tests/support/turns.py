@@ -1,7 +1,8 @@
 """Turns of an agent in its terminal, in this process or in one that can be killed.
 
 ``turns.py HOME`` reads asks as JSON lines (``{"prompt", "turn", "args", "patience", "trust"}``), has each carried out,
-and prints what is told and what came of it as JSON lines. ``RUN_DRIVER`` names another driver than the terminal's.
+and prints what is told and what came of it as JSON lines. ``RUN_DRIVER`` names another driver than the terminal's,
+``RUN_SETTLED`` the seconds after which a question that nobody decides counts.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pipelines.drivers import following
 from pipelines.drivers.headless import HeadlessDriver
 from pipelines.drivers.terminal import TerminalDriver
 from pipelines.model import AgentPlan, Drive, RunEvent, StepPlan, Usage
@@ -27,7 +29,7 @@ from sessions.launch import Limits
 from terminals.native import NativeAdapter
 
 HERE = Path(__file__).parent
-PATIENCE = 40.0
+PATIENCE = 120.0
 RUN = "20260314-153059-4f1c2b"
 DRIVERS: dict[str, Any] = {"terminal": TerminalDriver, "headless": HeadlessDriver}
 RULES = """
@@ -133,6 +135,7 @@ def _print(kind: str, value: Any) -> None:
 async def main() -> None:
     home = Path(sys.argv[1])
     work, config = Path(os.environ["RUN_WORK"]), Path(os.environ["RUN_CONFIG"])
+    following.SETTLED = float(os.environ.get("RUN_SETTLED", following.SETTLED))
     async with open_deck(home, work, config) as deck:
         _print("open", os.getpid())
         driver = DRIVERS[os.environ.get("RUN_DRIVER", "terminal")](

@@ -21,7 +21,7 @@ from sessions.policy.accepted import Given
 from tests.support.runs import Rig, rig
 from tests.support.turns import RUN, Told, install, make_ask, open_deck
 
-PATIENCE = 30.0
+PATIENCE = 120.0
 POLICY = """
 [[allow]]
 name = "new files"
@@ -116,6 +116,19 @@ async def test_a_rule_allows_and_the_agent_goes_on(runs: Rig, deck: Deck, told: 
     assert str(runs.home / "rules.toml") in event.data["rule"]
 
 
+@pytest.mark.parametrize(("given", "started"), [((), ["--asking"]), (("--stops",), ["--stops"])])
+async def test_it_is_started_so_that_it_asks_unless_a_mode_was_given(
+    runs: Rig, deck: Deck, told: Told, ask: Callable[..., Ask], given: tuple[str, ...], started: list[str]
+) -> None:
+    with (runs.config / "profiles" / "hooked.toml").open("a") as file:
+        file.write('[asking]\nargv = ["--asking"]\nunless = ["--stops"]\n')
+    runs.script({"match": "^do it$", "moves": [{"text": "Done."}]})
+    turn = await told.carry_out(deck, ask("do it", *given))
+    assert turn.outcome is Outcome.SUCCEEDED, turn
+    (agent,) = deck.agents()
+    assert [part for part in agent.argv if part in ("--asking", "--stops")] == started
+
+
 @pytest.mark.parametrize("how", ["--asking", "--stops"])
 async def test_a_rule_denies_and_the_agent_is_told_and_goes_on(
     runs: Rig, deck: Deck, told: Told, ask: Callable[..., Ask], how: str
@@ -134,6 +147,7 @@ async def test_a_rule_denies_and_the_agent_is_told_and_goes_on(
     assert all((one["answer"], one["state"]) == ("deny", "denied") and "no rm" in one["rule"] for one in decided)
 
 
+@pytest.mark.usefixtures("soon")
 async def test_what_no_rule_decides_ends_the_turn_with_the_question(
     runs: Rig, deck: Deck, told: Told, ask: Callable[..., Ask]
 ) -> None:
@@ -154,10 +168,12 @@ async def test_a_question_ends_the_turn(runs: Rig, deck: Deck, told: Told, ask: 
 
 
 async def test_its_own_question_of_trust_needs_the_word_of_whoever_started_the_run(
-    runs: Rig, deck: Deck, told: Told, ask: Callable[..., Ask]
+    runs: Rig, deck: Deck, told: Told, ask: Callable[..., Ask], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs.script({"match": "^do it$", "moves": [{"text": "Done."}]})
-    turn = await told.carry_out(deck, ask("do it", "--trusts"))
+    with monkeypatch.context() as patch:
+        patch.setattr(following, "SETTLED", 0.5)
+        turn = await told.carry_out(deck, ask("do it", "--trusts"))
     assert turn.outcome is Outcome.BLOCKED, turn
     assert "--trust" in turn.reason
     assert str(runs.work) in turn.question

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from pipelines.drivers import following
 from pipelines.model import Outcome
 from pipelines.ports import Turn
 from quarterdeck.paths import Paths
@@ -26,7 +27,9 @@ from tests.support.polling import until
 from tests.support.runs import Rig, rig
 from tests.support.turns import RUN, Told, install, make_ask, open_deck
 
-PATIENCE = 60.0
+PATIENCE = 120.0
+SOON = "0.5"
+"""A question counts at once where no rule decides it: nothing else comes."""
 ROOT = Path(__file__).parents[3]
 POLICY = '[[allow]]\nname = "new files"\ntools = ["Bash"]\ncommands = ["touch *"]\n'
 
@@ -72,8 +75,10 @@ def runs() -> Iterator[Rig]:
 
 
 @contextmanager
-def driving(runs: Rig) -> Iterator[Driving]:
-    environ = runs.environ | {"RUN_WORK": str(runs.work), "RUN_CONFIG": str(runs.config), "PYTHONPATH": str(ROOT)}
+def driving(runs: Rig, **more: str) -> Iterator[Driving]:
+    environ = (
+        runs.environ | {"RUN_WORK": str(runs.work), "RUN_CONFIG": str(runs.config), "PYTHONPATH": str(ROOT)} | more
+    )
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.support.turns", str(runs.state)],
         cwd=ROOT,
@@ -156,7 +161,7 @@ async def test_while_it_asks_what_a_rule_allows(runs: Rig) -> None:
         {"match": "^do it$", "moves": [move]},
         {"match": "You were interrupted", "moves": [move, {"text": "Made."}]},
     )
-    with driving(runs) as driver:
+    with driving(runs, RUN_SETTLED=SOON) as driver:
         driver.turn("do it", "--stops")
         driver.tells(lambda kind, value: kind == "turn" and value["outcome"] == Outcome.BLOCKED)
         driver.kill()
@@ -167,10 +172,11 @@ async def test_while_it_asks_what_a_rule_allows(runs: Rig) -> None:
     assert prompts[1].startswith("You were interrupted")
 
 
-async def test_while_it_asks_what_no_rule_decides(runs: Rig) -> None:
+async def test_while_it_asks_what_no_rule_decides(runs: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "SETTLED", float(SOON))
     move = {"tool": "Bash", "input": {"command": "mkdir a"}}
     runs.script({"match": "^do it$", "moves": [move]}, {"match": "You were interrupted", "moves": [move]})
-    with driving(runs) as driver:
+    with driving(runs, RUN_SETTLED=SOON) as driver:
         driver.turn("do it", "--stops")
         driver.tells(lambda kind, value: kind == "turn" and value["outcome"] == Outcome.BLOCKED)
         driver.kill()
