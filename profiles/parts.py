@@ -36,6 +36,16 @@ class Headless:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Asking:
+    """How the agent is started in a terminal so that it asks before it does something, for whoever watches it."""
+
+    argv: tuple[str, ...] = ()
+    """Arguments; empty: it asks anyway, or cannot be told to."""
+    unless: tuple[str, ...] = ()
+    """Options with which a person chose how it asks, beside those in ``argv``: then nothing is added."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Prompting:
     """How prompts are given."""
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from profiles.parts import LIMIT, PROMPT, Headless, Hooks, Prompting, ScreenRule, Sources
+from profiles.parts import LIMIT, PROMPT, Asking, Headless, Hooks, Prompting, ScreenRule, Sources
 from quarterdeck.errors import Invalid, Refused
 
 RESUME_ID, SHELL = "{resume_id}", "{shell}"
@@ -83,6 +83,7 @@ class Profile:
     conversation: Conversation = Conversation()
     keys: Keys = Keys()
     headless: Headless = field(default_factory=Headless)
+    asking: Asking = field(default_factory=Asking)
     prompt: Prompting = field(default_factory=Prompting)
     sources: Sources = field(default_factory=Sources)
     hooks: Hooks = field(default_factory=Hooks)
@@ -197,6 +198,12 @@ class Profile:
                 said = f"{max(limit, 1e-6):.6f}".rstrip("0").rstrip(".") if isinstance(limit, float) else str(limit)
                 limits += [part.replace(LIMIT, said) for part in how]
         return tuple(limits)
+
+    def asking_argv(self, given: Sequence[str] = ()) -> tuple[str, ...]:
+        """Arguments with which it asks before it does something; none where ``given`` say how it asks."""
+        how = self.asking
+        chosen = (*(part.partition("=")[0] for part in how.argv if part.startswith("-")), *how.unless)
+        return () if _has(given, chosen) else how.argv
 
     def _again(
         self, how: Sequence[str], done: str, argv: Sequence[str], resume_id: str, environ: Mapping[str, str]

@@ -244,6 +244,7 @@ _PARTS: dict[str, tuple[Callable[..., Any], dict[str, Check], Callable[[str, Map
         },
         _headless,
     ),
+    "asking": (parts.Asking, {"argv": checks.arguments(), "unless": checks.texts}, _any),
     "prompt": (
         parts.Prompting,
         {

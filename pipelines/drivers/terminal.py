@@ -19,6 +19,7 @@ from pipelines.drivers.verdict import Ending, by_itself, failed, stopped
 from pipelines.drivers.voice import missing
 from pipelines.model import Outcome, Usage
 from pipelines.ports import Ask, Tell, Turn
+from profiles.profile import Profile
 from quarterdeck.errors import Broken, QuarterdeckError, Refused
 from quarterdeck.text import safe
 from sessions.deck import Deck
@@ -53,9 +54,7 @@ class TerminalDriver:
             return Turn(outcome=ending.outcome, reason=ending.reason, started_ns=started_ns, ended_ns=time.time_ns())
 
         try:
-            profile = self._deck.workspaces.find(
-                ask.agent.profile, self._deck.session(self._programs.session).workspace
-            )
+            profile = self._profile(ask)
             if absent := missing(profile, ask):
                 why = f"{profile.title} is not installed: there is no command {absent}"
                 return without(Ending(outcome=Outcome.NOT_INSTALLED, reason=why))
@@ -83,6 +82,10 @@ class TerminalDriver:
 
     # -- the agent
 
+    def _profile(self, ask: Ask) -> Profile:
+        assert ask.agent is not None
+        return self._deck.workspaces.find(ask.agent.profile, self._deck.session(self._programs.session).workspace)
+
     async def _present(self, ask: Ask) -> tuple[Program, bool]:
         """The agent of this attempt, and whether its conversation was gone on with after it was cut off.
 
@@ -100,7 +103,7 @@ class TerminalDriver:
             name,
             step=ask.step.key,
             profile=ask.agent.profile,
-            argv=ask.agent.args,
+            argv=(*self._profile(ask).asking_argv(ask.agent.args), *ask.agent.args),
             cwd=ask.cwd,
             environ=ask.environ,
         )

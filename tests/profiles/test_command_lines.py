@@ -87,6 +87,15 @@ def test_a_run_without_a_screen() -> None:
     )
 
 
+def test_a_mode_that_asks_unless_one_is_chosen() -> None:
+    asks = ("--permission-mode", "default")
+    assert CLAUDE.asking_argv() == CLAUDE.asking_argv(("--model", "opus", "--", "--permission-mode")) == asks
+    assert CLAUDE.asking_argv(("--permission-mode=plan",)) == CLAUDE.asking_argv(("--permission-mode", "plan")) == ()
+    assert CLAUDE.asking_argv(("--dangerously-skip-permissions",)) == SHELL.asking_argv() == ()
+    again = CLAUDE.resume(CLAUDE.start(asks, ID), ID)
+    assert again == ("claude", "--resume", ID, *asks), "it goes on in the same mode"
+
+
 def test_what_cannot_run_without_a_screen_says_so() -> None:
     with pytest.raises(Refused, match="shell cannot work without a screen"):
         SHELL.headless_argv("fix")

@@ -46,6 +46,9 @@ resume = ["run", "--resume", "{resume_id}", "{prompt}"]
 format = "mine"
 turns = ["--max-turns", "{limit}"]
 money = ["--most={limit}"]
+[asking]
+argv = ["--mode", "asks"]
+unless = ["--yolo"]
 [prompt]
 receipts = ["hook", "screen"]
 steer = true
