@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 
 _OTHER = re.compile(r"[^a-z0-9]+")
 
 
+@lru_cache(maxsize=4096)
 def slug(key: str, most: int = 24) -> str:
     """A step's key as a short word for names of agents, branches and files: readable, and unlike any other key's.
 

@@ -402,9 +402,10 @@ def _private_keys(text: str) -> Iterator[_Span]:
 def _assignments(text: str) -> Iterator[_Span]:
     bare_end = 0  # of the last unquoted value: one that begins inside it ends where it ends
     places = _names(text)
-    for pattern in (_NAME, _FLAG):
+    flags = [place for place in places if text.startswith("--", place)]
+    for pattern, begins in ((_NAME, places), (_FLAG, flags)):
         at = 0
-        for place in places:
+        for place in begins:
             if place < at or (found := pattern.match(text, place)) is None:
                 continue
             at = found.end()  # the value may begin with the name of the next one

@@ -38,7 +38,7 @@ def write(folder: Path, agent: Agent, session: Session) -> None:
         "session": asdict(session),
     }
     try:
-        write_file(folder / NAME, json.dumps(record, indent=1).encode() + b"\n")
+        write_file(folder / NAME, json.dumps(record).encode() + b"\n")
     except OSError as error:
         raise Broken(
             f"cannot write {folder / NAME}: {error.strerror or error}",
