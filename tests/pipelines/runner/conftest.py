@@ -20,6 +20,7 @@ from pipelines import codec
 from pipelines.folder import RunFolder, new_run_id
 from pipelines.holding import hold
 from pipelines.model import RunEvent, RunPlan, RunResult, StepPlan
+from pipelines.ports import Tell
 from pipelines.run import Brake, RunOptions, carry_out, go_on, perform
 from quarterdeck import process
 from quarterdeck.paths import Paths
@@ -41,6 +42,12 @@ class Forgetful:
 
     async def finished(self) -> dict[str, Any]:
         return self._known
+
+
+async def carried_out(plan: RunPlan, folder: RunFolder, tell: Tell, options: RunOptions) -> RunResult:
+    """A run that nobody goes on with: :func:`pipelines.run.carry_out` without an engine."""
+    with hold(folder):
+        return await perform(plan, folder, Forgetful(), tell, options)
 
 
 class Bench:
@@ -78,9 +85,7 @@ class Bench:
         """Carry a run out that can be gone on with where a folder is given."""
         if folder is not None:
             return asyncio.run(carry_out(plan, folder, self._tell, self.options(**options)))
-        made = self.folder()
-        with hold(made):
-            return asyncio.run(perform(plan, made, Forgetful(), self._tell, self.options(**options)))
+        return asyncio.run(carried_out(plan, self.folder(), self._tell, self.options(**options)))
 
     def go_on(self, folder: RunFolder, **options: Any) -> RunResult:
         return asyncio.run(go_on(folder, self._tell, self.options(**options)))

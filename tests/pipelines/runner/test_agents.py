@@ -24,6 +24,7 @@ from quarterdeck.clock import SystemClock
 from quarterdeck.paths import Paths
 from sessions.store import Store
 from sessions.trust import digest
+from tests.pipelines.runner.conftest import carried_out
 from tests.support import polling
 from tests.support.runs import Rig, rig
 
@@ -55,8 +56,9 @@ class Work:
     def options(self) -> RunOptions:
         return RunOptions(environ=self.rig.environ, brake=self.brake)
 
-    def run(self, *steps: StepPlan, **changed: Any) -> RunResult:
-        return asyncio.run(carry_out(self.plan(*steps, **changed), self.folder, self._tell, self.options()))
+    def run(self, *steps: StepPlan, by: Any = carried_out, **changed: Any) -> RunResult:
+        """By :func:`carry_out` where it is to be gone on with."""
+        return asyncio.run(by(self.plan(*steps, **changed), self.folder, self._tell, self.options()))
 
     def go_on(self) -> RunResult:
         return asyncio.run(go_on(self.folder, self._tell, self.options()))
@@ -159,7 +161,7 @@ def test_a_stopped_agent_goes_on_in_its_conversation(work):
         work.brake.stop(Outcome.INTERRUPTED, "stopped by a person")
 
     work.when["agent.tool"] = stop
-    assert work.run(step()).outcome is Outcome.INTERRUPTED
+    assert work.run(step(), by=carry_out).outcome is Outcome.INTERRUPTED
     assert work.rig.processes() == []
     work.when.clear()
     work.brake = Brake()
@@ -258,11 +260,11 @@ def test_what_a_workspace_brings_is_used_only_where_it_is_trusted(work):
             await store.trust(str(work.rig.work), digest(work.rig.work))
 
     plan = replace(work.plan(step()), agents={"worker": AgentPlan(name="worker", profile="other", secrets=KEYS)})
-    result = asyncio.run(carry_out(plan, work.folder, work.events.append, work.options()))
+    result = asyncio.run(carried_out(plan, work.folder, work.events.append, work.options()))
     assert (result.outcome, "'other'" in result.steps[0].reason) == (F, True)
     work.folder = RunFolder.of(Paths(work.rig.state), new_run_id(datetime.now(UTC)))
     trusting = replace(work.options(), trust=True)
-    assert asyncio.run(carry_out(plan, work.folder, work.events.append, trusting)).outcome is S
+    assert asyncio.run(carried_out(plan, work.folder, work.events.append, trusting)).outcome is S
     asyncio.run(trusted_by_the_person())
     work.folder = RunFolder.of(Paths(work.rig.state), new_run_id(datetime.now(UTC)))
-    assert asyncio.run(carry_out(plan, work.folder, work.events.append, work.options())).outcome is S
+    assert asyncio.run(carried_out(plan, work.folder, work.events.append, work.options())).outcome is S

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from pipelines.model import AnalysisPlan, Fix, Outcome, Retry, RunPlan, RunResult
-from pipelines.run import carry_out
 from quarterdeck.clock import SystemClock
 from quarterdeck.paths import Paths
 from sessions.deck import Deck
 from sessions.launch import Limits
 from sessions.policy.accepted import Given
 from terminals.native import NativeAdapter
+from tests.pipelines.runner.conftest import carried_out
 from tests.support.messages_api import ANSWER, MessagesApi, serving
 
 Bench = Any
@@ -37,7 +37,7 @@ def says(api: MessagesApi, old: str, new: str) -> None:
     api.answers = [(200, ANSWER | {"content": [{"type": "text", "text": text}]})]
 
 
-def carried_out(bench: Bench, plan: RunPlan, rules: str) -> RunResult:
+def mended(bench: Bench, plan: RunPlan, rules: str) -> RunResult:
     """The run in a deck with these rules."""
     (bench.home / "rules.toml").write_text(rules)
 
@@ -46,7 +46,7 @@ def carried_out(bench: Bench, plan: RunPlan, rules: str) -> RunResult:
         given = Given(person=Paths(bench.home / "s"), file=Path(bench.home / "rules.toml"))
         adapters = {"native": NativeAdapter(folder.state.run)}
         async with Deck.open(folder.state, adapters, SystemClock(), Limits(lease=60.0), given=given) as deck:
-            return await carry_out(plan, folder, bench._tell, bench.options(deck=deck))
+            return await carried_out(plan, folder, bench._tell, bench.options(deck=deck))
 
     return asyncio.run(work())
 
@@ -58,7 +58,7 @@ def planned(bench: Bench, command: Any, *, apply: bool = True, **changed: Any) -
 
 def test_a_change_that_helps_is_kept_and_the_step_has_succeeded(bench: Bench, api: MessagesApi, command: Any) -> None:
     says(api, "tow", "two")
-    result = carried_out(bench, planned(bench, command, retry=Retry(times=1, pause=0.01)), ALLOW)
+    result = mended(bench, planned(bench, command, retry=Retry(times=1, pause=0.01)), ALLOW)
     (step,) = result.steps
     assert (result.outcome, step.outcome) == (Outcome.SUCCEEDED, Outcome.SUCCEEDED)
     assert [one.outcome for one in step.attempts] == [Outcome.FAILED, Outcome.FAILED, Outcome.SUCCEEDED]
@@ -73,7 +73,7 @@ def test_a_change_that_helps_is_kept_and_the_step_has_succeeded(bench: Bench, ap
 
 def test_a_change_that_does_not_help_is_taken_back(bench: Bench, api: MessagesApi, command: Any) -> None:
     says(api, "tow", "too")
-    result = carried_out(bench, planned(bench, command), ALLOW)
+    result = mended(bench, planned(bench, command), ALLOW)
     (step,) = result.steps
     assert step.outcome is Outcome.FAILED
     assert step.analysis
@@ -89,7 +89,7 @@ def test_a_change_that_may_not_be_applied_stands_in_the_result(
     bench: Bench, api: MessagesApi, command: Any, apply: bool, rules: str, why: str
 ) -> None:
     says(api, "tow", "two")
-    result = carried_out(bench, planned(bench, command, apply=apply), rules)
+    result = mended(bench, planned(bench, command, apply=apply), rules)
     (step,) = result.steps
     assert (result.exit_code, step.outcome) == (10, Outcome.FAILED)
     assert step.analysis
@@ -103,16 +103,16 @@ def test_a_change_that_may_not_be_applied_stands_in_the_result(
 def test_nobody_is_asked_about_what_succeeded_nor_without_a_key(bench: Bench, api: MessagesApi, command: Any) -> None:
     plan = planned(bench, command)
     del bench.environ["ANTHROPIC_API_KEY"]
-    assert carried_out(bench, plan, ALLOW).steps[0].analysis is None
+    assert mended(bench, plan, ALLOW).steps[0].analysis is None
     bench.environ["ANTHROPIC_API_KEY"] = "sk-test-0123456789"
     (bench.work / "code.txt").write_text("two\n")
-    assert carried_out(bench, plan, ALLOW).outcome is Outcome.SUCCEEDED
+    assert mended(bench, plan, ALLOW).outcome is Outcome.SUCCEEDED
     assert api.requests == []
 
 
 def test_a_model_that_is_out_of_reach_changes_nothing(bench: Bench, api: MessagesApi, command: Any) -> None:
     api.answers = [(400, {"type": "error", "error": {"type": "invalid_request_error", "message": "no such model"}})]
-    (step,) = carried_out(bench, planned(bench, command), ALLOW).steps
+    (step,) = mended(bench, planned(bench, command), ALLOW).steps
     assert (step.outcome, step.reason) == (Outcome.FAILED, "exit status 1")
     assert step.analysis
     assert "no such model" in step.analysis.reason
@@ -121,6 +121,6 @@ def test_a_model_that_is_out_of_reach_changes_nothing(bench: Bench, api: Message
 def test_a_run_stopped_while_somebody_thinks_ends_at_once(bench: Bench, api: MessagesApi, command: Any) -> None:
     api.answers = [(0, b"")]
     bench.on["note"] = lambda event: bench.brake.stop(Outcome.INTERRUPTED, "by a person")
-    result = carried_out(bench, planned(bench, command), ALLOW)
+    result = mended(bench, planned(bench, command), ALLOW)
     api.release()
     assert result.outcome is Outcome.INTERRUPTED
