@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 def begin(scope: Scope, options: Options, make: Callable[[Place], RunPlan]) -> None:
     """Plan the run and do with it what the options say; ends with its exit code (``click.exceptions.Exit``)."""
     with _imports():
+        from cli.runs import reports
         from cli.runs.planning import look
         from pipelines.manifest import BadManifest
 
@@ -34,6 +35,7 @@ def begin(scope: Scope, options: Options, make: Callable[[Place], RunPlan]) -> N
             raise
         _tell(scope, error)
         raise click.exceptions.Exit(error.exit_code) from None
+    reports.check(options)
     for problem in place.problems:
         scope.out.note(problem)
     if options.dry_run:
@@ -53,6 +55,7 @@ def begin(scope: Scope, options: Options, make: Callable[[Place], RunPlan]) -> N
 
 def go_on(scope: Scope, run_id: str, options: Options) -> None:
     """Go on with a run of an earlier process; ends with its exit code."""
+    from cli.runs import reports
     from cli.runs.past import find
 
     told = {"output", "junit", "summary", "result", "ci", "trust", "policy", "database", "attach"}
@@ -62,6 +65,7 @@ def go_on(scope: Scope, run_id: str, options: Options) -> None:
             hint="with --resume go reports, --output, --ci, --json, --trust, --policy, --database and --attach",
         )
     folder = find(scope.paths, run_id, elsewhere=bool(options.database))
+    reports.check(options)
     if options.attach:
         from cli.runs.following import follow, refuse
 
@@ -69,7 +73,7 @@ def go_on(scope: Scope, run_id: str, options: Options) -> None:
         follow(scope, folder, options)
     elif folder.attached.exists():
         raise Refused(
-            f"run {folder.run_id} is one of your orchestrator",
+            f"run {folder.run_id} belongs to your orchestrator",
             hint=f"quarterdeck run --resume {folder.run_id} --attach",
             run=folder.run_id,
         )

@@ -5,21 +5,30 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
+from cli.runs import targets
 from cli.runs.options import Options
 from pipelines import report
 from pipelines.folder import evidence
 from pipelines.model import RunPlan, RunResult
 from pipelines.report.summary import MOST
-from quarterdeck.paths import write_file
 from quarterdeck.text import safe
+
+
+def check(options: Options) -> None:
+    """Raise :class:`Invalid` for a report or for evidence that could not be written where it was asked for."""
+    for name, file in (("--junit", options.junit), ("--summary", options.summary), ("--result", options.result)):
+        if file:
+            targets.check(name, file)
+    if options.output:
+        targets.check_folder("--output", options.output)
 
 
 def write(result: RunResult, plan: RunPlan, options: Options, environ: Mapping[str, str]) -> list[str]:
     """Write the reports; returns what could not be written, one line each.
 
-    Files are replaced whole. The summary is added to ``$GITHUB_STEP_SUMMARY``, which belongs to GitHub.
+    Files are replaced whole, devices and pipes written to. The summary is added to ``$GITHUB_STEP_SUMMARY``, which
+    belongs to GitHub.
     """
     problems: list[str] = []
 
@@ -29,9 +38,7 @@ def write(result: RunResult, plan: RunPlan, options: Options, environ: Mapping[s
                 with open(file, "ab") as out:
                     out.write(make())
                 return
-            path = Path(file).absolute()
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_file(path, make(), 0o644)
+            targets.put(file, make())
         except OSError as error:
             problems.append(f"{what} could not be written to {safe(file)}: {error.strerror or error}")
 

@@ -137,9 +137,9 @@ def test_github_gets_groups_marks_and_the_summary(here, manifest):
 
 
 def test_a_report_that_cannot_be_written_is_told_and_no_success(here, manifest):
-    (here.work / "file").touch()
-    done = here.run("run", manifest('[steps.a]\nrun = "true"\n'), "--junit", "file/j.xml", "--result", "r.json", code=7)
-    assert "the JUnit report could not be written to file/j.xml: " in done.stderr
+    text = '[steps.a]\nrun = "mkdir j.xml"\n'
+    done = here.run("run", manifest(text), "--junit", "j.xml", "--result", "r.json", code=7)
+    assert "the JUnit report could not be written to j.xml: Is a directory" in done.stderr
     assert json.loads((here.work / "r.json").read_text())["outcome"] == "succeeded"
 
 
