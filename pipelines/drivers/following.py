@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from pipelines.drivers.verdict import Ending, View, judge
+from pipelines.drivers.verdict import Ending, View, blocked, judge, may_be_unknown
 from pipelines.drivers.voice import Voice
 from pipelines.model import Outcome, Usage
 from pipelines.ports import Ask, Tell, Turn
@@ -43,6 +43,8 @@ QUIET = 0.5
 """Seconds without news after which all was told."""
 LINES = 8
 """Of the screen of a program that ended: what it said last."""
+DIALOG = 24
+"""The same where it shows a dialog that is not known."""
 _COUNTS = 64 << 10
 _SAID = frozenset({Sign.DONE, Sign.MESSAGE, Sign.ERROR})
 
@@ -114,7 +116,9 @@ class Following:
             self._count()
             await self._trust_it(view.asked)
             if ending := judge(view):
-                return ending
+                if ending.outcome is not Outcome.BLOCKED or not may_be_unknown(view):
+                    return ending
+                return blocked(replace(view, screen=await self._last_lines(DIALOG)))
             await self._news(self._deadline(view))
 
     def _view(self, prompt: Prompt) -> View:
@@ -236,14 +240,14 @@ class Following:
         first = next((line for line in self._message.splitlines() if line.strip()), "")
         return f"{ERROR_SAID}{first}" if first else AN_ERROR
 
-    async def _last_lines(self) -> str:
+    async def _last_lines(self, count: int = LINES) -> str:
         """The end of what is on the screen."""
         try:
             text = await self._deck.live(self.agent_id).text()
         except QuarterdeckError:
             return ""
         lines = [line.rstrip() for line in text.splitlines() if line.strip()]
-        return self._voice.clean("\n".join(lines[-LINES:]))
+        return self._voice.clean("\n".join(lines[-count:]))
 
     # -- what it uses
 

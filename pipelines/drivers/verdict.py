@@ -24,6 +24,10 @@ _WANTS = {
     "trust": ("it asks whether to trust its folder", "start the run with --trust, or trust the folder once by hand"),
     "login": ("it wants a login", "log in once by hand, or name the variable with its key among the secrets"),
 }
+_DIALOG = (
+    "it shows a dialog that is not known",
+    "answer it once by hand, or keep it away by the agent's args or settings",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +54,8 @@ class View:
     """What it asks, the oldest first."""
     left: str = ""
     """Why the rules leave the first of these to a person."""
+    screen: str = ""
+    """The last lines of its screen, clean, where they were read: for a question (:func:`may_be_unknown`)."""
 
 
 def failed(reason: str, exit_code: int | None = None) -> Ending:
@@ -107,6 +113,8 @@ def blocked(view: View) -> Ending:
     first = next(iter(view.asked), None)
     kind = first.kind if first else view.agent.doing.kind
     why, hint = _WANTS.get(kind, ("it asks for a permission that no rule gives", ""))
+    if _unknown(view):
+        why, hint = _DIALOG
     notes = [view.left, hint]
     if first is not None and first.reason:
         notes.insert(0, f"the answer of a rule was not taken: {first.reason}" if not view.left else first.reason)
@@ -114,8 +122,25 @@ def blocked(view: View) -> Ending:
     return Ending(outcome=Outcome.BLOCKED, reason=f"{why}: {told}" if told else why, question=question(view))
 
 
+def may_be_unknown(view: View) -> bool:
+    """Whether what it shows may be a dialog nobody knows the words of, so that its screen has to tell them."""
+    first = next(iter(view.asked), None)
+    kind = first.kind if first else view.agent.doing.kind
+    return kind == "question" and not (first and (first.tool or first.command or first.path))
+
+
+def _unknown(view: View) -> bool:
+    """Whether its screen shows a dialog, and not the words that were told of it."""
+    if not (view.screen and may_be_unknown(view)):
+        return False
+    told = view.asked[0].text if view.asked else view.agent.doing.waiting_for
+    return not told.strip() or "".join(told.split()) not in "".join(view.screen.split())
+
+
 def question(view: View) -> str:
     """What it asks, for a person: the tool with its command or path, or the words of the dialog."""
+    if _unknown(view):
+        return view.screen[-QUESTION:]
     waiting = [one for one in view.asked if one.state is ApprovalState.OPEN] or list(view.asked)
     if not waiting:
         return safe(view.agent.doing.waiting_for, QUESTION) or "it does not tell what"

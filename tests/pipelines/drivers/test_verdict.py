@@ -138,3 +138,21 @@ def test_what_only_its_status_tells_is_a_question_too() -> None:
     assert ending is not None
     assert (ending.outcome, ending.question) == (Outcome.BLOCKED, "sign in")
     assert "name the variable with its key among the secrets" in ending.reason
+
+
+@pytest.mark.parametrize("told", ["dialog open", ""])
+def test_a_dialog_whose_words_nobody_told_is_what_its_screen_shows(told: str) -> None:
+    screen = "Auto mode can't check actions in this session\n❯ 1. Go on without it"
+    known = replace(view(Status.BLOCKED, PromptState.QUEUED, settled=True), screen=screen)
+    by_status = replace(known, agent=replace(known.agent, doing=Doing(kind="question", waiting_for=told)))
+    by_request = replace(known, asked=(Approval(id="1", agent="a", kind="question", text=told),))
+    for one in (by_status, by_request):
+        ending = judge(one)
+        assert ending is not None
+        assert (ending.outcome, ending.question) == (Outcome.BLOCKED, screen)
+        assert ending.reason.startswith("it shows a dialog that is not known: answer it once by hand")
+        assert "say in the prompt" not in ending.reason
+    told_too = Approval(id="1", agent="a", kind="question", text="Which  one?")
+    ending = judge(replace(known, screen="> Which\none?", asked=(told_too,)))
+    assert ending is not None
+    assert ending.reason == "it asks a question: say in the prompt what it shall assume"
