@@ -1,4 +1,4 @@
-"""What goes wrong around a run: other runs, an orchestrator beside it."""
+"""What goes wrong around a run: an orchestrator beside it, no place for its state."""
 
 from __future__ import annotations
 
@@ -16,17 +16,6 @@ from sessions.deck import Deck, NewAgent
 from terminals.native import NativeAdapter
 
 S = Outcome.SUCCEEDED
-
-
-def test_two_runs_in_one_workspace(bench, command):
-    async def both():
-        plans = [bench.plan(command("one", f"echo {n} >> done; sleep 0.2"), name=f"run {n}") for n in (1, 2)]
-        runs = [carry_out(plan, bench.folder(), bench.events.append, bench.options()) for plan in plans]
-        return await asyncio.gather(*runs)
-
-    found = asyncio.run(both())
-    assert [one.outcome for one in found] == [S, S]
-    assert sorted(bench.lines()) == ["1", "2"]
 
 
 def test_beside_an_orchestrator_and_on_its_deck(bench, command):
