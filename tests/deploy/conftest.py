@@ -86,6 +86,7 @@ class Job:
 
 @pytest.fixture
 def job() -> Iterator[Job]:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # heard also where the tests run in the background
     folder = Path(tempfile.mkdtemp(prefix="qd-ci-", dir="/tmp"))
     made = Job(folder)
     try:

@@ -129,6 +129,7 @@ def install(program: Path, profiles: Path) -> None:
 @contextlib.contextmanager
 def rig() -> Iterator[Rig]:
     """A home folder under /tmp, short enough for sockets, with a model; gone afterwards with all that ran there."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # heard also where the tests run in the background
     home = Path(tempfile.mkdtemp(prefix="qd-", dir="/tmp"))
     try:
         with scripted_api(home / "model") as model:

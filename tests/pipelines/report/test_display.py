@@ -159,6 +159,7 @@ def test_an_interrupt_leaves_the_cursor_visible_and_no_board(tmp_path):
         "import sys, signal\n"
         "from pipelines.model import RunEvent\n"
         "from pipelines.report import Display\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # also where the tests run in the background
         "with Display(sys.stdout) as display:\n"
         "    display.take(RunEvent(kind='step.started', at_ns=1, run_id='r', step='work'))\n"
         "    display.flush()\n"
