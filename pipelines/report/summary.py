@@ -40,9 +40,9 @@ def summary(result: RunResult, plan: RunPlan, *, folder: str = "", limit: int = 
     for step in result.steps:
         if step.analysis and step not in wrong:
             out.add(f"\n### {words.MARKS[step.outcome]} {markdown(step.key)}: mended\n\n{_analysis(step.analysis)}")
-    told = 0
+    told, verify = 0, {one.key: len(one.verify) for one in plan.steps}
     for step in wrong:
-        if not out.add(_failure(step)):
+        if not out.add(_failure(step, verify.get(step.key, 0))):
             break
         told += 1
     if told < len(wrong) or rows < len(result.steps) + 2:
@@ -170,15 +170,18 @@ def _analysis(one: Analysis) -> str:
     return "".join(parts)
 
 
-def _failure(step: StepResult) -> str:
+def _failure(step: StepResult, verify: int) -> str:
     parts = [f"\n### {words.MARKS[step.outcome]} {markdown(step.key)}: {step.outcome.value}\n\n"]
     if step.reason:
         parts.append(f"{markdown(step.reason, 1000)}\n\n")
     if step.question:
         parts.append("It asked what no rule allows:\n\n" + fenced(words.last_lines(step.question)) + "\n")
-    checks = step.attempts[-1].checks if step.attempts else ()
-    parts += [f"{_code(one.command)} ended with exit status {one.exit_code}:\n\n" for one in checks if one.exit_code]
-    if last := words.last_lines(words.said_last(step)):
+    checks = words.failed_checks(step, verify)
+    for one in checks:
+        said = words.last_lines(one.output)
+        parts.append(f"#### {_code(one.command)} ended with exit status {one.exit_code}\n\n")
+        parts.append(fenced(said) + "\n" if said else "It printed nothing.\n\n")
+    if not checks and (last := words.last_lines(words.said_last(step))):
         parts.append(fenced(last) + "\n")
     if step.analysis:
         parts.append(_analysis(step.analysis))

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from pipelines.model import Outcome, StepResult, Usage
+from pipelines.model import Check, Outcome, StepResult, Usage
 from quarterdeck.text import ELLIPSIS, plain, safe
 
 MARKS = {
@@ -134,6 +134,13 @@ def went_wrong(step: StepResult) -> bool:
 def why(step: StepResult) -> str:
     """Its reason in one line, the question first where one was asked."""
     return phrase(f"asked: {step.question}" if step.question else step.reason)
+
+
+def failed_checks(step: StepResult, verify: int) -> list[Check]:
+    """The checks that failed after the last turn of a step with so many; every turn is followed by all of them."""
+    checks = step.attempts[-1].checks if step.attempts else ()
+    last = (len(checks) % verify or verify) if verify else len(checks)
+    return [one for one in checks[-last:] if one.exit_code]
 
 
 def said_last(step: StepResult) -> str:

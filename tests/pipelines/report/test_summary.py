@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from markdown_it import MarkdownIt
 
-from pipelines.model import Usage
+from pipelines.model import Check, Usage, Verify
 from pipelines.report import summary
 
 MARKDOWN = MarkdownIt("gfm-like", {"html": True, "linkify": False})
@@ -55,7 +55,9 @@ def test_what_was_said_is_never_markup(hostile):
         "em_open",
         "strong_open",
     }
-    assert [token.type for token in MARKDOWN.parse(text)].count("heading_open") == 3
+    assert [token.type for token in MARKDOWN.parse(text)].count("heading_open") == 5, (
+        "ours: the run, and of both steps its name and a check"
+    )
     assert [token.type for token in MARKDOWN.parse(text)].count("tr_open") == 3
     assert "<script>alert(1)</script>" in shown(text)
     assert not any(char in text for char in "\x1b\x00\u202e")
@@ -71,3 +73,18 @@ def test_it_keeps_to_its_size_and_says_what_is_left_out(nightly, limit):
     assert len(text.encode()) <= limit
     assert "of 500 failures are left out" in text
     assert summary(result, plan, limit=limit).count("left out") == 0
+
+
+def test_each_check_that_failed_last_has_its_heading_and_what_it_printed(nightly):
+    plan, result = nightly
+    of_two = (Verify(command="make a"), Verify(command="make b"))
+    plan = replace(plan, steps=tuple(replace(one, verify=of_two) if one.key == "work" else one for one in plan.steps))
+    (work,) = [one for one in result.steps if one.key == "work"]
+    told = [("a", "old"), ("b", "old"), ("a", "new a"), ("b", "")]
+    checks = [Check(command=f"make {name}", exit_code=2, output=said, seconds=1) for name, said in told]
+    work = replace(work, attempts=(replace(work.attempts[-1], checks=tuple(checks)),))
+    said = summary(replace(result, steps=(work,)), plan)
+    assert "#### `make a` ended with exit status 2\n\n```text\nnew a\n```\n" in said
+    assert "#### `make b` ended with exit status 2\n\nIt printed nothing.\n" in said
+    assert "old" not in said
+    assert not [line for line in said.splitlines() if line.startswith("#") and line.endswith(":")]
