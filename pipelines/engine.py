@@ -24,6 +24,7 @@ OPEN_SECONDS = 120.0
 ANSWER_SECONDS = 120.0
 """How long a database may be away before a run gives up; DBOS itself tries again for ever."""
 END_SECONDS = 15.0
+RESTARTS = 3
 ERRORS_KEPT = 2000
 MISSING = "durable runs need the extra: pip install 'quarterdeck[pipelines]'"
 _MAIN = Path(__file__).with_name("dbos_engine.py")
@@ -44,22 +45,21 @@ class Engine:
 
     async def opened(self, *, fresh: bool) -> Mapping[str, Json]:
         """Start it; all that is remembered of the run, by key. Raises :class:`Broken`, :class:`Refused`."""
-        await self._start()
-        where = self.where if isinstance(self.where, str) else os.path.abspath(self.where)
-        answer = await self._ask({"run_id": self.run_id, "where": where, "fresh": fresh}, OPEN_SECONDS)
+        answer = await self._begin(fresh=fresh)
         if answer is None:
             raise self._error("other", "its process ended at once")
         known: dict[str, Json] = answer["known"]
         return known
 
     async def remember(self, key: str, value: Json) -> None:
-        """Return when it is committed. An engine that was killed is started again, once for each value."""
+        """Return when it is committed. An engine that was killed is started again, a few times for each value."""
         asked = {"key": key, "value": value}
-        if await self._ask(asked, ANSWER_SECONDS) is None:
+        for _ in range(RESTARTS + 1):
+            if await self._ask(asked, ANSWER_SECONDS) is not None:
+                return
             await self.kill()
-            await self.opened(fresh=False)
-            if await self._ask(asked, ANSWER_SECONDS) is None:
-                raise self._error("other", "its process ended twice")
+            await self._begin(fresh=False)
+        raise self._error("other", f"its process ended {RESTARTS + 1} times")
 
     async def aclose(self) -> None:
         """Let it end by itself: all that it was asked is committed then."""
@@ -84,6 +84,12 @@ class Engine:
             self._listener.cancel()
             await asyncio.gather(self._listener, return_exceptions=True)
             self._listener = None
+
+    async def _begin(self, *, fresh: bool) -> dict[str, Json] | None:
+        """Start it and have it open the database; None where it ended meanwhile."""
+        await self._start()
+        where = self.where if isinstance(self.where, str) else os.path.abspath(self.where)
+        return await self._ask({"run_id": self.run_id, "where": where, "fresh": fresh}, OPEN_SECONDS)
 
     async def _start(self) -> None:
         environ = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_PASSED_ON)}
