@@ -144,7 +144,7 @@ def test_a_report_that_cannot_be_written_is_told_and_no_success(here, manifest):
 
 
 def test_a_terminal_that_goes_away_stops_it_with_reports_and_resume_goes_on(here, begun, until):
-    process = begun()
+    process = begun(preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))  # also under nohup
     process.send_signal(signal.SIGHUP)
     _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 129

@@ -74,12 +74,15 @@ def runs(place, until):
     return Runs(place, until)
 
 
-def test_a_run_is_followed_to_its_end_and_its_agents_are_seen(runs, place):
+def test_a_run_is_followed_to_its_end_and_its_agents_are_seen(runs, place, until):
     run_id = runs.slow()
     (session,) = place.client.request("GET", "/v1/sessions")
     assert session["name"] == run_id
-    agents = {one["name"]: one["status"] for one in place.client.request("GET", "/v1/agents")}
-    assert agents == {"first.1": "exited", "slow.1": "running"}
+
+    def agents():
+        return {one["name"]: one["status"] for one in place.client.request("GET", "/v1/agents")}
+
+    until(lambda: agents() == {"first.1": "exited", "slow.1": "running"}, "its agents are seen")
     (listed,) = runs.ask("GET")
     assert (listed["run_id"], listed["state"], listed["here"], listed["attached"]) == (run_id, "running", True, True)
     runs.go()
