@@ -75,3 +75,17 @@ def members(session: int) -> list[int]:
     """Pids of the living processes in one process session."""
     pids = (int(name) for name in os.listdir("/proc") if name.isdigit())
     return [pid for pid in pids if (seen := stat(pid)) and seen.session == session and seen.state not in "ZX"]
+
+
+def descendants(pid: int) -> list[int]:
+    """Pids of the living processes that ``pid`` started, and those that they started, in whatever session."""
+    seen = {int(name): found for name in os.listdir("/proc") if name.isdigit() and (found := stat(int(name)))}
+    children: dict[int, list[int]] = {}
+    for one, found in seen.items():
+        children.setdefault(found.parent, []).append(one)
+    below = dict.fromkeys(children.get(pid, ()))
+    fresh = list(below)
+    while fresh:  # what is read is not of one moment: nobody is looked at twice
+        fresh = [one for parent in fresh for one in children.get(parent, ()) if one not in below and one != pid]
+        below |= dict.fromkeys(fresh)
+    return [one for one in below if seen[one].state not in "ZX"]

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from quarterdeck.process import descendants, stat
 from terminals.holder import files, wire
 from terminals.holder.client import Client
 from terminals.holder.events import READ, WRITE, Events
@@ -72,6 +73,8 @@ class Keeper:
         self._unattached_since: float | None = time.monotonic()
         self._ending: list[tuple[float, int]] = []
         self._closing = False
+        self._lapsed = False
+        """Whether nobody came within the lease: then what went into a process session of its own ends as well."""
         self._exit: dict[str, Any] | None = None
         self._exit_retry: float | None = None
         self._linger_until: float | None = None
@@ -146,7 +149,9 @@ class Keeper:
             self._watch_source()
         self._reception.on_time(now)
         if self._lease_due is not None and now >= self._lease_due:
+            self._lapsed = True
             self._close(3.0)
+            self._end_strays(signal.SIGTERM)
         while self._ending and now >= self._ending[0][0]:
             _, number = self._ending.pop(0)
             if number and self._program is not None:
@@ -327,10 +332,21 @@ class Keeper:
         self._resume()
         self._program.end(signal.SIGHUP)
 
+    def _end_strays(self, number: int) -> None:
+        """Signal what left the program's process session: all that is started here has us above it to its end."""
+        program = self._program.pid if self._program is not None else 0
+        for pid in descendants(os.getpid()) if program else ():
+            if (found := stat(pid)) is not None and found.session != program:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, number)
+                    os.kill(pid, signal.SIGCONT)
+
     def _finish(self) -> None:
         """The last byte is in: close the journal, write exit.json, say so, and end."""
         if self._over:
             return
+        if self._lapsed:
+            self._end_strays(signal.SIGKILL)
         self._intake.close()
         self._drop_input()
         self._watch_source()

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
 
-from quarterdeck.process import Identity, alive, identity, members, stat
+from quarterdeck.process import Identity, alive, descendants, identity, members, stat
 
 
 def until(state: str, pid: int) -> None:
@@ -54,3 +55,18 @@ def test_ourselves() -> None:
     assert me.parent == os.getppid()
     assert os.getpid() in members(os.getsid(0))
     assert stat(2**22 + 1) is None
+
+
+def test_what_a_process_started_is_below_it_in_whatever_session() -> None:
+    code = "setsid sh -c 'echo $$; exec sleep 60' & wait"
+    process = subprocess.Popen(["sh", "-c", code + "; :"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin
+    assert process.stdout
+    below = int(process.stdout.readline())
+    assert {process.pid, below} <= set(descendants(os.getpid()))
+    assert below in descendants(process.pid)
+    os.kill(below, signal.SIGKILL)
+    process.stdin.close()
+    process.wait()
+    process.stdout.close()
+    assert descendants(process.pid) == []

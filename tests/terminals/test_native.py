@@ -483,6 +483,20 @@ async def test_orphans_are_reaped_by_the_holder(place: Place) -> None:
     await terminal.close()
 
 
+async def test_a_lease_ends_what_went_into_a_session_of_its_own_as_well(place: Place) -> None:
+    stray = "setsid sh -c 'trap \"\" HUP TERM; echo $$ > stray.new; mv stray.new stray; while :; do sleep 1; done'"
+    terminal = await place.spawn(place.spec("sh", "-c", f"{stray} & cat", cwd=place.root, lease=0.3))
+    path = place.root / "stray"
+    found = identity(int(await eventually(lambda: path.exists() and path.read_text(), "the stray")))
+    assert found is not None
+    child = terminal.state.child
+    assert child
+    assert stat(found.pid).session != child.pid  # type: ignore[union-attr]
+    await terminal.release()
+    await eventually(lambda: not alive(found), "the end of what had left")
+    await eventually(lambda: not alive(child), "the end of the program")
+
+
 async def test_a_lease_ends_what_nobody_follows(place: Place) -> None:
     spec = place.spec("sh", "-c", "trap '' HUP; cat", lease=0.3)
     terminal = await place.spawn(spec)
