@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -187,10 +187,11 @@ def file_system(path: Path) -> str:
     return kind
 
 
-def write_file(path: Path, data: bytes, mode: int = 0o600) -> None:
+def write_file(path: Path, data: bytes, mode: int = 0o600, *, check: Callable[[], None] | None = None) -> None:
     """Replace ``path`` with ``data`` so that a crash leaves the old file or the new one: temp, fsync, rename, fsync.
 
-    The file has ``mode``, whatever it had before.
+    The file has ``mode``, whatever it had before. ``check`` is called right before the rename; what it raises leaves
+    everything as it was.
     """
     import tempfile  # costly to import, and readers need it never
 
@@ -201,6 +202,8 @@ def write_file(path: Path, data: bytes, mode: int = 0o600) -> None:
             file.flush()
             os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
+        if check is not None:
+            check()
         os.replace(name, path)
     except BaseException:
         with suppress(OSError):

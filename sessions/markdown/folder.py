@@ -25,6 +25,8 @@ from sessions.markdown.render import NAME, Parts, parts
 SESSIONS = "sessions"
 PAGE_LIMIT = 1 << 20
 """Bytes of one page."""
+TRIES = 5
+"""Times a page is written anew because somebody wrote to it meanwhile."""
 PAGES_LIMIT = 500
 """Pages of one workspace that are looked at."""
 
@@ -119,23 +121,44 @@ def put(
         if first:
             for left in folder.glob(f".{NAME}.*"):
                 left.unlink(missing_ok=True)
-        old = read(path)
-        text = make(old)
-        if not text:
-            return None
-        data = text.encode("utf-8", "surrogateescape")
-        if len(data) > PAGE_LIMIT:
-            raise Broken(
-                f"{safe(str(path))} would be larger than {PAGE_LIMIT >> 20} MB; nothing was written",
-                hint="shorten the notes in it",
-                path=str(path),
-            )
-        if old is not None and not (old.record and ours(old.record)):
-            set_aside(old)
-        write_file(path, data)
+        for _ in range(TRIES):
+            try:
+                return path if _put(path, ours, make) else None
+            except _Edited:
+                continue  # with what was written meanwhile
     except OSError as error:
         raise Broken(f"cannot write {safe(str(path))}: {error.strerror or error}", path=str(path)) from error
-    return path
+    raise Broken(f"{safe(str(path))} is being changed by another program; it was left alone", path=str(path))
+
+
+class _Edited(Exception):
+    """Somebody wrote to the page after it was read."""
+
+
+def _put(path: Path, ours: Callable[[Record], bool], make: Callable[[Page | None], str]) -> bool:
+    """As :func:`put`, once; whether something was to be written. Raises OSError, :class:`Broken`, :class:`_Edited`."""
+    old = read(path)
+    text = make(old)
+    if not text:
+        return False
+    data = text.encode("utf-8", "surrogateescape")
+    if len(data) > PAGE_LIMIT:
+        raise Broken(
+            f"{safe(str(path))} would be larger than {PAGE_LIMIT >> 20} MB; nothing was written",
+            hint="shorten the notes in it",
+            path=str(path),
+        )
+    aside = old is not None and not (old.record and ours(old.record))
+    if old is not None and aside:
+        set_aside(old)
+
+    def check() -> None:
+        now = read(path)
+        if (now.text if now else None) != (old.text if old and not aside else None):
+            raise _Edited
+
+    write_file(path, data, check=check)
+    return True
 
 
 def set_aside(page: Page, word: str = "checkpoint") -> Path:
