@@ -30,6 +30,8 @@ _T = TypeVar("_T")
 
 REPORTED = 6_000
 """Characters of what a check printed that go back to the agent."""
+TOLD = 20
+"""Lines of it that are told at once."""
 TIMED_OUT = 124
 """The exit code of a check that was ended, as of timeout(1)."""
 
@@ -117,7 +119,7 @@ class Trying:
         attempt = Attempt(
             number=self._around.number,
             outcome=outcome,
-            reason=reason,
+            reason=self._around.redactor.redact(reason).text,
             started_ns=began,
             ended_ns=time.time_ns(),
             exit_code=last.exit_code,
@@ -191,6 +193,7 @@ class Trying:
             turn=number,
             prompt=prompt,
             cwd=around.cwd,
+            redactor=around.redactor,
             environ=around.environ,
             resume_id=self._turns[-1].resume_id if self._turns else "",
         )
@@ -266,8 +269,11 @@ class Trying:
         code = 1 if done.code is None else done.code
         seconds = max(0.0, (done.ended_ns - done.started_ns) / 1e9)
         text = "passed" if code == 0 else f"failed: {done.reason}"
+        shown, said = (around.redactor.redact(one).text for one in (verify.command, done.output))
+        if code and said and said != done.reason:
+            around.tell("step.output", "\n".join(said.splitlines()[-TOLD:]), check=number, turn=turn)
         around.tell("verify.ended", text, check=number, turn=turn, exit_code=code, seconds=seconds)
-        return Check(command=verify.command, exit_code=code, output=done.output, seconds=seconds)
+        return Check(command=shown, exit_code=code, output=said, seconds=seconds)
 
 
 @dataclass

@@ -51,6 +51,7 @@ class Mender:
     durable: Durable
     drivers: Drivers
     secrets: Mapping[str, str]
+    redactor: surroundings.Learning
     pass_on: Tell
 
     async def mend(self, case: Case) -> Analysis:
@@ -109,6 +110,7 @@ class Mender:
             output=case.folder / "unused",
         )
         environ.pop(VARIABLE)
+        self.redactor.learn(surroundings.in_use(environ, (*self.plan.secrets, *agent.secrets)))
         ask = Ask(
             run_id=case.known.run_id,
             step=filled.step,
@@ -117,6 +119,7 @@ class Mender:
             turn=0,
             prompt=text,
             cwd=str(case.folder),
+            redactor=self.redactor,
             environ=environ,
             left=case.meter.began(),
         )

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pipelines.model import AgentPlan, Budget, Outcome, RunEvent, StepPlan, Usage
+from quarterdeck.redaction import Redactor
 
 Json = Any
 """What the ``json`` module reads and writes."""
@@ -51,6 +52,8 @@ class Ask:
     prompt: str
     """What the agent is told; for a command its text."""
     cwd: str
+    redactor: Redactor = field(repr=False)
+    """Masks what is told of it: the run's own, which knows the secrets of all its steps."""
     environ: Mapping[str, str] = field(repr=False, default_factory=dict)
     resume_id: str = ""
     """The conversation to go on with; "" begins one."""

@@ -156,7 +156,7 @@ async def perform(
     """
     environ = options.environ
     secrets = surroundings.secrets_of(plan, environ)
-    redactor = surroundings.redactor(environ, secrets)
+    redactor = surroundings.redactor(plan, environ)
     ended: list[RunResult] = []
     with _Journal(folder, tell) as journal:
 
@@ -173,7 +173,7 @@ async def perform(
                     journal.tell,
                     environ=environ,
                     secrets=secrets,
-                    drivers=choose(deck, folder.run_id, redactor, trust=options.trust, patience=options.patience),
+                    drivers=choose(deck, folder.run_id, trust=options.trust, patience=options.patience),
                     home=folder.home,
                     evidence=_evidence(plan, folder, options, redactor),
                     redactor=redactor,

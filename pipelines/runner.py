@@ -27,8 +27,8 @@ from pipelines.ports import Durable, Tell
 from pipelines.schedule import Schedule
 from pipelines.spending import Spending
 from pipelines.step import CutOff, Evidence, Shared, Step
+from pipelines.surroundings import Learning
 from pipelines.telling import Telling
-from quarterdeck.redaction import Redactor
 from sessions.deck import Deck
 
 
@@ -59,10 +59,10 @@ class Runner:
         drivers: Drivers,
         home: Path,
         evidence: Evidence | None = None,
-        redactor: Redactor | None = None,
+        redactor: Learning | None = None,
         resumed: int = 0,
     ) -> None:
-        redactor = redactor or surroundings.redactor(environ, secrets)
+        redactor = redactor or surroundings.redactor(plan, environ)
         self._plan = plan
         self._run_id = run_id
         self._deck = deck
@@ -81,7 +81,8 @@ class Runner:
         mender = None
         if (explains := analyst(plan.analysis, plan.agents, environ, redactor)) is not None:
             about: dict[str, Any] = {"plan": plan, "deck": deck, "durable": durable, "drivers": drivers}
-            mender = Mender(analyst=explains, secrets=secrets, pass_on=self._telling.pass_on, **about)
+            told: dict[str, Any] = {"redactor": redactor, "pass_on": self._telling.pass_on}
+            mender = Mender(analyst=explains, secrets=secrets, **told, **about)
         settings = deck.workspaces.worktrees(plan.workspace)
         self._shared = Shared(
             plan=plan,

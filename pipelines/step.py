@@ -25,9 +25,9 @@ from pipelines.place import Place, Places
 from pipelines.ports import Durable, Json, Turn
 from pipelines.scope import template
 from pipelines.spending import Spender, Spending
+from pipelines.surroundings import Learning
 from pipelines.telling import Telling
 from quarterdeck.errors import Broken, QuarterdeckError, Unreachable
-from quarterdeck.redaction import Redactor
 from sessions.deck import Deck
 from sessions.model import Agent
 
@@ -74,7 +74,7 @@ class Shared:
     environ: Mapping[str, str]
     secrets: Mapping[str, str]
     home: Path
-    redactor: Redactor
+    redactor: Learning
     telling: Telling
     programs: Programs
     places: Places
@@ -255,6 +255,7 @@ class Step:
                 own=filled.environ,
                 output=output,
             )
+            self._all.redactor.learn(surroundings.in_use(environ, theirs))
             finding = self._all.places.of(filled.step, filled.agent, self._all.results, environ)
             self._place = await self._cuttable(finding)
             await asyncio.to_thread(_private, output.parent)

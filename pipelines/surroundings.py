@@ -29,17 +29,49 @@ def secrets_of(plan: RunPlan, environ: Mapping[str, str]) -> dict[str, str]:
     return {name: environ[name] for name in sorted(declared(plan)) if environ.get(name)}
 
 
-def redactor(environ: Mapping[str, str], secrets: Mapping[str, str]) -> Redactor:
-    """Masks the declared secrets, and all of the caller's variables that look like one.
+class Learning(Redactor):
+    """Masks the secrets of a run that are known by now: one for all that leaves the run."""
 
-    Each line of a secret of several lines is one too: texts are told line by line.
+    def __init__(self) -> None:
+        super().__init__()
+        self._learnt: dict[str, str] = {}
+
+    def learn(self, known: Mapping[str, str]) -> None:
+        """Mask these too, by name. Each line of a secret of several lines is one: texts are told line by line."""
+        before = len(self._learnt)
+        values = set(self._learnt.values())
+        for name, value in known.items():
+            lines = [value, *(line.strip() for line in value.splitlines())]
+            for number, line in enumerate(dict.fromkeys(lines)):
+                if line not in values and (not number or len(line) >= KNOWN_LENGTH):
+                    values.add(line)
+                    self._learnt[f"{name}.{number}" if number else _free(name, self._learnt)] = line
+        if len(self._learnt) > before:
+            self.know(self._learnt)
+
+
+def _free(name: str, taken: Mapping[str, str]) -> str:
+    """The name, with a number where another value has it."""
+    return next(one for one in (name, *(f"{name}.v{n}" for n in range(2, len(taken) + 3))) if one not in taken)
+
+
+def redactor(plan: RunPlan, environ: Mapping[str, str]) -> Learning:
+    """Masks the declared secrets, and all variables that look like one: of the caller and of the manifest.
+
+    What the manifest makes of other texts is learnt when a step begins.
     """
-    known = secrets_in(environ) | dict(secrets)
-    for name, value in list(known.items()):
-        lines = [line.strip() for line in value.splitlines()]
-        if len(lines) > 1:
-            known |= {f"{name}.{number}": line for number, line in enumerate(lines, 1) if len(line) >= KNOWN_LENGTH}
-    return Redactor(known)
+    made = Learning()
+    made.learn(secrets_of(plan, environ) | secrets_in(environ))
+    names = declared(plan)
+    agents, steps = (one.environ for one in plan.agents.values()), (one.environ for one in plan.steps)
+    for level in (plan.parameters, plan.environ, *agents, *steps):
+        made.learn(in_use({name: value for name, value in level.items() if "${{" not in value}, names))
+    return made
+
+
+def in_use(environ: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    """Of a program's variables the secrets: those named so, and those that look like one."""
+    return secrets_in(environ) | {name: environ[name] for name in names if environ.get(name)}
 
 
 def theirs(plan: RunPlan, filled: Filled) -> tuple[str, ...]:

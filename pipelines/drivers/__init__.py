@@ -7,14 +7,13 @@ from collections.abc import Callable
 from pipelines.drivers.command import CommandDriver
 from pipelines.model import AgentPlan, Drive
 from pipelines.ports import Driver, Tell
-from quarterdeck.redaction import Redactor
 from sessions.deck import Deck
 
 Drivers = Callable[[AgentPlan | None, Tell], Driver]
 """The driver for one attempt: of a command where there is no agent. What it tells goes to that ``Tell``."""
 
 
-def choose(deck: Deck, session: str, redactor: Redactor, *, trust: bool = False, patience: float = 0.0) -> Drivers:
+def choose(deck: Deck, session: str, *, trust: bool = False, patience: float = 0.0) -> Drivers:
     """Drivers whose programs are in the session of that name.
 
     ``patience`` is how many seconds a question that no rule decides waits for a person; ``trust`` is for agents in
@@ -23,7 +22,7 @@ def choose(deck: Deck, session: str, redactor: Redactor, *, trust: bool = False,
 
     def driver(agent: AgentPlan | None, tell: Tell) -> Driver:
         if agent is None:
-            return CommandDriver(deck, session, tell, redactor)
+            return CommandDriver(deck, session, tell)
         if agent.drive is Drive.TERMINAL:
             from pipelines.drivers.terminal import TerminalDriver
 

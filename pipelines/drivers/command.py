@@ -105,10 +105,9 @@ async def carry_out(
 class CommandDriver:
     """Carries out steps with ``run``; see :class:`pipelines.ports.Driver`."""
 
-    def __init__(self, deck: Deck, session: str, tell: Tell, redactor: Redactor) -> None:
+    def __init__(self, deck: Deck, session: str, tell: Tell) -> None:
         self._programs = Programs(deck, session)
         self._tell = tell
-        self._redactor = redactor
 
     async def turn(self, ask: Ask, used: Callable[[Usage], None]) -> Turn:
         """See :class:`pipelines.ports.Driver`. It uses nothing that a budget could count."""
@@ -126,14 +125,14 @@ class CommandDriver:
                 command=ask.prompt,
                 cwd=ask.cwd,
                 environ=ask.environ,
-                redactor=self._redactor,
+                redactor=ask.redactor,
                 told=told,
                 output=Path(ask.environ[VARIABLE]) if VARIABLE in ask.environ else None,
             )
         except (Broken, Unreachable):
             raise
         except QuarterdeckError as error:
-            reason = safe(self._redactor.redact(error.message).text, 500)
+            reason = safe(ask.redactor.redact(error.message).text, 500)
             return Turn(outcome=Outcome.FAILED, reason=reason, started_ns=began, ended_ns=time.time_ns())
         return Turn(
             outcome=Outcome.SUCCEEDED if done.code == 0 else Outcome.FAILED,

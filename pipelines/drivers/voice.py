@@ -11,7 +11,6 @@ from typing import Any
 from pipelines.model import RunEvent
 from pipelines.ports import Ask, Tell
 from profiles import Profile
-from quarterdeck.redaction import Redactor, secrets_in
 from quarterdeck.text import plain, safe
 from sessions.approvals.asked import what
 from sessions.model import Approval, ApprovalState
@@ -24,11 +23,10 @@ _WORDS = {"allow": "allowed", "always": "allowed from now on", "deny": "denied"}
 
 
 class Voice:
-    """Tells what happens in one turn. The secrets it knows are those of the turn's variables."""
+    """Tells what happens in one turn."""
 
     def __init__(self, ask: Ask, tell: Tell) -> None:
-        known = {*ask.step.secrets, *(ask.agent.secrets if ask.agent else ())} & ask.environ.keys()
-        self.redactor = Redactor(secrets_in(ask.environ) | {name: ask.environ[name] for name in known})
+        self.redactor = ask.redactor
         self._ask, self._tell = ask, tell
         self._second = self._told = self._left_out = 0
 

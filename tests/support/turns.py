@@ -24,6 +24,7 @@ from pipelines.model import AgentPlan, Drive, RunEvent, StepPlan, Usage
 from pipelines.ports import Ask, Turn
 from quarterdeck.clock import SystemClock
 from quarterdeck.paths import Paths
+from quarterdeck.redaction import Redactor, secrets_in
 from sessions.deck import Deck
 from sessions.launch import Limits
 from terminals.native import NativeAdapter
@@ -100,6 +101,7 @@ def make_ask(
         turn=turn,
         prompt=prompt,
         cwd=str(work),
+        redactor=Redactor(secrets_in(environ)),
         environ=dict(environ),
     )
 
