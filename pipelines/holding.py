@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pipelines.folder import RunFolder
-from quarterdeck.errors import Refused
+from quarterdeck.errors import Broken, Refused
 from quarterdeck.lock import Lock, owner
 from quarterdeck.paths import private_folder
 
@@ -21,7 +21,15 @@ def hold(folder: RunFolder) -> Iterator[None]:
     Raises :class:`Refused` where another process holds it, :class:`Broken` where the folder cannot be used.
     """
     private_folder(folder.home)
-    lock = Lock.take(folder.lock, patience=PATIENCE)
+    try:
+        lock = Lock.take(folder.lock, patience=PATIENCE)
+    except OSError as error:
+        raise Broken(
+            f"run {folder.run_id} cannot be carried out: cannot write {folder.lock}: {error.strerror or error}; "
+            "nothing was begun",
+            hint="free some disk space or correct the permissions there",
+            path=str(folder.lock),
+        ) from error
     if lock is None:
         pid = holder(folder)
         raise Refused(

@@ -53,13 +53,17 @@ class Brake:
 
     def __init__(self) -> None:
         self._runner: Runner | None = None
-        self._pulled: tuple[Outcome, str] | None = None
+        self._pulled: tuple[Outcome, str, int] | None = None
 
-    def stop(self, outcome: Outcome, reason: str) -> None:
+    def stop(self, outcome: Outcome, reason: str, exit_code: int = 0) -> None:
         """See :meth:`pipelines.runner.Runner.stop`. To be called on the run's event loop."""
-        self._pulled = self._pulled or (outcome, reason)
+        self._pulled = self._pulled or (outcome, reason, exit_code)
         if self._runner is not None:
-            self._runner.stop(outcome, reason)
+            self._runner.stop(outcome, reason, exit_code)
+
+    def unfinished(self, error: QuarterdeckError) -> RunResult | None:
+        """What is known of a run that ``error`` has ended; None where it had not begun."""
+        return self._runner.unfinished(error) if self._runner is not None else None
 
     def hold(self, runner: Runner) -> None:
         """This is what it stops from now on."""
@@ -114,9 +118,13 @@ async def carry_out(plan: RunPlan, folder: RunFolder, tell: Tell, options: RunOp
 async def go_on(folder: RunFolder, tell: Tell, options: RunOptions) -> RunResult:
     """Go on with a run of an earlier process, on this machine or with its database on another one.
 
-    Raises :class:`NotFound` where nothing is known of it, else as :func:`carry_out`.
+    One that has ended is told of as it ended; nothing of it is done or written. Raises :class:`NotFound` where nothing
+    is known of it, else as :func:`carry_out`.
     """
     with hold(folder):
+        if (over := await asyncio.to_thread(_over, folder)) is not None:
+            _tell_end(over, tell)
+            return over
         if not options.database and not folder.steps.exists():
             await asyncio.to_thread(runs.kept_plan, folder)  # without it nothing is known of the run
         async with open_durable(folder.run_id, _where(folder, options), fresh=False) as opened:
@@ -285,6 +293,23 @@ class _Journal:
             said = f"events are no longer written to {self._path}: {error.strerror or error}"
             self._tell(replace(event, kind="note", step="", text=said, data={}))
         self._tell(event)
+
+
+def _over(folder: RunFolder) -> RunResult | None:
+    """The result of a run that has ended for good; a damaged one is made again."""
+    try:
+        result = runs.kept_result(folder)
+    except Broken:
+        return None
+    return None if result is None or result.outcome is Outcome.INTERRUPTED else result
+
+
+def _tell_end(result: RunResult, tell: Tell) -> None:
+    said = "this run has ended before; nothing is done again"
+    tell(RunEvent(kind="note", at_ns=time.time_ns(), run_id=result.run_id, text=said))
+    seconds = (result.ended_ns - result.started_ns) / 1e9
+    data = {"outcome": result.outcome.value, "exit_code": result.exit_code, "seconds": seconds, "before": True}
+    tell(RunEvent(kind="run.ended", at_ns=time.time_ns(), run_id=result.run_id, text=result.reason, data=data))
 
 
 def _where(folder: RunFolder, options: RunOptions) -> str | Path:

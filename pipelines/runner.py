@@ -29,6 +29,8 @@ from pipelines.spending import Spending
 from pipelines.step import CutOff, Evidence, Shared, Step
 from pipelines.surroundings import Learning
 from pipelines.telling import Telling
+from pipelines.unfinished import unfinished
+from quarterdeck.errors import QuarterdeckError
 from sessions.deck import Deck
 
 
@@ -76,7 +78,10 @@ class Runner:
         self._steps = {step.key: step for step in plan.steps}
         self._results: dict[str, StepResult] = {}
         self._running: dict[str, _Running] = {}
+        self._begun: set[str] = set()
+        self._began_ns = 0
         self._stop: CutOff | None = None
+        self._stop_code = 0
         self._stopped = asyncio.Event()
         mender = None
         if (explains := analyst(plan.analysis, plan.agents, environ, redactor)) is not None:
@@ -103,13 +108,28 @@ class Runner:
             results=self._results,
         )
 
-    def stop(self, outcome: Outcome, reason: str) -> None:
-        """Begin nothing any more and end what runs; :meth:`run` then returns soon. The first call counts."""
+    def stop(self, outcome: Outcome, reason: str, exit_code: int = 0) -> None:
+        """Begin nothing any more and end what runs; :meth:`run` then returns soon. The first call counts.
+
+        ``exit_code`` takes the place of the outcome's own.
+        """
         if self._stop is None:
-            self._stop = CutOff(outcome, reason)
+            self._stop, self._stop_code = CutOff(outcome, reason), exit_code
             self._stopped.set()
             for one in self._running.values():
                 one.step.cut_off(outcome, reason)
+
+    def unfinished(self, error: QuarterdeckError) -> RunResult:
+        """What is known where ``error`` ended :meth:`run`, or kept its result from being kept."""
+        return unfinished(
+            self._plan,
+            self._run_id,
+            error,
+            known=self._results,
+            begun=self._begun,
+            began_ns=self._began_ns,
+            resumed=self._resumed,
+        )
 
     async def run(self) -> RunResult:
         """Carry the plan out. When it returns or raises, no program of the run is left.
@@ -117,13 +137,13 @@ class Runner:
         Raises :class:`Broken` where state or evidence cannot be written, and what is a fault of ours; what was done is
         recorded then, and a resumed run goes on.
         """
-        began = time.time_ns()
+        self._began_ns = time.time_ns()
         limit: asyncio.TimerHandle | None = None
         try:
             await self._deck.groups.of_workspace(self._run_id, self._plan.workspace)
             self._say("run.resumed" if self._resumed else "run.started", text=self._plan.name, data=self._about())
             if self._resumed:
-                began = await self._find_again()
+                self._began_ns = await self._find_again()
             if self._plan.timeout is not None:
                 loop = asyncio.get_running_loop()
                 limit = loop.call_later(
@@ -135,7 +155,7 @@ class Runner:
                 limit.cancel()
             self._spending.close()
             await unbroken(self._programs.end_all())
-        return self._result(began)
+        return self._result(self._began_ns)
 
     # -- the loop
 
@@ -175,6 +195,7 @@ class Runner:
             if used_up.of == "the run":
                 self.stop(Outcome.OVER_BUDGET, str(used_up))
             return True
+        self._begun.add(key)
         one = Step(step, self._shared)
         self._running[key] = _Running(one, asyncio.create_task(one.carry_out(), name=f"step {key}"))
         return False
@@ -213,13 +234,17 @@ class Runner:
         for blind in self._spending.blind():
             self._say("note", text=blind)
         outcome = schedule.outcome(steps, self._stop.outcome if self._stop else None)
+        asked = self._stop_code if self._stop and self._stop.outcome is outcome else 0
+        ended = time.time_ns()
+        if self._resumed and not self._begun and not self._stop:  # it was over before
+            ended = max((step.ended_ns for step in steps), default=0) or ended
         result = RunResult(
             run_id=self._run_id,
             name=self._plan.name,
             outcome=outcome,
-            exit_code=EXIT_CODES[outcome],
+            exit_code=asked or EXIT_CODES[outcome],
             started_ns=began,
-            ended_ns=time.time_ns(),
+            ended_ns=ended,
             steps=steps,
             usage=money.add(one.usage for one in steps),
             reason=self._telling.line(why),

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,8 @@ from pipelines.report.display import table
 from pipelines.report.progress import Style
 from pipelines.run import Brake, RunOptions, carry_out, go_on
 from pipelines.runs import kept_plan
-from quarterdeck.errors import Broken, NotFound, told_of
+from pipelines.unfinished import unfinished
+from quarterdeck.errors import Broken, NotFound, QuarterdeckError, told_of
 from quarterdeck.text import safe
 
 if TYPE_CHECKING:
@@ -38,12 +39,12 @@ _COLOURS = {Outcome.SUCCEEDED: GREEN, Outcome.SKIPPED: "", Outcome.INTERRUPTED: 
 class Stopping:
     """What signals do to a run: the first one stops it, the second ends this process at once.
 
-    ``code`` is the exit code the first one asks for, 0 before. What runs when the process ends at once ends itself: its
-    holders have a lease.
+    ``stop`` gets what to say and the exit code that the signal asks for. What runs when the process ends at once ends
+    itself: its holders have a lease.
     """
 
-    def __init__(self, run_id: str, telling: Telling, stop: Callable[[str], None]) -> None:
-        self.code = 0
+    def __init__(self, run_id: str, telling: Telling, stop: Callable[[str, int], None]) -> None:
+        self._stopping = False
         self._run_id, self._telling, self._stop = run_id, telling, stop
 
     @contextmanager
@@ -61,13 +62,13 @@ class Stopping:
 
     def _heard(self, number: signal.Signals) -> None:
         resume = f"quarterdeck run --resume {self._run_id}"
-        if self.code:
+        if self._stopping:
             self._telling.close()
             self._telling.note(f"ended at once; what still runs ends itself within a minute; go on: {resume}")
             os._exit(128 + number)
-        self.code = 128 + number
+        self._stopping = True
         self._telling.note(f"stopping by {_SIGNALS[number]}: what runs is ended; once more ends at once")
-        self._stop(_SIGNALS[number])
+        self._stop(f"stopped by {_SIGNALS[number]}", 128 + number)
 
 
 def carry(scope: Scope, plan: RunPlan, options: Options) -> None:
@@ -78,7 +79,7 @@ def carry(scope: Scope, plan: RunPlan, options: Options) -> None:
     def begin(how: RunOptions) -> Coroutine[Any, Any, RunResult]:
         return carry_out(plan, folder, telling, how)
 
-    _perform(scope, folder, options, telling, begin)
+    _perform(scope, folder, plan, options, telling, begin)
 
 
 def carry_on(scope: Scope, folder: RunFolder, options: Options) -> None:
@@ -92,12 +93,13 @@ def carry_on(scope: Scope, folder: RunFolder, options: Options) -> None:
     def begin(how: RunOptions) -> Coroutine[Any, Any, RunResult]:
         return go_on(folder, telling, how)
 
-    _perform(scope, folder, options, telling, begin)
+    _perform(scope, folder, plan, options, telling, begin)
 
 
 def _perform(
     scope: Scope,
     folder: RunFolder,
+    plan: RunPlan | None,
     options: Options,
     telling: Telling,
     begin: Callable[[RunOptions], Coroutine[Any, Any, RunResult]],
@@ -111,7 +113,7 @@ def _perform(
         policy=Path(options.policy).absolute() if options.policy else None,
         brake=brake,
     )
-    stopping = Stopping(folder.run_id, telling, lambda why: brake.stop(Outcome.INTERRUPTED, f"stopped by {why}"))
+    stopping = Stopping(folder.run_id, telling, lambda why, code: brake.stop(Outcome.INTERRUPTED, why, code))
 
     async def whole() -> RunResult:
         with stopping.heard():
@@ -120,20 +122,38 @@ def _perform(
 
     try:
         result = asyncio.run(whole())
-    except BaseExceptionGroup as group:
-        raise told_of(group) from group
-    conclude(scope, result, kept_plan(folder), options, telling, stopping.code)
+    except (QuarterdeckError, BaseExceptionGroup) as raised:
+        error = told_of(raised) if isinstance(raised, BaseExceptionGroup) else raised
+        if isinstance(error, QuarterdeckError):
+            _conclude_early(scope, brake, folder, plan, error, options)
+        if error is raised:
+            raise
+        raise error from raised
+    conclude(scope, result, kept_plan(folder), options, telling)
 
 
-def conclude(scope: Scope, result: RunResult, plan: RunPlan, options: Options, telling: Telling, code: int = 0) -> None:
-    """Write the reports, say what came of it, and end with its exit code: ``code`` where a signal decided it."""
+def _conclude_early(
+    scope: Scope, brake: Brake, folder: RunFolder, plan: RunPlan | None, error: QuarterdeckError, options: Options
+) -> None:
+    """Write into the reports what is known of a run that an error has ended: they may lie where there is room."""
+    with suppress(QuarterdeckError):
+        plan = plan or kept_plan(folder)
+    known = brake.unfinished(error)
+    if plan is None or (known is None and not isinstance(error, Broken)):
+        return
+    for problem in reports.write(known or unfinished(plan, folder.run_id, error), plan, options, os.environ):
+        scope.out.note(problem)
+
+
+def conclude(scope: Scope, result: RunResult, plan: RunPlan, options: Options, telling: Telling) -> None:
+    """Write the reports, say what came of it, and end with its exit code."""
     where = evidence(plan.workspace, result.run_id, options.output)
     named = safe(os.path.relpath(where), 1000) if where.is_dir() else ""
     problems = reports.write(result, plan, options, os.environ)
     if telling.style is Style.GITHUB:
         telling.lines(report.annotations(result, plan, root=os.environ.get("GITHUB_WORKSPACE", "")))
     telling.lines(list(_said(scope, result, named)))
-    unkept = [f"{step.key}: {one}" for step in result.steps for one in step.unkept]
+    unkept = [f"not kept of {step.key}: {one}" for step in result.steps for one in step.unkept]
     for problem in [*unkept, *problems]:
         scope.out.note(problem)
     agents = {step.key: plan.agents[step.agent].profile for step in plan.steps if step.agent}
@@ -142,8 +162,7 @@ def conclude(scope: Scope, result: RunResult, plan: RunPlan, options: Options, t
     if result.outcome is Outcome.INTERRUPTED:
         attach = " --attach" if RunFolder.of(scope.paths, result.run_id).attached.exists() else ""
         scope.out.note(f"go on with it: quarterdeck run --resume {result.run_id}{attach}")
-    ended = (code if result.outcome is Outcome.INTERRUPTED else 0) or result.exit_code
-    raise click.exceptions.Exit(ended or (Broken.exit_code if problems else 0))
+    raise click.exceptions.Exit(result.exit_code or (Broken.exit_code if problems else 0))
 
 
 def _said(scope: Scope, result: RunResult, where: str) -> Iterator[str]:
@@ -161,6 +180,3 @@ def _said(scope: Scope, result: RunResult, where: str) -> Iterator[str]:
     yield out.painted(f"{said} ({', '.join(part for part in used if part)})", _COLOURS.get(result.outcome, RED))
     if where:
         yield f"logs and recordings: {where}"
-    for step in result.steps:
-        for one in step.unkept:
-            yield out.painted(f"not kept of {words.phrase(step.key, 100)}: {words.phrase(one)}", YELLOW)

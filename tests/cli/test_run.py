@@ -148,6 +148,8 @@ def test_a_terminal_that_goes_away_stops_it_with_reports_and_resume_goes_on(here
     process.send_signal(signal.SIGHUP)
     _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 129
+    events = (here.paths.home / "runs" / only_run(here).run_id / "events.jsonl").read_text().splitlines()
+    assert json.loads(events[-1])["data"]["exit_code"] == 129
     run = only_run(here)
     assert run.state is State.INTERRUPTED
     assert f"go on with it: quarterdeck run --resume {run.run_id}" in err

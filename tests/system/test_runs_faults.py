@@ -111,10 +111,13 @@ def test_a_full_disk_ends_the_run_with_a_clear_word_and_nothing_is_done_twice(ru
         "[steps.next]\nneeds = 'fill'\nrun = 'echo next >> done'\n"
         "[steps.beside]\nneeds = 'first'\nrun = 'test -e freed || exec sleep 1000; echo beside >> done'\n"
     )
-    done = runs.run("run", "run.toml")
-    assert done.returncode not in (0, -9), done
+    done = runs.run("run", "run.toml", "--result", "result.json")
+    assert done.returncode == 7, done
     assert "is full" in done.stdout + done.stderr, done
     assert "Traceback" not in done.stdout + done.stderr
+    told = json.loads((runs.work / "result.json").read_text())
+    assert (told["exit_code"], told["steps"][0]["outcome"]) == (7, "succeeded")
+    assert "is full" in told["reason"]
     filler.unlink()
     (runs.work / "freed").touch()
     again = runs.run("run", "--resume", "last")

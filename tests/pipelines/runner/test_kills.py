@@ -145,19 +145,26 @@ def test_a_stopped_run_does_the_same_step_again(bench, command):
 
 
 def test_stopped_before_it_began(bench, command):
-    bench.brake.stop(Outcome.INTERRUPTED, "stopped at once")
+    bench.brake.stop(Outcome.INTERRUPTED, "stopped at once", 143)
     result = bench.run(bench.plan(command("one", "echo one >> done")))
-    assert result.outcome is Outcome.INTERRUPTED
+    assert (result.outcome, result.exit_code) == (Outcome.INTERRUPTED, 143)
+    assert bench.events[-1].data["exit_code"] == 143
     assert bench.lines() == []
 
 
 def test_a_run_that_has_ended_stays_as_it_is(bench, command):
     folder = bench.folder()
     first = bench.run(bench.plan(command("one", "echo one >> done; exit 1")), folder)
-    second = bench.go_on(folder)
-    assert second.steps == first.steps
-    assert (second.outcome, second.resumed, bench.lines()) == (Outcome.FAILED, 1, ["one"])
-    assert bench.go_on(folder).resumed == 2
+    kept = {path: path.read_bytes() for path in folder.home.rglob("*") if path.is_file()}
+    bench.events.clear()
+    assert bench.go_on(folder) == first
+    assert bench.lines() == ["one"]
+    assert bench.told("note") == ["this run has ended before; nothing is done again"]
+    assert {path: path.read_bytes() for path in folder.home.rglob("*") if path.is_file()} == kept
+    (folder.home / "result.json").unlink()  # as on a machine that has only its database
+    again = bench.go_on(folder)
+    assert (again.steps, again.outcome, again.resumed) == (first.steps, Outcome.FAILED, 1)
+    assert again.ended_ns <= first.ended_ns
 
 
 def test_the_state_may_be_gone_but_for_what_was_done(bench, command):
