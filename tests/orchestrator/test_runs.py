@@ -97,19 +97,7 @@ def test_a_run_is_followed_to_its_end_and_its_agents_are_seen(runs, place, until
     assert list((place.workspace / ".quarterdeck" / "runs" / run_id / "steps").iterdir())
 
 
-def test_values_of_secrets_are_in_no_file(runs, place):
-    run_id = runs.slow()
-    runs.ask("POST", f"/{run_id}/stop")
-    runs.events(run_id)
-    with sqlite3.connect(place.paths.database) as db:
-        actions = {row[0] for row in db.execute("SELECT action FROM audit")}
-    assert {"run.begin", "run.stop"} <= actions
-    for top in (place.paths.home, place.workspace):
-        for file in [file for file in top.rglob("*") if file.is_file()]:
-            assert SECRET.encode() not in file.read_bytes(), file
-
-
-def test_a_stopped_run_ends_its_programs_and_goes_on(runs, place, until):
+def test_a_stopped_run_ends_its_programs_and_goes_on_and_values_of_secrets_are_in_no_file(runs, place):
     run_id = runs.slow()
     runs.ask("POST", f"/{run_id}/stop")
     runs.events(run_id)
@@ -122,6 +110,12 @@ def test_a_stopped_run_ends_its_programs_and_goes_on(runs, place, until):
     runs.events(run_id)
     assert runs.result(run_id).outcome is Outcome.SUCCEEDED
     assert (runs.text("first.txt"), runs.text("slow.txt")) == ("once\n", "begun\nbegun\n")
+    with sqlite3.connect(place.paths.database) as db:
+        actions = {row[0] for row in db.execute("SELECT action FROM audit")}
+    assert {"run.begin", "run.stop"} <= actions
+    for top in (place.paths.home, place.workspace):
+        for file in [file for file in top.rglob("*") if file.is_file()]:
+            assert SECRET.encode() not in file.read_bytes(), file
 
 
 def test_after_kill_9_programs_run_on_and_the_run_finds_them(runs, place):
@@ -149,7 +143,7 @@ def test_an_orchestrator_that_stops_in_good_order_ends_the_programs_of_runs(runs
     assert not [one for one in place.client.request("GET", "/v1/agents") if one["alive"]]
 
 
-def test_what_makes_no_sense_is_refused_and_leaves_nothing(runs, place):
+def test_what_makes_no_sense_or_is_not_its_own_is_refused_and_leaves_nothing(runs, place):
     good = runs.plan(SLOW)
     first, second = good["steps"]
     wrong = [
@@ -169,9 +163,7 @@ def test_what_makes_no_sense_is_refused_and_leaves_nothing(runs, place):
             runs.ask("GET", f"/20260101-000000-abcdef{path}")
         with pytest.raises(Invalid, match="is not the id of a run"):
             runs.ask("GET", f"/nonsense{path}")
-
-
-def test_a_run_with_a_deck_of_its_own_is_not_taken_over(runs, place):
+    # one that has a deck of its own is not taken over
     folder = place.paths.home / "runs" / "20260101-000000-abcdef"
     folder.mkdir(parents=True)
     (folder / "plan.json").write_text(json.dumps(runs.plan(SLOW)))
