@@ -71,6 +71,8 @@ class Following:
         self._trust = trust
         self._voice = Voice(ask, tell)
         self._began, self._began_ns = time.monotonic(), time.time_ns()
+        self._first_ns, self._earlier = 0, 0.0
+        """When earlier processes of ours began the turn, and the seconds it had gone on before this one."""
         self._may_ask_anew = True
         self._counts = False
         """Whether it is known what the conversation had used before this turn."""
@@ -107,6 +109,15 @@ class Following:
             _counts, self._deck.paths.agent(self.agent_id) / "turns", self._ask.turn, self._agent.doing, last is None
         )
         self._counts = True
+
+    def goes_on(self, first_ns: int, cut_ns: int | None) -> None:
+        """The turn began at ``first_ns``.
+
+        Where its agent was cut off and resumed, ``cut_ns`` is when it was, 0 unknown: nothing of it went on since.
+        """
+        self._first_ns = first_ns
+        until_ns = self._began_ns if cut_ns is None else cut_ns
+        self._earlier = max(0.0, (until_ns - first_ns) / 1e9)
 
     async def until_over(self, prompt: Prompt) -> Ending:
         """Wait until the turn of this prompt ended, one way or another. Raises :class:`NotFound` for one removed."""
@@ -216,6 +227,7 @@ class Following:
         """The turn with this ending, as it is known now."""
         try:
             agent = self._agent
+            started_ns = self._first_ns or started_ns
         except NotFound:
             return Turn(outcome=ending.outcome, reason=ending.reason, started_ns=started_ns, ended_ns=time.time_ns())
         said = self._message
@@ -254,7 +266,7 @@ class Following:
     def _counted(self) -> Usage:
         doing, before = self._agent.doing, self._before
         return Usage(
-            seconds=time.monotonic() - self._began,
+            seconds=self._earlier + time.monotonic() - self._began,
             turns=1,
             tokens_in=_more(doing.tokens_in, before.tokens_in),
             tokens_out=_more(doing.tokens_out, before.tokens_out),

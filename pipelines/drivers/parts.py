@@ -36,6 +36,11 @@ class Parts:
         return cls(deck, agent_id, turn, sorted(found, key=lambda one: int(one.id.removeprefix(begins))))
 
     @property
+    def first(self) -> Prompt | None:
+        """The oldest: with it the turn began."""
+        return self._given[0] if self._given else None
+
+    @property
     def last(self) -> Prompt | None:
         """The newest, None where none was given."""
         return self._given[-1] if self._given else None

@@ -44,6 +44,8 @@ class TerminalDriver:
         self._patience = patience
         self._trust = trust
         self._program: Program | None = None
+        self._cut_ns = 0
+        """When its agent was cut off whose conversation was gone on with; 0 where nobody knows."""
 
     async def turn(self, ask: Ask, used: Callable[[Usage], None]) -> Turn:
         """See :class:`pipelines.ports.Driver`."""
@@ -98,6 +100,7 @@ class TerminalDriver:
             return found, False
         for former in reversed(self._programs.former(name)):
             if await self._conversed(former):
+                self._cut_ns = Program(self._deck, former.id).ended_ns
                 return await self._again(former, name, ask), True
         begun = await self._programs.begin(
             name,
@@ -132,6 +135,9 @@ class TerminalDriver:
         """Give the prompt of this turn, where it was not given before, and what else it takes; how the turn ended."""
         parts = await Parts.of(self._deck, following.agent_id, ask.turn)
         await following.begin(parts.last)
+        if first := parts.first:
+            created_ns = self._deck.agent(following.agent_id).created_ns
+            following.goes_on(first.created_ns if ask.turn else created_ns, self._cut_ns if again else None)
         prompt = await self._first(ask, parts, again=again)
         for _ in range(DENIALS + 1):
             ending = await following.until_over(prompt)

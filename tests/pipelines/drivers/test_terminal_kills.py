@@ -135,8 +135,11 @@ async def test_while_it_works_on_its_prompt(runs: Rig) -> None:
         driver.status("working")
         until(runs.model.requests, "it asks its model")
         driver.kill()
+        killed_ns = time.time_ns()
     turn, prompts = await go_on(runs, "do it")
     assert (turn.outcome, turn.message) == (Outcome.SUCCEEDED, "Done."), turn
+    assert turn.started_ns < killed_ns
+    assert turn.usage.seconds > (turn.ended_ns - killed_ns) / 1e9, "its whole time, not that of its last part"
     assert (turn.usage.tokens_in, turn.usage.tokens_out) == (60, 8)
     assert prompts == ["do it"]
     assert len(runs.model.requests()) == 1
