@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import subprocess
 
+from pipelines.drivers.program import end_left
 from pipelines.folder import RunFolder
 from quarterdeck.paths import Paths
 
 
 def discard(folder: RunFolder) -> None:
-    """Delete the run's folder and its worktrees, which git then forgets. Nobody may be carrying it out."""
+    """Delete the run's folder and its worktrees, which git then forgets. Nobody may be carrying it out.
+
+    Programs outlive the killed process of their run for a while: what still runs of it is ended first.
+    """
+    asyncio.run(end_left(folder.run_id))
     person = Paths(folder.home.parent.parent)
     trees = [*folder.state.worktrees.glob("*"), *person.worktrees.glob(f"{folder.run_id}-*")]
     workspace = _workspace(folder)

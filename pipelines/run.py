@@ -37,6 +37,7 @@ from quarterdeck.text import safe
 from sessions import trust
 from sessions.deck import Deck
 from sessions.launch import Limits
+from sessions.policy import accepted
 from sessions.policy.accepted import Given
 from sessions.store import remembered_trust
 
@@ -100,6 +101,8 @@ async def carry_out(plan: RunPlan, folder: RunFolder, tell: Tell, options: RunOp
 
     Otherwise raises as :meth:`Runner.run`, and :class:`Broken` where its folder or what was done cannot be kept.
     """
+    if options.policy is not None:
+        await asyncio.to_thread(accepted.read, options.policy)  # one that is refused leaves nothing of the run
     with hold(folder):
         await asyncio.to_thread(runs.keep_plan, folder, plan)
         async with open_durable(folder.run_id, _where(folder, options), fresh=True) as opened:

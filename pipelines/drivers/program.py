@@ -307,16 +307,7 @@ class Programs:
         """
         programs = [Program(self._deck, one.id) for one in self.agents()]
         await asyncio.gather(*(one.end(grace) for one in programs if one.lingers))
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        stages = [(0.0, signal.SIGTERM), (grace, signal.SIGKILL)]
-        while (left := await asyncio.to_thread(_left, self.session)) and loop.time() < began + grace + 2.0:
-            while stages and loop.time() >= began + stages[0][0]:
-                number = stages.pop(0)[1]
-                for pid in left:
-                    with contextlib.suppress(ProcessLookupError, PermissionError):
-                        os.kill(pid, number)
-            await asyncio.sleep(0.02)
+        await end_left(self.session, grace)
 
     def _cut_off(self, agent: Agent) -> bool:
         """Whether it neither runs nor came to an end of its own."""
@@ -324,6 +315,20 @@ class Programs:
             how = Program(self._deck, agent.id).exit
             return how is not None and how.closed
         return not agent.status.alive
+
+
+async def end_left(session: str, grace: float = GRACE) -> None:
+    """End whatever was started in the session of that name, wherever it went: TERM, KILL after ``grace`` seconds."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    stages = [(0.0, signal.SIGTERM), (grace, signal.SIGKILL)]
+    while (left := await asyncio.to_thread(_left, session)) and loop.time() < began + grace + 2.0:
+        while stages and loop.time() >= began + stages[0][0]:
+            number = stages.pop(0)[1]
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, number)
+        await asyncio.sleep(0.02)
 
 
 def _left(session: str) -> list[int]:

@@ -97,18 +97,24 @@ def accepted_by(person: Paths) -> str:
     return str(json.loads(row[0])) if row else ""
 
 
+def read(file: Path) -> tuple[str, File]:
+    """The text and the rules of a file that a run is given. Raises :class:`Invalid`."""
+    try:
+        text = read_file(file, FILE_LIMIT)
+    except OSError as error:
+        raise Invalid(f"the policy {safe(str(file))} cannot be read: {error.strerror or error}") from error
+    found = parse(file, text)
+    if found.problems:
+        more = f" (and {len(found.problems) - 1} more)" if len(found.problems) > 1 else ""
+        raise Invalid(found.problems[0] + more, hint="correct it; nothing was begun")
+    return text.decode("utf-8"), found
+
+
 async def _given(store: Store, file: Path | None) -> File:
     """The rules given to a run, remembered for when it is gone on with."""
     if file is not None:
-        try:
-            text = await asyncio.to_thread(read_file, file, FILE_LIMIT)
-        except OSError as error:
-            raise Invalid(f"the policy {safe(str(file))} cannot be read: {error.strerror or error}") from error
-        found = parse(file, text)
-        if found.problems:
-            more = f" (and {len(found.problems) - 1} more)" if len(found.problems) > 1 else ""
-            raise Invalid(found.problems[0] + more, hint="correct it; nothing was begun")
-        await store.remember(GIVEN, json.dumps([str(file), text.decode("utf-8")]))
+        text, found = await asyncio.to_thread(read, file)
+        await store.remember(GIVEN, json.dumps([str(file), text]))
         return found
     kept = await store.meta(GIVEN)
     if not kept:

@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 import subprocess
 
 from pipelines.discard import discard
@@ -38,4 +40,14 @@ def test_a_folder_without_a_plan_is_deleted_all_the_same(tmp_path):
     folder = RunFolder.of(Paths(tmp_path), "20260314-153059-4f1c2b")
     folder.home.mkdir(parents=True)
     discard(folder)
+    assert not folder.home.exists()
+
+
+def test_what_still_runs_of_it_is_ended_first(tmp_path):
+    folder = RunFolder.of(Paths(tmp_path), "20260314-153059-4f1c2b")
+    folder.home.mkdir(parents=True)
+    environ = {"PATH": os.environ["PATH"], "QUARTERDECK_SESSION": folder.run_id}
+    with subprocess.Popen(["sleep", "1000"], env=environ) as left:
+        discard(folder)
+        assert left.poll() == -signal.SIGTERM
     assert not folder.home.exists()
