@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from cli.output import Output, StdoutClosed
+from cli.output import Output, StdoutClosed, complete
 from cli.scope import Scope
 from quarterdeck import __version__
 from quarterdeck.errors import Broken, Invalid, QuarterdeckError
@@ -151,6 +151,7 @@ def quarterdeck(context: click.Context, home: Path | None, session: str | None) 
 
 def run() -> int:
     """Run the command line on ``sys.argv`` and return the exit code. Every error ends here, on stderr."""
+    complete()
     words = sys.argv[1:]
     before = words[: words.index("--")] if "--" in words else words
     out = Output(json="--json" in before)

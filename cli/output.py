@@ -42,6 +42,21 @@ class Cell(NamedTuple):
     colour: str = ""
 
 
+def complete() -> None:
+    """Make up for closed standard streams (``>&-``): what goes there goes nowhere, and no other file gets its number.
+
+    To be called before any file is opened.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    sys.stdin = sys.stdin or os.fdopen(0, encoding="utf-8", closefd=False)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8", closefd=False)
+
+
 class Output:
     """Standard output and standard error of this process.
 

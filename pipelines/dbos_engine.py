@@ -42,6 +42,8 @@ LOCK_PATIENCE = 3.0
 AWAY_SECONDS = 60.0
 """How long a PostgreSQL server may be away, or a network to it."""
 BUSY_SECONDS = 2.0
+ROOM = 1 << 16
+"""Bytes; SQLite cannot begin a write-ahead log and its index on a disk with less."""
 LAST_SECONDS = 10.0
 """How long a commit may still take after the run has ended."""
 
@@ -143,14 +145,14 @@ def serve(asked: Iterator[Any], answer: Callable[[Any], None]) -> None:
         if fresh and known:
             raise Fault("begun")
     except Exception as error:  # noqa: BLE001  whatever it is, a person is told
-        answer(_fault(error))
+        answer(_fault(error, where))
         return
     answer({"known": known})
     for one in asked:
         try:
             memory.remember(one["key"], one["value"])
         except Exception as error:  # noqa: BLE001
-            answer(_fault(error))
+            answer(_fault(error, where))
         else:
             answer({})
     if "://" not in where:
@@ -245,16 +247,19 @@ def _url(path: str) -> str:
     return URL.create("sqlite", database=path).render_as_string()
 
 
-def _fault(error: Exception) -> dict[str, str]:
-    """The answer that says what went wrong."""
+def _fault(error: Exception, where: str) -> dict[str, str]:
+    """The answer that says what went wrong. SQLite calls a full disk that, or an error of the disk."""
     if isinstance(error, Fault):
         return {"fault": error.kind, "detail": str(error)}
     if isinstance(error, ImportError):
         return {"fault": "missing", "detail": str(error)}
-    cause = getattr(error, "orig", None) or error
-    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF if isinstance(cause, sqlite3.Error) else 0
-    if getattr(cause, "errno", 0) in (errno.ENOSPC, errno.EDQUOT):
-        return {"fault": "full", "detail": str(cause)}
+    causes = list(_causes(error))
+    if any(getattr(cause, "errno", 0) in (errno.ENOSPC, errno.EDQUOT) for cause in causes):
+        return {"fault": "full", "detail": str(error)}
+    cause = next((one for one in causes if isinstance(one, sqlite3.Error)), causes[-1])
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN) and _no_room(where):
+        code = sqlite3.SQLITE_FULL
     kinds = {
         sqlite3.SQLITE_FULL: "full",
         sqlite3.SQLITE_BUSY: "locked",
@@ -262,7 +267,27 @@ def _fault(error: Exception) -> dict[str, str]:
         sqlite3.SQLITE_CORRUPT: "damaged",
         sqlite3.SQLITE_NOTADB: "damaged",
     }
-    return {"fault": kinds.get(code, "other"), "detail": f"{type(cause).__name__}: {cause}"}
+    said = next(iter(str(cause).splitlines()), "")
+    return {"fault": kinds.get(code, "other"), "detail": f"{type(cause).__name__}: {said}"}
+
+
+def _no_room(path: str) -> bool:
+    try:
+        disk = os.statvfs(os.path.dirname(path))
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < ROOM
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and what it was raised for, to the first: a library wraps what another one wrapped."""
+    seen: set[int] = set()
+    left: BaseException | None = error
+    while left is not None and id(left) not in seen:
+        seen.add(id(left))
+        yield left
+        orig = getattr(left, "orig", None)
+        left = orig if isinstance(orig, BaseException) else left.__cause__ or left.__context__
 
 
 # messages

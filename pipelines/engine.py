@@ -165,7 +165,8 @@ class Engine:
             "locked": (f"another program holds {place} locked", f"close that program, then {go_on}"),
             "place": (f"{place} cannot have a write-ahead log ({detail})", "set QUARTERDECK_HOME to a local disk"),
         }
-        last = safe(self._said.decode("utf-8", "replace").strip().rpartition("\n")[2], 300)
+        lines = [line.strip() for line in self._said.decode("utf-8", "replace").splitlines()]
+        last = safe(next((line for line in reversed(lines) if line and "https://sqlalche.me/" not in line), ""), 300)
         said = f"what run {self.run_id} has done cannot be recorded in {place}: {detail}" + (
             f"; {last}" if last else ""
         )

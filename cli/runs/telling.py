@@ -13,6 +13,7 @@ from pipelines.model import RunEvent, RunPlan
 from pipelines.report import jsonlines
 from pipelines.report.display import Display, fits
 from pipelines.report.progress import Progress, Style
+from quarterdeck.errors import Broken
 from quarterdeck.text import safe
 
 if TYPE_CHECKING:
@@ -139,4 +140,8 @@ class _Stream:
             self._out.note("nobody reads the output any more; the run goes on")
         except OSError as error:
             self._out.abandon()
-            self._out.note(f"the output cannot be written ({error.strerror}); the run goes on")
+            said = f"the output cannot be written ({error.strerror}); the run goes on"
+            if self._out.json:
+                self._out.error(Broken(said))
+            else:
+                self._out.note(said)

@@ -122,6 +122,34 @@ def test_a_reader_that_goes_away_changes_nothing_of_the_end(here, manifest):
     assert done.stderr == "nobody reads the output any more; the run goes on\n"
 
 
+@pytest.mark.parametrize("way", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_change_nothing_of_the_end(here, manifest, way):
+    words = " ".join(here.command("run", manifest(TWO), "--result", "result.json"))
+    done = subprocess.run(
+        ["sh", "-c", f"exec {words} {way}"], cwd=here.work, env=here.environ, capture_output=True, timeout=PATIENCE
+    )
+    assert done.returncode == 10
+    assert b"Traceback" not in done.stderr
+    assert json.loads((here.work / "result.json").read_text())["exit_code"] == 10
+
+
+def test_output_that_cannot_be_written_is_told_to_people_and_programs(here, manifest):
+    manifest(TWO)
+    for option in ("", "--json"):
+        words = " ".join(here.command("run", "run.toml", option))
+        done = subprocess.run(
+            ["sh", "-c", f"exec {words} > /dev/full"],
+            cwd=here.work,
+            env=here.environ,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=PATIENCE,
+        )
+        assert done.returncode == 10
+        said = json.loads(done.stderr)["message"] if option else done.stderr.strip()
+        assert said == "the output cannot be written (No space left on device); the run goes on"
+
+
 def test_github_gets_groups_marks_and_the_summary(here, manifest):
     env = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(here.work / "summary.md")}
     env["GITHUB_WORKSPACE"] = str(here.work)

@@ -203,3 +203,18 @@ def test_surroundings_do_not_have_it_report_to_others(tmp_path: Path, monkeypatc
     asyncio.run(record(tmp_path / "steps.db", "a", fresh=True))
     with closing(sqlite3.connect(tmp_path / "steps.db")) as db:
         assert db.execute("SELECT executor_id, application_version FROM workflow_status").fetchall() == [(RUN, "1")]
+
+
+def test_what_a_library_wraps_is_found_and_its_advertisement_is_not_told() -> None:
+    from sqlalchemy.exc import OperationalError
+
+    def fault(code: int, where: str = "/tmp/steps.db") -> dict[str, str]:
+        orig = sqlite3.OperationalError("disk trouble")
+        orig.sqlite_errorcode = code
+        outer = RuntimeError("remembering failed")
+        outer.__cause__ = OperationalError("INSERT ...", {}, orig)
+        return dbos_engine._fault(outer, where)
+
+    assert fault(sqlite3.SQLITE_FULL) == {"fault": "full", "detail": "OperationalError: disk trouble"}
+    assert fault(sqlite3.SQLITE_IOERR) == {"fault": "other", "detail": "OperationalError: disk trouble"}
+    assert fault(sqlite3.SQLITE_IOERR, "/proc/steps.db")["fault"] == "full"  # where there is no room at all
