@@ -105,6 +105,9 @@ class _Planner:
         agents = {key: self._agent(key, table) for key, table in manifest.agents.items()}
         self._spread = spread(self._document)
         steps = [self._step(cell) for cell in self._spread.cells.values()]
+        for key, step in manifest.steps.items():
+            if not self._spread.steps.get(key):
+                self._without_cells(key, step)
         analysis = self._analysis()
         self._told.check()
         return RunPlan(
@@ -263,6 +266,13 @@ class _Planner:
             line=self._told.lines.get(path, 0),
             **many,
         )
+
+    def _without_cells(self, key: str, table: StepTable) -> None:
+        """Tell what is wrong with a step whose matrix is a mistake, as far as that does not hang on its values."""
+        path: Where = ("steps", key)
+        self._shape(path, table)
+        agent = None if "${{" in table.agent else self._which_agent(path, table, {})[1]
+        self._secrets((*path, "secrets"), table.secrets, {**self._environ, **(agent.env if agent else {}), **table.env})
 
     def _shape(self, path: Where, table: StepTable) -> None:
         """Whether it is a command or an agent's work, and has what that needs."""

@@ -417,3 +417,15 @@ cwd = "${{ env.WHO }}"
     ]
     (told,) = wrong(text.replace('"${{ env.FILE }}"', '"${{ env.HOME }}"'))
     assert told == "11: steps.s.outputs[0]: HOME is no parameter, and others are not known yet (parameters: FILE, WHO)"
+
+
+def test_an_empty_matrix_hides_no_other_mistake_of_its_step(wrong):
+    first = '[steps.d]\nagent = "v"\nprompt = "k"\nmatrix = { a = [] }\n'
+    text = first + '[steps.e]\nmatrix = { a = [] }\nsecrets = ["NOPE"]\n'
+    assert wrong(text) == [
+        "2: steps.d.agent: there is no agent 'v' (write [agents.v] with its profile)",
+        "4: steps.d.matrix.a: has no values",
+        "5: steps.e: needs run, or agent and prompt",
+        "6: steps.e.matrix.a: has no values",
+        "7: steps.e.secrets[0]: the secret NOPE has no value (set it where the run is started)",
+    ]

@@ -93,6 +93,9 @@ def test_what_verify_found_goes_back_until_it_is_content(work):
     assert made.usage.turns >= 2
     told = [one.text for one in work.events if one.kind == "verify.ended"]
     assert told == ["failed: exit status 1", "failed: exit status 2", "passed", "passed"]
+    said, _ = [one for one in work.events if one.kind == "step.output" and "check" in one.data]
+    assert "cat: made: No such file" in said.text, "a failed check is not mute"
+    assert (said.data["check"], said.data["turn"]) == (1, 0)
     asked = "\n".join(str(one) for one in work.rig.model.requests())
     assert "This command must end with exit code 0, and ended with 1:" in asked
     assert "cat: made: No such file" in asked
