@@ -37,10 +37,16 @@ async def test_what_was_done_is_not_done_again(tmp_path: Path) -> None:
     assert work.done == 1
 
 
-async def test_an_error_is_raised_and_not_remembered(tmp_path: Path) -> None:
+async def test_an_error_and_what_is_not_json_are_raised_and_not_remembered(tmp_path: Path) -> None:
     async with open_durable(RUN, tmp_path / "steps.db", fresh=True) as durable:
         with pytest.raises(LookupError):
             await durable.once("one", Work(error=LookupError("no")))
+        with pytest.raises(TypeError):
+            await durable.once("set", Work({1}))
+        with pytest.raises(ValueError, match="JSON"):
+            await durable.once("number", Work(float("nan")))
+        with pytest.raises(ValueError, match="no key"):
+            await durable.once("", Work())
         assert await durable.finished() == {}
         assert await durable.once("one", Work("yes")) == "yes"
 
@@ -99,23 +105,18 @@ async def test_work_that_is_done_is_recorded_though_its_caller_is_cancelled(tmp_
     assert work.done == 1
 
 
-async def test_two_that_ask_at_the_same_time_are_given_one_result(tmp_path: Path) -> None:
+async def test_many_at_the_same_time_and_those_that_ask_the_same_are_given_one_result(tmp_path: Path) -> None:
     work = Work("one")
     async with open_durable(RUN, tmp_path / "steps.db", fresh=True) as durable:
-        found = await asyncio.gather(*(durable.once("same", work) for _ in range(10)))
-    assert found == ["one"] * 10
-    assert work.done == 1
-
-
-async def test_many_at_the_same_time(tmp_path: Path) -> None:
-    async with open_durable(RUN, tmp_path / "steps.db", fresh=True) as durable:
+        assert await asyncio.gather(*(durable.once("same", work) for _ in range(10))) == ["one"] * 10
 
         async def one(number: int) -> Any:
             return await durable.once(f"steps/{number}", Work(number))
 
         assert await asyncio.gather(*map(one, range(50))) == list(range(50))
     async with open_durable(RUN, tmp_path / "steps.db", fresh=False) as durable:
-        assert await durable.finished() == {f"steps/{number}": number for number in range(50)}
+        assert await durable.finished() == {f"steps/{number}": number for number in range(50)} | {"same": "one"}
+    assert work.done == 1
 
 
 async def test_runs_beside_one_another_in_one_process(tmp_path: Path) -> None:
@@ -127,16 +128,6 @@ async def test_runs_beside_one_another_in_one_process(tmp_path: Path) -> None:
             assert await durable.finished() == {"same key": number}
 
     await asyncio.gather(*map(run, range(2)))
-
-
-async def test_what_is_not_json_is_a_mistake_of_ours(tmp_path: Path) -> None:
-    async with open_durable(RUN, tmp_path / "steps.db", fresh=True) as durable:
-        with pytest.raises(TypeError):
-            await durable.once("set", Work({1}))
-        with pytest.raises(ValueError, match="JSON"):
-            await durable.once("number", Work(float("nan")))
-        with pytest.raises(ValueError, match="no key"):
-            await durable.once("", Work())
 
 
 async def test_a_run_that_ends_at_once_waits_for_nothing(tmp_path: Path) -> None:
