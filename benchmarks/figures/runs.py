@@ -32,7 +32,10 @@ GOAL_SECONDS, OVER = 30, 10
 """From how long a step on a run may take only so many percent more; what it takes of a short one is told."""
 MEMORY = 512 << 20
 """Bytes: what a run may have at most."""
-RULE = {"match": "^do", "moves": [{"tool": "Bash", "input": {"command": "echo done > $MARK"}}, {"text": "Done."}]}
+RULE: dict[str, object] = {
+    "match": "^do",
+    "moves": [{"tool": "Bash", "input": {"command": "echo done > $MARK"}}, {"text": "Done."}],
+}
 
 
 def measure(quick: bool) -> list[Result]:
