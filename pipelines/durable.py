@@ -23,6 +23,15 @@ from quarterdeck.text import safe
 SCHEMES = ("postgresql://", "postgres://")
 
 
+def check_url(url: str) -> None:
+    """Raise :class:`Invalid` for the URL of a kind of database that holds no runs."""
+    if not url.startswith(SCHEMES):
+        raise Invalid(
+            f"{safe(url.partition('://')[0], 40)!r} is no kind of database for runs",
+            hint="postgresql://USER@HOST/DATABASE, or nothing for a file of its own",
+        )
+
+
 @asynccontextmanager
 async def open_durable(run_id: str, where: Path | str, *, fresh: bool) -> AsyncIterator[Durable]:
     """The memory of a run, in the SQLite file ``where`` or the PostgreSQL database of that URL.
@@ -35,11 +44,7 @@ async def open_durable(run_id: str, where: Path | str, *, fresh: bool) -> AsyncI
     if importlib.util.find_spec("dbos") is None:
         raise Broken("what a run has done is kept with DBOS, which is not installed", hint=MISSING)
     if isinstance(where, str):
-        if not where.startswith(SCHEMES):
-            raise Invalid(
-                f"{safe(where.partition('://')[0], 40)!r} is no kind of database for runs",
-                hint="postgresql://USER@HOST/DATABASE, or nothing for a file of its own",
-            )
+        check_url(where)
         where = "postgresql://" + where.partition("://")[2]
     memory = _Memory(Engine(run_id, where), fresh=fresh)
     try:

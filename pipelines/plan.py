@@ -22,7 +22,7 @@ from pipelines.matrix import Cell
 from pipelines.model import AgentPlan, AnalysisPlan, Budget, Drive, Retry, RunPlan, StepPlan, Verify
 from pipelines.scope import COMMAND, PLANNED, SHARED, Scope, near_variable
 from pipelines.spread import Spot, spread
-from quarterdeck.errors import Broken, NotFound
+from quarterdeck.errors import Broken, Invalid
 from quarterdeck.paths import read_file
 from quarterdeck.redaction import secret
 from quarterdeck.text import nearest, safe
@@ -48,11 +48,11 @@ class Surroundings:
 
 
 def load(file: Path, around: Surroundings) -> RunPlan:
-    """The plan in a manifest file. Raises :class:`BadManifest`, :class:`NotFound`, :class:`Broken`."""
+    """The plan in a manifest file. Raises :class:`BadManifest`, :class:`Invalid` for no file, :class:`Broken`."""
     try:
         data = read_file(file, LIMIT + 1)
     except FileNotFoundError:
-        raise NotFound(f"there is no file {safe(str(file))}", hint="name a .toml or .yaml manifest") from None
+        raise Invalid(f"there is no file {safe(str(file))}", hint="name a .toml or .yaml manifest") from None
     except OSError as error:
         raise Broken(f"cannot read {safe(str(file))}: {error.strerror or error}", path=str(file)) from error
     return plan(parse(data, str(file)), around)
@@ -68,12 +68,12 @@ def single(
 ) -> RunPlan:
     """A run of one agent and one prompt, which is taken as it is, as the command line asks for.
 
-    ``agent`` and ``step`` are further values of :class:`AgentPlan` and :class:`StepPlan`. Raises :class:`NotFound`
+    ``agent`` and ``step`` are further values of :class:`AgentPlan` and :class:`StepPlan`. Raises :class:`Invalid`
     for an unknown profile.
     """
     if profile not in around.profiles:
         hint = nearest(profile, around.profiles) or "profiles: " + ", ".join(sorted(around.profiles))
-        raise NotFound(f"there is no profile {safe(profile, 80)!r}", hint=hint, profile=profile)
+        raise Invalid(f"there is no profile {safe(profile, 80)!r}", hint=hint, profile=profile)
     literal = prompt.replace("${{", "${{ '${{' }}")
     one = StepPlan(key="agent", name="agent", agent="agent", prompt=literal, **step)
     who = AgentPlan(name="agent", profile=profile, **dict(agent or {}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 def begin(scope: Scope, options: Options, make: Callable[[Place], RunPlan]) -> None:
     """Plan the run and do with it what the options say; ends with its exit code (``click.exceptions.Exit``)."""
     with _imports():
-        from cli.runs import reports
         from cli.runs.planning import look
         from pipelines.manifest import BadManifest
 
@@ -35,7 +35,7 @@ def begin(scope: Scope, options: Options, make: Callable[[Place], RunPlan]) -> N
             raise
         _tell(scope, error)
         raise click.exceptions.Exit(error.exit_code) from None
-    reports.check(options)
+    _check(options)
     for problem in place.problems:
         scope.out.note(problem)
     if options.dry_run:
@@ -55,7 +55,6 @@ def begin(scope: Scope, options: Options, make: Callable[[Place], RunPlan]) -> N
 
 def go_on(scope: Scope, run_id: str, options: Options) -> None:
     """Go on with a run of an earlier process; ends with its exit code."""
-    from cli.runs import reports
     from cli.runs.past import find
 
     told = {"output", "junit", "summary", "result", "ci", "trust", "policy", "database", "attach"}
@@ -65,11 +64,10 @@ def go_on(scope: Scope, run_id: str, options: Options) -> None:
             hint="with --resume go reports, --output, --ci, --json, --trust, --policy, --database and --attach",
         )
     folder = find(scope.paths, run_id, elsewhere=bool(options.database))
-    reports.check(options)
+    _check(options)
     if options.attach:
-        from cli.runs.following import follow, refuse
+        from cli.runs.following import follow
 
-        refuse(options)
         follow(scope, folder, options)
     elif folder.attached.exists():
         raise Refused(
@@ -82,6 +80,26 @@ def go_on(scope: Scope, run_id: str, options: Options) -> None:
             from cli.runs.carrying import carry_on
 
         carry_on(scope, folder, options)
+
+
+def _check(options: Options) -> None:
+    """Raise :class:`Invalid` for options that a run could not be carried out with, before anything of it begins."""
+    with _imports():
+        from cli.runs import reports
+
+    reports.check(options)
+    if options.attach:
+        from cli.runs.following import refuse
+
+        refuse(options)
+    if options.policy:
+        from sessions.policy import accepted
+
+        accepted.read(Path(options.policy).absolute())
+    if options.database:
+        from pipelines.durable import check_url
+
+        check_url(options.database)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from pipelines.plan import Surroundings
 from pipelines.scope import near_variable
 from profiles import Catalogue
 from quarterdeck import config, hooks
-from quarterdeck.errors import Invalid, NotFound, NotPermitted
+from quarterdeck.errors import Invalid, NotPermitted
 from quarterdeck.paths import Paths
 from quarterdeck.redaction import secret
 from quarterdeck.text import nearest, safe
@@ -58,7 +58,7 @@ def look(paths: Paths, options: Options) -> Place:
     """The place of a run. Raises :class:`NotPermitted` where the workspace brings what nobody has trusted."""
     folder = os.path.realpath(options.workspace) if options.workspace else workspace()
     if not os.path.isdir(folder):
-        raise NotFound(f"there is no folder {safe(options.workspace)}", hint="--workspace names the one to work in")
+        raise Invalid(f"there is no folder {safe(options.workspace)}", hint="--workspace names the one to work in")
     plugins = hooks.load([profiles.builtin])
     mine = remembered_trust(paths, folder)
     remembered = trust.digest(Path(folder)) if options.trust else mine
@@ -171,7 +171,7 @@ def _chosen(plan: RunPlan, only: str) -> list[StepPlan]:
     if not meant:
         names = dict.fromkeys(step.name for step in plan.steps)
         hint = nearest(only, names) or "steps: " + ", ".join(names)
-        raise NotFound(f"there is no step {safe(only, 80)!r}", hint=hint, step=only)
+        raise Invalid(f"there is no step {safe(only, 80)!r}", hint=hint, step=only)
     before = closure({step.key: step.needs for step in plan.steps})
     keep = meant.union(*(before[key] for key in meant))
     return [step for step in plan.steps if step.key in keep]

@@ -13,7 +13,7 @@ from pathlib import Path
 from pipelines.manifest import BadManifest, Document, parse
 from pipelines.manifest.values import name as checked_name
 from profiles.catalogue import files
-from quarterdeck.errors import Invalid, NotFound
+from quarterdeck.errors import Invalid
 from quarterdeck.text import nearest, safe
 
 DATA = Path(__file__).parent
@@ -56,13 +56,13 @@ class Workflows:
     problems: tuple[str, ...] = ()
 
     def get(self, name: str) -> Workflow:
-        """The workflow called ``name``. Raises :class:`NotFound` that names the nearest one and all."""
+        """The workflow called ``name``. Raises :class:`Invalid` that names the nearest one and all."""
         found = self.workflows.get(name)
         if found is None:
             known = "workflows: " + ", ".join(self.workflows)
             close = nearest(name, self.workflows)
             hint = f"{close} {known}" if close else known
-            raise NotFound(f"there is no workflow {safe(name, 60)!r}", hint=hint, workflow=name)
+            raise Invalid(f"there is no workflow {safe(name, 60)!r}", hint=hint, workflow=name)
         return found
 
 

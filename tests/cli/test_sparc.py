@@ -29,7 +29,7 @@ def test_modes_are_listed_with_what_they_need(here):
 
 def test_the_file_of_a_mode_is_shown_word_for_word(here):
     assert here.out("sparc", "show", "tdd") == (DATA / "tdd.toml").read_text()
-    done = here.run("sparc", "show", "tddd", code=3)
+    done = here.run("sparc", "show", "tddd", code=2)
     assert "did you mean tdd?" in done.stderr
 
 

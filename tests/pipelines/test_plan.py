@@ -5,7 +5,7 @@ import pytest
 from pipelines.filling import Known, fill
 from pipelines.model import AnalysisPlan, Budget, Drive, Outcome, Retry, StepResult, Verify
 from pipelines.plan import Surroundings, load, single
-from quarterdeck.errors import Invalid, NotFound
+from quarterdeck.errors import Invalid
 
 WRONG = """\
 secrets = ["ANTHROPIC_API_KEY", "NOPE"]
@@ -372,7 +372,7 @@ def test_a_manifest_from_a_file(around, tmp_path):
     file.write_text("steps:\n  one:\n    run: x\n")
     plan = load(file, around)
     assert (plan.name, plan.source) == ("my-run", str(file))
-    with pytest.raises(NotFound, match="there is no file"):
+    with pytest.raises(Invalid, match="there is no file"):
         load(tmp_path / "none.toml", around)
 
 
@@ -382,7 +382,7 @@ def test_one_agent_and_one_prompt(around):
     filled = fill(plan, step, Known(run_id="r", environ={}, results={}))
     assert filled.step.prompt == "Say ${{ env.HOME }} }}"
     assert (filled.agent.drive, step.timeout) == (Drive.TERMINAL, 5.0)
-    with pytest.raises(NotFound) as raised:
+    with pytest.raises(Invalid) as raised:
         single("claud", "x", around)
     assert raised.value.hint == "did you mean claude?"
 

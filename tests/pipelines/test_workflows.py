@@ -13,7 +13,7 @@ from pipelines.manifest import parse
 from pipelines.model import Outcome, StepResult
 from pipelines.plan import Surroundings, plan
 from pipelines.workflows import DATA, SPARC, load
-from quarterdeck.errors import NotFound
+from quarterdeck.errors import Invalid
 
 ROOT = Path(__file__).parents[2]
 GIVEN = {
@@ -212,7 +212,7 @@ def test_an_untrusted_workspaces_workflows_are_told_and_not_used(places):
 
 
 def test_an_unknown_workflow():
-    with pytest.raises(NotFound) as raised:
+    with pytest.raises(Invalid) as raised:
         load().get("securty-review")
     assert raised.value.hint.startswith("did you mean security-review? workflows: specification, pseudocode")
 
