@@ -154,7 +154,7 @@ class Step:
     async def _carried_out(self) -> StepResult:
         step = self.plan
         command = template(step.run).fill(look(step, self._all.known, {}))  # nothing else may stand in commands
-        self._say("step.started", self._line(command.strip().partition("\n")[0] or f"agent {step.agent}"))
+        self._say("step.started", self._line(command.strip().partition("\n")[0] or self._who()))
         number = 0
         while True:
             number += 1
@@ -179,6 +179,11 @@ class Step:
         if self._place and not result.unkept and (why := await self._all.places.leave(self._place)):
             self._say("note", why)
         return result
+
+    def _who(self) -> str:
+        """Its agent with its kind, which is all that a run of one agent tells of it."""
+        name, profile = self.plan.agent, self._all.plan.agents[self.plan.agent].profile
+        return f"agent {profile}" if name in (profile, "agent") else f"agent {name} ({profile})"
 
     async def _mended(self, mender: Mender, failed: StepResult) -> StepResult:
         """The result with what somebody made of the failure; where a change mended it, of the attempt that shows it."""

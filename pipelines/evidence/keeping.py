@@ -42,7 +42,7 @@ _LINE_LIMIT = 16 << 20
 """Bytes of one line of a transcript; a longer one is left out."""
 _CUT = b"\n(cut here: it is too long to be kept whole)\n"
 _NAME = 60
-_PLAIN = re.compile(r"[a-z0-9][a-z0-9.-]{0,99}\Z")
+_PLAIN = re.compile(r"[a-z0-9][a-z0-9.@-]{0,99}\Z")
 
 
 class Stopped(Exception):

@@ -211,7 +211,7 @@ def table(result: RunResult, width: int = 100, *, color: bool = False) -> list[s
             step.outcome.value,
             words.duration(seconds) if step.started_ns else "",
             f"{step.usage.turns} {words.plural('turn', step.usage.turns)}" if step.usage.turns is not None else "",
-            words.tokens(step.usage),
+            f"{tokens} tokens" if (tokens := words.tokens(step.usage)) else "",
             words.money(step.usage),
         ]
         rows.append((step.outcome, [*row, words.why(step)]))

@@ -52,7 +52,7 @@ async def test_everything_of_a_step(deck, work, runs, redactor, printed, tmp_pat
     agents = [
         printed("\x1b[1mhello\x1b[m\r\n", f"it is {TOKEN}\r\n"),
         printed("4 passed\r\n", name="work-1-0-check-1", profile="custom", reason=""),
-        printed("again\r\n", name="work-2"),
+        printed("again\r\n", name="work.2@1"),
     ]
     turns = [turn(agents[0], transcript=str(transcript)), turn(agents[2], transcript=str(transcript))]
     evidence = Evidence(runs / "r1", redactor)
@@ -72,11 +72,11 @@ async def test_everything_of_a_step(deck, work, runs, redactor, printed, tmp_pat
     assert (folder / result.log).read_text() == (
         "=== work-1 (claude): exit status 0 ===\nhello\nit is [redacted: DEPLOY_TOKEN]\n\n"
         "=== work-1-0-check-1 (custom) ===\n4 passed\n\n"
-        "=== work-2 (claude): exit status 0 ===\nagain\n\n"
+        "=== work.2@1 (claude): exit status 0 ===\nagain\n\n"
     )
-    assert result.recording.endswith("/work-2.cast")
+    assert result.recording.endswith("/work.2@1.cast")
     casts = sorted((folder / result.recording).parent.glob("*.cast"))
-    assert [cast.name for cast in casts] == ["work-1-0-check-1.cast", "work-1.cast", "work-2.cast"]
+    assert [cast.name for cast in casts] == ["work-1-0-check-1.cast", "work-1.cast", "work.2@1.cast"]
     for cast in casts:
         header, *events = map(json.loads, cast.read_text().splitlines())
         assert header["version"] == 2
