@@ -64,7 +64,8 @@ def run(
     """Do the steps of FILE (.toml or .yaml), or give one prompt to one agent, and end with what came of it.
 
     Exit codes: 0 done, 2 the file makes no sense, 10 a step failed, 11 over budget, 12 an agent asked what no rule
-    allows, 13 an agent is not installed, 124 timed out, 130 interrupted.
+    allows, 13 an agent is not installed, 124 timed out, 130 interrupted
+    (129 by SIGHUP, 143 by SIGTERM); docs/cli.md has the others.
     """
     if context.invoked_subcommand:
         return

@@ -43,7 +43,7 @@ EXIT_CODES: Mapping[Outcome, int] = {
     Outcome.TIMED_OUT: 124,
     Outcome.INTERRUPTED: 130,
 }
-"""Of the command; 143 in place of 130 after SIGTERM, 2 for a manifest that makes no sense."""
+"""Of the command; 143 in place of 130 after SIGTERM, 129 after SIGHUP, 2 for a manifest that makes no sense."""
 
 
 @dataclass(frozen=True, kw_only=True)

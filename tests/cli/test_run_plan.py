@@ -7,6 +7,11 @@ import sys
 
 import pytest
 
+from cli.runs import carrying
+from pipelines.model import EXIT_CODES
+from quarterdeck.errors import Broken, Gone, Invalid, NotFound, NotPermitted, QuarterdeckError, Refused, Unreachable
+from tests.cli.conftest import ROOT
+
 MANIFEST = """\
 name = "nightly"
 secrets = ["DEPLOY_KEY"]
@@ -119,7 +124,7 @@ def test_every_mistake_has_a_line_of_its_own(quick, manifest):
         (["nightly.toml", "--param", "TASK=1", "--junit", "."], 2, "--junit: . is a folder"),
         (["nightly.toml", "--param", "TASK=1", "--result", "nightly.toml/r", "--dry-run"], 2, "nothing can be written"),
         (["nightly.toml", "--param", "TASK=1", "--output", "nightly.toml", "--dry-run"], 2, "nothing can be written"),
-        (["nightly.toml", "--param", "TASK=1", "--policy", "none", "--dry-run"], 2, "none cannot be read: No such file"),
+        (["nightly.toml", "--param", "TASK=1", "--policy", "none", "--dry-run"], 2, "none cannot be read: "),
         (["nightly.toml", "--param", "TASK=1", "--policy", "nightly.toml"], 2, "nightly.toml"),
         (["nightly.toml", "--param", "TASK=1", "--database", "mysql://h/d", "--dry-run"], 2, "'mysql' is no kind"),
         (["nightly.toml", "--param", "TASK=1", "--attach", "--trust", "--dry-run"], 2, "cannot be used with --attach"),
@@ -200,6 +205,15 @@ def test_a_file_may_be_called_as_a_verb(quick, manifest):
     manifest('[steps.a]\nrun = "true"\n', "list")
     assert quick.json("run", "list") == []
     assert "a manifest ends with .toml" in quick.run("run", "./list", code=2).stderr
+
+
+def test_the_tables_of_exit_codes_name_each_that_a_run_may_have():
+    ours = [QuarterdeckError, Invalid, NotFound, Refused, Unreachable, NotPermitted, Broken, Gone]
+    known = {one.exit_code for one in ours} | set(EXIT_CODES.values()) | {128 + number for number in carrying._SIGNALS}
+    for name, title in (("ci.md", "## Exit codes"), ("cli.md", "| code | the run |")):
+        rows = (ROOT / "docs" / name).read_text().split(title)[1].split("| 0 |")[1].split("\n\n")[0]
+        codes = [int(code) for cell in re.findall(r"^\| ([0-9, ]+) \|", rows, re.M) for code in cell.split(",")]
+        assert codes == sorted(known - {0}), name
 
 
 def test_help_imports_nothing_costly():
