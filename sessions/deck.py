@@ -336,8 +336,9 @@ class Deck:
                 adapter=agent.adapter,
             )
             async with supervised.lock:
+                since = self._roster.clock.wall_ns()
                 terminal = await self._launcher.start(agent, agent.argv, environ, profile)
-                self.status.spawned(supervised)
+                self.status.spawned(supervised, since_ns=since)
                 await self._launcher.open(supervised, terminal, None, told_upto=0)
         except BaseException:
             self._roster.agents.pop(agent.id, None)

@@ -138,8 +138,11 @@ class StatusBook:
 
     # -- lives of agents
 
-    def spawned(self, supervised: Supervised, reason: str = "") -> None:
-        """A program was started for the agent; told before its terminal is opened, so that nothing of it is lost."""
+    def spawned(self, supervised: Supervised, reason: str = "", *, since_ns: int = 0) -> None:
+        """A program was started for the agent; told before its terminal is opened, so that nothing of it is lost.
+
+        ``since_ns`` is a moment before it was started (0: now): what is older was said by an earlier one.
+        """
         agent = supervised.agent
         profile = self._kinds.of(agent, anew=True)
         known = row_knowledge(agent, profile)
@@ -148,7 +151,7 @@ class StatusBook:
             entry.sources.stop()
             known = replace(entry.knowledge, kind=known.kind, exact=known.exact)
         self._enter(supervised, profile, known)
-        self._process(agent.id, Sign.SPAWNED, reason)
+        self._process(agent.id, Sign.SPAWNED, reason, since_ns)
 
     async def found(self, supervised: Supervised) -> int:
         """The agent's program was found running: what was known of it when we ended is known again.
@@ -202,8 +205,8 @@ class StatusBook:
         else:
             self._process(agent_id, Sign.LOST, reason, status=str(status), code=code)
 
-    def _process(self, agent_id: str, sign: Sign, reason: str, **data: Any) -> None:
-        now = self._roster.clock.wall_ns()
+    def _process(self, agent_id: str, sign: Sign, reason: str, wall_ns: int = 0, **data: Any) -> None:
+        now = wall_ns or self._roster.clock.wall_ns()
         self.tell(agent_id, Evidence(source=Source.PROCESS, sign=sign, wall_ns=now, text=reason, data=data))
 
     # -- asking

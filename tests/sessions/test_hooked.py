@@ -20,15 +20,16 @@ from quarterdeck.clock import SystemClock
 from quarterdeck.paths import Paths
 from sessions.deck import Deck, NewAgent
 from sessions.model import Agent, Status
+from terminals.adapter import Spawn, Terminal
 from terminals.native import NativeAdapter
 
 AGENT = """
-import json, os, subprocess, sys
+import itertools, json, os, subprocess, sys
 words = sys.argv[1:]
 settings = json.load(open(words[words.index("--settings") + 1]))
 with open(os.environ["REPORT"], "a") as report:
     report.write(json.dumps([words, settings.get("model"), os.environ["QUARTERDECK_SPOOL"]]) + "\\n")
-for line in sys.stdin:
+for line in itertools.chain(filter(None, [os.environ.get("FIRST")]), sys.stdin):
     event = json.loads(line)
     for entry in settings["hooks"].get(event["hook_event_name"], []):
         for hook in entry["hooks"]:
@@ -62,10 +63,19 @@ def home() -> Iterator[Path]:
     shutil.rmtree(made, ignore_errors=True)
 
 
+class Late(NativeAdapter):
+    """Tells that a program was started when that one's first hook has run."""
+
+    async def spawn(self, spec: Spawn) -> Terminal:
+        terminal = await super().spawn(spec)
+        await happens(lambda: list(spec.folder.glob("hooks-*/new/*")))
+        return terminal
+
+
 @asynccontextmanager
-async def opened(home: Path) -> AsyncIterator[Deck]:
+async def opened(home: Path, adapter: type[NativeAdapter] = NativeAdapter) -> AsyncIterator[Deck]:
     paths = Paths(home / "s")
-    async with Deck.open(paths, {"native": NativeAdapter(paths.run)}, SystemClock(), user=home) as deck:
+    async with Deck.open(paths, {"native": adapter(paths.run)}, SystemClock(), user=home) as deck:
         yield deck
 
 
@@ -81,8 +91,8 @@ def runs(home: Path, name: str) -> list[Any]:
     return [json.loads(line) for line in report.read_text().splitlines()] if report.exists() else []
 
 
-async def begin(deck: Deck, home: Path, name: str, *argv: str) -> Agent:
-    environ = {**os.environ, "REPORT": str(home / name)}
+async def begin(deck: Deck, home: Path, name: str, *argv: str, **more: str) -> Agent:
+    environ = {**os.environ, "REPORT": str(home / name), **more}
     ask = NewAgent(profile="hooked", workspace=str(home / "work"), name=name, argv=argv, environ=environ)
     agent = await deck.create(ask)
     await happens(lambda: runs(home, name))
@@ -139,3 +149,15 @@ async def test_a_forged_event_counts_for_its_own_spool_only(home: Path) -> None:
         assert deck.agent("b").resume_id == "conversation-of-b"
         assert deck.agent("a").resume_id != "conversation-of-b"
         await deck.end_all()
+
+
+async def test_what_a_program_says_before_we_know_that_it_runs_counts(home: Path) -> None:
+    async with opened(home, Late) as deck:
+        first = {"hook_event_name": "SessionStart", "session_id": "conversation-1", "source": "startup"}
+        agent = await begin(deck, home, "quick", FIRST=json.dumps(first))
+        await happens(lambda: deck.agent(agent.id).resume_id == "conversation-1")
+        await deck.end(agent.id, 0)
+        await happens(lambda: not deck.agent(agent.id).status.alive)
+        await deck.restore([agent.id])
+        await happens(lambda: deck.agent(agent.id).status is Status.IDLE)
+        await deck.end(agent.id, 0)
