@@ -29,7 +29,7 @@ from pipelines.runner import Runner
 from pipelines.step import Evidence
 from quarterdeck import config
 from quarterdeck.clock import SystemClock
-from quarterdeck.errors import Broken, QuarterdeckError
+from quarterdeck.errors import Broken, QuarterdeckError, told_of
 from quarterdeck.kept import Kept
 from quarterdeck.paths import Paths
 from quarterdeck.redaction import Redactor
@@ -203,11 +203,10 @@ async def perform(
     return ended[0]
 
 
-def _first(group: ExceptionGroup[Exception]) -> Exception:
+def _first(group: ExceptionGroup[Exception]) -> BaseException:
     """What tells a person most: the first error with words for one, else the first."""
-    told, other = group.split(QuarterdeckError)
-    found: Exception = told or other or group
-    while isinstance(found, ExceptionGroup):
+    found = told_of(group)
+    while isinstance(found, BaseExceptionGroup):
         found = found.exceptions[0]
     return found
 

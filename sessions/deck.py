@@ -454,12 +454,7 @@ class Deck:
             self._roster.find(supervised.agent.id)  # another may have been quicker
             if supervised.live and supervised.agent.status.alive:
                 await supervised.live.release()
-            self.checkpoints.forget(supervised.agent.id)
-            await self._trash.put(supervised)
-            self.status.closed(supervised.agent.id)
-            self.attention.forget(supervised.agent.id)
-            self.approvals.forget(supervised.agent.id)
-            await self.outbox.forget(supervised.agent.id)
+            await self._put_away(supervised)
 
     async def remove(self, ref: str, *, force: bool = False) -> Agent:
         """Put an agent into the trash, where it stays for seven days. Its worktree is not touched.
@@ -474,13 +469,17 @@ class Deck:
                     raise Refused(f"{supervised.agent.name} is still running", hint="end it first, or say --force")
                 await self._end(supervised, GRACE)
             await self.checkpoints.save()
-            self.checkpoints.forget(supervised.agent.id)
-            removed = await self._trash.put(supervised)
-            self.status.closed(removed.id)
-            self.attention.forget(removed.id)
-            self.approvals.forget(removed.id)
-            await self.outbox.forget(removed.id)
-            return removed
+            return await self._put_away(supervised)
+
+    async def _put_away(self, supervised: Supervised) -> Agent:
+        """Put an agent into the trash: nobody follows it any more."""
+        self.checkpoints.forget(supervised.agent.id)
+        removed = await self._trash.put(supervised)
+        self.status.closed(removed.id)
+        self.attention.forget(removed.id)
+        self.approvals.forget(removed.id)
+        await self.outbox.forget(removed.id)
+        return removed
 
     async def trash(self) -> list[Agent]:
         """Removed agents that can still be brought back, newest first."""

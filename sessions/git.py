@@ -21,6 +21,12 @@ _OPTIONS = (
 )
 
 
+def surroundings(**more: str) -> dict[str, str]:
+    """The variables git is run with, and ``more``."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    return environ | {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"} | more
+
+
 async def git(cwd: Path, *arguments: str, ceiling: Path | None = None) -> str:
     """The output of git without its last line end. Raises what went wrong in git's words.
 
@@ -49,10 +55,7 @@ async def ask(cwd: Path, *arguments: str) -> str | None:
 
 
 async def _run(cwd: Path, arguments: Sequence[str], ceiling: Path | None = None) -> tuple[int | None, str, str]:
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    environ |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
-    if ceiling is not None:
-        environ["GIT_CEILING_DIRECTORIES"] = str(ceiling)
+    environ = surroundings() if ceiling is None else surroundings(GIT_CEILING_DIRECTORIES=str(ceiling))
     try:
         ended = await run(["git", *_OPTIONS, *arguments], cwd=cwd, environ=environ, seconds=GIT_SECONDS)
     except FileNotFoundError as error:

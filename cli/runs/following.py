@@ -24,21 +24,19 @@ from orchestrator.lock import stopped
 from pipelines import codec
 from pipelines.folder import RunFolder
 from pipelines.holding import holder
-from pipelines.model import RunEvent, RunPlan, RunResult
+from pipelines.model import EXIT_CODES, Outcome, RunEvent, RunPlan, RunResult
 from pipelines.runs import State, kept_plan, kept_result
 from quarterdeck.errors import Broken, Invalid, Refused, Unreachable
 
 if TYPE_CHECKING:
     from cli.scope import Scope
 
-_INTERRUPTED = 130
 _AT_ONCE = 1000
 _MOMENT = 0.1
 
 
 def hand_over(scope: Scope, plan: RunPlan, options: Options) -> None:
     """Let the orchestrator carry out a new run and follow it; ends with its exit code."""
-    refuse(options)
     begun = scope.post("/v1/runs", _wish(options) | {"plan": codec.dump_plan(plan)})
     _follow(scope, RunFolder.of(scope.paths, begun["run_id"]), plan, options)
 
@@ -94,7 +92,7 @@ def _follow(scope: Scope, folder: RunFolder, plan: RunPlan, options: Options) ->
         result = _result(folder)
     except KeyboardInterrupt:
         scope.out.note(f"it goes on without you; stop it: quarterdeck run stop {folder.run_id}")
-        raise click.exceptions.Exit(_INTERRUPTED) from None
+        raise click.exceptions.Exit(EXIT_CODES[Outcome.INTERRUPTED]) from None
     conclude(scope, result, plan, options, telling)
 
 

@@ -135,11 +135,7 @@ def rm(scope: Scope, runs: tuple[str, ...], everything: bool) -> None:
             raise Refused(f"{folder.run_id} goes on at this moment; nothing was deleted", hint="stop it first")
     for folder in chosen:
         discard(folder)
-    if scope.out.json:
-        scope.out.data([folder.run_id for folder in chosen])
-    else:
-        for folder in chosen:
-            scope.out.line(folder.run_id)
+    _say(scope, chosen)
 
 
 @click.command()
@@ -159,6 +155,11 @@ def stop(scope: Scope, runs: tuple[str, ...]) -> None:
             scope.post(f"/v1/runs/{folder.run_id}/stop")
         elif one.pid:
             os.kill(one.pid, signal.SIGTERM)
+    _say(scope, chosen)
+
+
+def _say(scope: Scope, chosen: list[RunFolder]) -> None:
+    """Which runs it was done to."""
     if scope.out.json:
         scope.out.data([folder.run_id for folder in chosen])
     else:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from pipelines.drivers.command import Lines
-from pipelines.drivers.program import Ended, Program
+from pipelines.drivers.program import CHUNK, Ended, Program
 from pipelines.drivers.verdict import Ending, failed
 from pipelines.drivers.voice import Voice
 from pipelines.model import Outcome
@@ -14,7 +14,6 @@ from profiles import headless
 from profiles.headless import End, Heard, Kind, Told
 from terminals import journal
 
-_CHUNK = 256 << 10
 _ASKED_WITHIN = "it was refused what only a person could have allowed: nobody is there to be asked"
 
 
@@ -75,7 +74,7 @@ def again(program: Program, format: str) -> Heard:  # noqa: A002
     """What is known of a life that is over, from its journal; nothing is told."""
     reader = headless.reader(format)
     with journal.Reader(program.journal) as read:
-        while items := read.read(_CHUNK, merge=True):
+        while items := read.read(CHUNK, merge=True):
             for item in items:
                 if isinstance(item, journal.Bytes):
                     reader.feed(item.data)

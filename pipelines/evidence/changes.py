@@ -12,7 +12,7 @@ from pathlib import Path
 from quarterdeck.errors import Refused
 from quarterdeck.text import safe
 from sessions.commands import run
-from sessions.git import ask
+from sessions.git import ask, surroundings
 
 _SECONDS = 120.0
 _OPTIONS = (
@@ -42,8 +42,7 @@ async def patch(folder: Path, since_ns: int, base: str = "") -> bytes:
         if os.path.exists(index):
             # with its time: by it git knows which files may have changed since without a later time of their own
             await asyncio.to_thread(shutil.copy2, index, copy)
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-        environ |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_INDEX_FILE": copy}
+        environ = surroundings(GIT_INDEX_FILE=copy)
         git = ("git", *_OPTIONS)
         await run(
             [*git, "add", "--intent-to-add", "--all", "--", "."], cwd=Path(top), environ=environ, seconds=_SECONDS
