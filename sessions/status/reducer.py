@@ -320,7 +320,7 @@ def _ready(known: Knowledge, leader: Word, now: int) -> Knowledge:
         known = replace(known, doing=replace(known.doing, unread=0))
     status = Status.DONE if known.doing.unread else Status.IDLE
     if status is known.status or (known.status in _READY and leader.evidence == known.cause):
-        return replace(known, status=status, reason=known.reason or _why_ready(known, leader))
+        return replace(known, status=status, reason=_why_ready(known, leader) or known.reason)
     if known.status in _READY and status is Status.IDLE:
         return replace(known, status=status)
     return _with_status(known, status, _why_ready(known, leader), leader)

@@ -360,10 +360,18 @@ class Interactive(Agent):
         self.waiting: list[str] = []
         self.deafened = False
         self.events = 0
+        self.states: list[str] = []
         self.wake, self.waker = os.pipe()
 
     def state(self, name: str, **more: str) -> None:
-        put(("\x1b]7501;" + ":".join([f"state={name}", *(f"{k}={v}" for k, v in more.items())]) + "\x1b\\").encode())
+        """Tell a state; each is told, however short it lasts. Whoever calls this is not always the screen's thread."""
+        told = ":".join([f"state={name}", *(f"{k}={v}" for k, v in more.items())])
+        self.states.append(f"\x1b]7501;{told}\x1b\\")
+        self.changed()
+
+    def tell(self) -> None:
+        while self.states:
+            put(self.states.pop(0).encode())
 
     def changed(self) -> None:
         os.write(self.waker, b"x")
@@ -382,7 +390,7 @@ class Interactive(Agent):
             self.conversation.add("assistant", [{"type": "text", "text": said}], model="<synthetic>")
         self.lines.append(said[:200])
         self.working = False
-        self.changed()
+        self.state("done")
 
     def told(self, kind: str, **what: object) -> None:
         if kind == "assistant" and (said := words_of(what["message"])):  # type: ignore[arg-type]
@@ -396,8 +404,13 @@ class Interactive(Agent):
             return True
         if call["name"] != "Ask":
             self.hook("PermissionRequest", tool_name=call["name"], tool_input=call["input"])
-        self.answer, self.dialog = "", call
         self.answered.clear()
+        question = call["name"] == "Ask"
+        words = str(call["input"].get(DIALOGS[call["name"]], ""))
+        words = words if question else f"approve {call['name']}: {words}"
+        kind = "question" if question else "permission"
+        self.state("blocked", kind=kind, msg=base64.b64encode(words[:300].encode()).decode())
+        self.answer, self.dialog = "", call
         self.changed()
         self.answered.wait()
         if self.answer == "always":
@@ -432,9 +445,9 @@ class Interactive(Agent):
         tty.setraw(0)
         put(b"\x1b[?2004h\x1b[2J")
         signal.signal(signal.SIGWINCH, lambda *_: self.changed())
-        shown = ""
+        self.state("idle")
         while True:
-            shown = self.says(shown)
+            self.tell()
             self.draw()
             ready, _, _ = select.select([0, self.wake], [], [])
             if self.wake in ready:
@@ -447,28 +460,15 @@ class Interactive(Agent):
                     return 0
                 if not self.take(data):
                     self.state("clear")
+                    self.tell()
                     return 0
             if not self.working and self.waiting:
                 self.begin(self.waiting.pop(0))
 
-    def says(self, before: str) -> str:
-        if self.dialog is not None:
-            name = self.dialog["name"]
-            kind = "question" if name == "Ask" else "permission"
-            words = str(self.dialog["input"].get(DIALOGS[name], ""))
-            words = words if name == "Ask" else f"approve {name}: {words}"
-            now_shown = f"blocked {words}"
-            if now_shown != before:
-                self.state("blocked", kind=kind, msg=base64.b64encode(words[:300].encode()).decode())
-            return now_shown
-        now_shown = "working" if self.working else "done" if before == "working" else before or "idle"
-        if now_shown != before:
-            self.state(now_shown)
-        return now_shown
-
     def begin(self, prompt: str) -> None:
         self.lines.append("> " + prompt.replace("\n", " ")[:60])
         self.working, self.stopped = True, False
+        self.state("working")
         threading.Thread(target=self.work, args=(prompt,), daemon=True).start()
 
     def take(self, data: bytes) -> bool:
@@ -525,6 +525,7 @@ class Interactive(Agent):
 
     def decided(self, answer: str) -> None:
         self.answer, self.dialog = answer, None
+        self.state("working")
         self.answered.set()
 
     def draw(self) -> None:

@@ -189,6 +189,16 @@ def test_an_interrupt_told_late_takes_the_unseen_turn_back(story) -> None:
     assert (one.known.doing.unread, one.known.reason) == (0, "interrupted")
 
 
+def test_why_it_is_ready_is_said_by_its_newest_turn_though_the_exact_source_missed_it(story) -> None:
+    one = story(exact=("file",))
+    one.tell(1, "file working")
+    one.tell(5, "transcript interrupted", "file idle")
+    assert (one.status, one.known.reason) == (Status.IDLE, "interrupted")
+    one.tell(20, "transcript prompt")
+    one.tell(20.4, "transcript done")
+    assert (one.until(30), one.known.reason) == (Status.DONE, "its turn ended")
+
+
 def test_a_key_that_answered_a_question_stopped_nothing(story) -> None:
     one = story()
     one.tell(1, "hint working")
