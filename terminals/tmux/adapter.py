@@ -252,7 +252,7 @@ class TmuxAdapter:
             )
             caller = await _within(reported)
             if isinstance(seed, Capture):
-                seed = await asyncio.to_thread(seed.take, answers[-1][0])
+                seed = await asyncio.to_thread(seed.take, answers[-len(captures)][0])
             result = await self._parent.request(
                 wire.ADOPT,
                 {

@@ -65,19 +65,19 @@ class Capture:
         self._files = {part: folder / f".{name}" for part, name in self._buffers.items()}
 
     def commands(self) -> list[str]:
-        """To be run as one list; the last one's answer is for :meth:`take`."""
+        """To be run as one list; the first one's answer is for :meth:`take`."""
         options = {"history": f"-S -{HISTORY} -E -1", "screen": "", "saved": "-a -q"}
-        out = []
+        capture, save = [], []
         for part in _PARTS:
             name, path = quote(self._buffers[part]), str(self._files[part]).replace("#", "##")
             # set first: tmux makes no buffer of nothing, and a missing buffer would end the list
-            out += [
+            capture += [
                 f"set-buffer -b {name} ' '",
                 f"capture-pane -e {options[part]} -b {name} -t {self._pane}",
-                f"save-buffer -b {name} {quote(path)}",
-                f"delete-buffer -b {name}",
             ]
-        return [*out, f"display-message -p -t {self._pane} {quote(_FORMAT)}"]
+            save += [f"save-buffer -b {name} {quote(path)}", f"delete-buffer -b {name}"]
+        # tmux reads what programs print while it saves: everything is captured before
+        return [f"display-message -p -t {self._pane} {quote(_FORMAT)}", *capture, *save]
 
     def take(self, facts: str) -> Seed:
         """The seed, from the answer and the files, which are deleted. Raises OSError or ValueError."""
