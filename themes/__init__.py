@@ -1,7 +1,13 @@
 """Theme files and their loader.
 
-A theme is one TOML file: a name, whether it is dark, ten colours by role and the sixteen palette colours programs
-get. The user's own lie in ``$XDG_CONFIG_HOME/quarterdeck/themes`` and win over built-in ones of the same name.
+A theme is one TOML file: a name, whether it is dark, ten colours by role, the sixteen palette colours programs get, and
+where it wants to, what the roles become on a terminal of sixteen colours. The user's own lie in
+``$XDG_CONFIG_HOME/quarterdeck/themes`` and win over built-in ones of the same name.
+
+What :mod:`themes.check` holds every theme to: each text role has the theme's ``contrast`` (4.5:1, WCAG AA, unless it
+promises more) on each ground it is drawn on; of the palette every colour but black (0) has 3:1 on the background, and
+4.5:1 where 7:1 is promised, since programs write in all of them. White and bright white are no exception: a light theme
+gives greys for them.
 """
 
 from __future__ import annotations
@@ -13,12 +19,19 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from quarterdeck.errors import Invalid, NotFound
+from themes.ansi import NAMES, Ansi
 
 BUILT_IN = Path(__file__).parent
 _HEX = re.compile(r"#[0-9a-fA-F]{6}")
+_LARGEST = 1 << 16
+"""Bytes read of a theme file."""
+AA, AAA = 4.5, 7.0
+"""Contrasts of text by WCAG 2.2."""
+FOCUS_SHARE = 0.2
+"""Share of the accent in the ground of the focused panel's title."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +58,24 @@ class Theme:
     dark: bool
     colors: Colors
     palette: tuple[int, ...]
+    ansi: Ansi
+    """The roles on a terminal that has sixteen colours."""
+    contrast: float = AA
+    """What it promises of every text on every ground."""
+    color_blind: bool = False
+    """Whether it promises that warm, calm and accent differ for people who lack one kind of cone."""
+    source: str = ""
+    """The file it was read from."""
+
+    @property
+    def roles(self) -> dict[str, int]:
+        """All colours by role, with ``focus``, the ground of the focused panel's title."""
+        found = {role: getattr(self.colors, role) for role in ROLES}
+        return found | {"focus": mix(self.colors.accent, self.colors.background, FOCUS_SHARE)}
 
 
 ROLES = tuple(field.name for field in fields(Colors))
+_KEYS = ("dark", "contrast", "color_blind", "colors", "terminal", "ansi")
 
 
 def user_folder(environ: Mapping[str, str] = os.environ) -> Path:
@@ -67,12 +95,12 @@ def available(where: Sequence[Path] | None = None) -> list[str]:
 
 
 def load(name: str, where: Sequence[Path] | None = None) -> Theme:
-    """The theme called ``name``. Raises NotFound naming the nearest, or Invalid naming file and key."""
+    """The theme called ``name``. Raises NotFound naming the nearest, or Invalid naming file, line and key."""
     places = where or folders()
     for folder in places:
         path = folder / f"{name}.toml"
         if path.is_file() and path.parent == folder:
-            return parse(path.read_text(encoding="utf-8"), str(path))
+            return read(path)
     known = available(places)
     near = difflib.get_close_matches(name, known, 1)
     raise NotFound(
@@ -82,29 +110,60 @@ def load(name: str, where: Sequence[Path] | None = None) -> Theme:
     )
 
 
+def read(path: Path) -> Theme:
+    """The theme in a file. Raises Invalid naming file, line and key."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(_LARGEST).decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise Invalid(f"{path}: {why}", hint="mend the file or choose another theme") from error
+    return parse(text, str(path))
+
+
 def parse(text: str, source: str) -> Theme:
     """A theme from the text of its file; ``source`` names the file in errors. Raises Invalid."""
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise Invalid(f"{source}: {error}", hint="mend the file or choose another theme") from error
-    _only(data, ("name", "dark", "colors", "terminal"), source, "")
-    colors, terminal = data.get("colors"), data.get("terminal")
-    if not isinstance(colors, dict) or not isinstance(terminal, dict):
+    say = _Sayer(text, source)
+    say.only(data, _KEYS, "")
+    colors, terminal, ansi = data.get("colors"), data.get("terminal"), data.get("ansi", {})
+    if not isinstance(colors, dict) or not isinstance(terminal, dict) or not isinstance(ansi, dict):
         raise Invalid(
             f"{source}: the tables [colors] and [terminal] are needed", hint="copy a built-in theme and edit it"
         )
-    _only(colors, ROLES, source, "colors.")
-    _only(terminal, ("palette",), source, "terminal.")
+    say.only(colors, ROLES, "colors.")
+    say.only(terminal, ("palette",), "terminal.")
+    say.only(ansi, Ansi._fields, "ansi.")
     palette = terminal.get("palette")
     if not isinstance(palette, list) or len(palette) != 16:
-        raise Invalid(f"{source}: terminal.palette needs sixteen colours", hint="black to white, then the bright eight")
+        say.wrong("terminal.palette", "needs sixteen colours", "black to white, then the bright eight")
+    dark, promise, blind = data.get("dark", True), data.get("contrast", AA), data.get("color_blind", False)
+    for key, value in (("dark", dark), ("color_blind", blind)):
+        if not isinstance(value, bool):
+            say.wrong(key, f"must be true or false, not {value!r}", "")
+    if isinstance(promise, bool) or not isinstance(promise, int | float) or not 1 <= promise <= 21:
+        say.wrong("contrast", f"must be a number from 1 to 21, not {promise!r}", "4.5 for WCAG AA, 7 for AAA")
     return Theme(
-        name=str(data.get("name", Path(source).stem)),
-        dark=bool(data.get("dark", True)),
-        colors=Colors(**{role: _color(colors.get(role), source, f"colors.{role}") for role in ROLES}),
-        palette=tuple(_color(value, source, f"terminal.palette[{n}]") for n, value in enumerate(palette)),
+        name=Path(source).stem,
+        dark=dark,
+        colors=Colors(**{role: say.color(colors.get(role), f"colors.{role}") for role in ROLES}),
+        palette=tuple(say.color(value, "terminal.palette", f"[{n}]") for n, value in enumerate(palette)),
+        ansi=Ansi.usual(dark)._replace(**{role: say.name(value, f"ansi.{role}") for role, value in ansi.items()}),
+        contrast=float(promise),
+        color_blind=blind,
+        source=source,
     )
+
+
+def mix(one: int, other: int, share: float) -> int:
+    """``share`` of ``one`` on ``1 - share`` of ``other``, each channel."""
+    parts = (
+        round(((one >> shift) & 255) * share + ((other >> shift) & 255) * (1 - share)) << shift for shift in (16, 8, 0)
+    )
+    return sum(parts)
 
 
 def contrast(one: int, other: int) -> float:
@@ -119,18 +178,51 @@ def _luminance(color: int) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def _only(table: Mapping[str, Any], known: Sequence[str], source: str, prefix: str) -> None:
-    for key in table:
-        if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
-            raise Invalid(
-                f"{source}: unknown key {prefix}{key}",
-                hint=f"did you mean {prefix}{near[0]}?" if near else "known: " + ", ".join(known),
-                key=prefix + key,
-            )
+class _Sayer:
+    """Says what is wrong with a file: where it stands and what was meant."""
+
+    def __init__(self, text: str, source: str) -> None:
+        self._text = text
+        self._source = source
+
+    def wrong(self, key: str, what: str, hint: str) -> NoReturn:
+        """Raise Invalid that names the line a key of the file stands in."""
+        line = line_of(self._text, key)
+        raise Invalid(f"{self._source}{f':{line}' if line else ''}: {key} {what}", hint=hint, key=key)
+
+    def only(self, table: Mapping[str, Any], known: Sequence[str], prefix: str) -> None:
+        """Raise Invalid for a key that is not known."""
+        for key in table:
+            if key not in known:
+                near = difflib.get_close_matches(key, known, 1)
+                hint = f"did you mean {prefix}{near[0]}?" if near else "known: " + ", ".join(known)
+                self.wrong(prefix + key, "is not a key of themes", hint)
+
+    def color(self, value: object, key: str, which: str = "") -> int:
+        """A colour as ``0xrrggbb``."""
+        if value is None:
+            self.wrong(key, "is missing", "a colour like #1c1f26")
+        if not isinstance(value, str) or not _HEX.fullmatch(value):
+            self.wrong(key + which, f"must be a colour like #1c1f26, not {value!r}", "#rrggbb")
+        return int(value[1:], 16)
+
+    def name(self, value: object, key: str) -> int:
+        """The number of an ANSI colour named."""
+        if not isinstance(value, str) or value not in NAMES:
+            near = difflib.get_close_matches(str(value), NAMES, 1)
+            hint = f"did you mean {near[0]!r}?" if near else "known: " + ", ".join(NAMES)
+            self.wrong(key, f"must be the name of one of the sixteen colours, not {value!r}", hint)
+        return NAMES[value]
 
 
-def _color(value: object, source: str, key: str) -> int:
-    if not isinstance(value, str) or not _HEX.fullmatch(value):
-        raise Invalid(f"{source}: {key} must be a colour like #1c1f26, not {value!r}", hint="#rrggbb", key=key)
-    return int(value[1:], 16)
+def line_of(text: str, key: str) -> int:
+    """The line of a theme's file, from 1, in which ``table.key`` stands, else its table; 0 for nowhere."""
+    table, _, name = key.partition("[")[0].rpartition(".")
+    here, found = "", 0
+    for number, line in enumerate(text.splitlines(), 1):
+        if head := re.match(r"\s*\[\s*([\w-]+)\s*\]", line):
+            here = head[1]
+            found = number if here == table or (not table and here == name) else found
+        elif here == table and re.match(rf"\s*[\"']?{re.escape(name)}[\"']?\s*=", line):
+            return number
+    return found

@@ -14,11 +14,9 @@ from rich.color import Color, ColorSystem
 from rich.style import Style as RichStyle
 
 from quarterdeck.rows import BOLD, DEFAULT, DIM, HIDDEN, INVERSE, ITALIC, OVERLINE, RGB, STRIKE, Style
-from themes import ROLES, Theme
+from themes import Theme, mix
 
 _CUBE = (0, 95, 135, 175, 215, 255)
-FOCUS_SHARE = 0.2
-"""Share of the accent in the ground of the focused panel's title."""
 
 
 class Ink(NamedTuple):
@@ -37,14 +35,6 @@ def cube(index: int) -> int:
     return _CUBE[index // 36] << 16 | _CUBE[index // 6 % 6] << 8 | _CUBE[index % 6]
 
 
-def mix(one: int, other: int, share: float) -> int:
-    """``share`` of ``one`` on ``1 - share`` of ``other``, each channel."""
-    parts = (
-        round(((one >> shift) & 255) * share + ((other >> shift) & 255) * (1 - share)) << shift for shift in (16, 8, 0)
-    )
-    return sum(parts)
-
-
 class Palette:
     """All inks of one theme on one outer terminal. ``system`` None means no colour at all (``NO_COLOR``).
 
@@ -60,9 +50,7 @@ class Palette:
         self.system = system
         self.faded = faded
         self.ink = lru_cache(maxsize=4096)(self._ink)
-        colors = theme.colors
-        self.roles = {role: getattr(colors, role) for role in ROLES}
-        self.roles["focus"] = mix(colors.accent, colors.background, FOCUS_SHARE)
+        self.roles = theme.roles
 
     def color(self, value: int, default: int) -> int:
         """``0xrrggbb`` of a colour as rows carry it."""

@@ -227,36 +227,6 @@ def test_underlines_inverse_dim_and_no_colour():
     assert "38;5;" in Palette(DARK.theme, ColorSystem.EIGHT_BIT).ink(PLAIN).sgr
 
 
-@pytest.mark.parametrize("name", ["dark", "light"])
-def test_built_in_themes_are_readable(name):
-    theme = themes.load(name)
-    colors = theme.colors
-    for text in ("text", "muted", "accent", "warm", "calm"):
-        for ground in ("background", "surface", "raised"):
-            assert themes.contrast(getattr(colors, text), getattr(colors, ground)) >= 4.5
-    assert themes.contrast(colors.on_accent, colors.accent) >= 4.5
-    focus = Palette(theme).roles["focus"]
-    for text in ("text", "muted", "accent", "warm", "calm"):
-        assert themes.contrast(getattr(colors, text), focus) >= 4.5
-
-
-def test_a_users_theme_wins_and_a_broken_one_says_where(tmp_path):
-    text = (themes.BUILT_IN / "dark.toml").read_text()
-    (tmp_path / "dark.toml").write_text(text.replace('"#d9dce3"', '"#ffffff"'))
-    assert themes.load("dark", (tmp_path, themes.BUILT_IN)).colors.text == 0xFFFFFF
-    assert themes.available((tmp_path, themes.BUILT_IN)) == ["dark", "light"]
-    with pytest.raises(Invalid, match=r"colors\.warn") as found:
-        themes.parse(text.replace("warm =", "warn ="), "mine.toml")
-    assert "colors.warm" in found.value.hint
-    with pytest.raises(Invalid, match="sixteen"):
-        themes.parse(text.replace('"#2b303b", ', ""), "mine.toml")
-    with pytest.raises(Invalid, match=r"colors\.text"):
-        themes.parse(text.replace('"#d9dce3"', '"red"'), "mine.toml")
-    with pytest.raises(NotFound) as missing:
-        themes.load("drak", (themes.BUILT_IN,))
-    assert "dark" in missing.value.hint
-
-
 @pytest.mark.parametrize("name", ["../dark", "", ".", "a/b"])
 def test_a_theme_is_a_name_not_a_path(name):
     with pytest.raises(NotFound):
