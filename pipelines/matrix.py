@@ -7,9 +7,9 @@ from itertools import product
 from math import prod
 from urllib.parse import quote
 
-from pipelines.manifest.mistakes import Mistakes, Path
 from pipelines.manifest.schema import MatrixTable
 from pipelines.manifest.values import name
+from quarterdeck.lined.mistakes import Mistakes, Path
 from quarterdeck.text import nearest, safe
 
 CELLS = 256

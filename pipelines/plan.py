@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.manifest import Document, parse
-from pipelines.manifest.mistakes import Path as Where
 from pipelines.manifest.schema import AgentTable, BudgetTable, ParameterTable, RetriesTable, StepTable
-from pipelines.manifest.source import LIMIT
 from pipelines.manifest.values import inside, name, pattern, plain
 from pipelines.matrix import Cell
 from pipelines.model import AgentPlan, AnalysisPlan, Budget, Drive, Retry, RunPlan, StepPlan, Verify
 from pipelines.scope import COMMAND, PLANNED, SHARED, Scope, near_variable
 from pipelines.spread import Spot, spread
 from quarterdeck.errors import Broken, Invalid
+from quarterdeck.lined.mistakes import Path as Where
+from quarterdeck.lined.source import LIMIT
 from quarterdeck.paths import read_file
 from quarterdeck.redaction import secret
 from quarterdeck.text import nearest, safe
@@ -48,7 +48,7 @@ class Surroundings:
 
 
 def load(file: Path, around: Surroundings) -> RunPlan:
-    """The plan in a manifest file. Raises :class:`BadManifest`, :class:`Invalid` for no file, :class:`Broken`."""
+    """The plan in a manifest file. Raises :class:`BadFile`, :class:`Invalid` for no file, :class:`Broken`."""
     try:
         data = read_file(file, LIMIT + 1)
     except FileNotFoundError:
@@ -59,7 +59,7 @@ def load(file: Path, around: Surroundings) -> RunPlan:
 
 
 def plan(document: Document, around: Surroundings) -> RunPlan:
-    """The plan of a manifest that was read. Raises :class:`BadManifest` with all mistakes, those of reading too."""
+    """The plan of a manifest that was read. Raises :class:`BadFile` with all mistakes, those of reading too."""
     return _Planner(document, around).run()
 
 

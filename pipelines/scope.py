@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from pipelines import expressions
 from pipelines.expressions import ROOTS, Name, Template, Wrong
-from pipelines.manifest.mistakes import Mistakes, Path
+from quarterdeck.lined.mistakes import Mistakes, Path
 from quarterdeck.text import nearest, safe
 
 template = lru_cache(maxsize=4096)(expressions.template)

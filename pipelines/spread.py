@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pipelines import graph, matrix
 from pipelines.expressions import Wrong
 from pipelines.manifest import Document
-from pipelines.manifest.mistakes import Path
 from pipelines.manifest.values import name
 from pipelines.matrix import Cell
+from quarterdeck.lined.mistakes import Path
 from quarterdeck.text import nearest, safe
 
 STEPS = 1000

@@ -17,14 +17,16 @@ from typing import Any
 
 from profiles import Profile
 from profiles.catalogue import DATA
+from quarterdeck import tags
 from quarterdeck.clock import Clock
 from quarterdeck.errors import QuarterdeckError, Refused
 from quarterdeck.held import Held
 from quarterdeck.ids import new_id
 from quarterdeck.kept import Kept
+from quarterdeck.names import check_name, free_name
 from quarterdeck.paths import Paths, private_folder
 from quarterdeck.watching import Watching
-from sessions import agentfile, environment, tags, worktree
+from sessions import agentfile, environment, worktree
 from sessions.approvals import Approvals
 from sessions.attention import Attention
 from sessions.checkpoint import Checkpointer
@@ -35,7 +37,6 @@ from sessions.interrupt import PATIENCE, Interrupted, interrupt
 from sessions.launch import Launcher, Limits
 from sessions.markdown.begin import Opening, open_markdown, opening
 from sessions.model import Agent, Event, Restore, Session, Status, Worktree
-from sessions.names import check_name, free_name
 from sessions.outbox.outbox import Outbox
 from sessions.outbox.sight import glimpse
 from sessions.policy import Policies

@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from quarterdeck import tags
 from quarterdeck.errors import Invalid, NotFound, NotPermitted, Refused
 from quarterdeck.ids import new_id
+from quarterdeck.names import check_name, free_name
 from quarterdeck.text import safe
-from sessions import tags
 from sessions.model import Session
-from sessions.names import check_name, free_name
 from sessions.roster import Roster
 
 

@@ -127,7 +127,7 @@ class Agent:
     adopted: bool = False
     """Whether its pane belongs to the user's own tmux and is given back instead of ended."""
     tags: tuple[str, ...] = ()
-    """What a person groups it by, as :func:`sessions.tags.tidy` makes them: sorted, each once."""
+    """What a person groups it by, as :func:`quarterdeck.tags.tidy` makes them: sorted, each once."""
     created_ns: int = 0
     removed_ns: int = 0
     environ: dict[str, str | None] = field(default_factory=dict)

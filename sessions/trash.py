@@ -8,11 +8,11 @@ import shutil
 from dataclasses import replace
 
 from quarterdeck.errors import Invalid, NotFound, Refused
+from quarterdeck.names import free_name
 from quarterdeck.text import safe
 from sessions import worktree
 from sessions.launch import Launcher
 from sessions.model import Agent
-from sessions.names import free_name
 from sessions.roster import Roster
 from sessions.supervised import Keeper, Supervised
 

@@ -17,7 +17,7 @@ from quarterdeck.text import plain
 
 if TYPE_CHECKING:
     from cli.runs.planning import Place
-    from pipelines.manifest import BadManifest
+    from pipelines.manifest import BadFile
     from pipelines.model import RunPlan
 
 
@@ -25,12 +25,12 @@ def begin(scope: Scope, options: Options, make: Callable[[Place], RunPlan]) -> N
     """Plan the run and do with it what the options say; ends with its exit code (``click.exceptions.Exit``)."""
     with _imports():
         from cli.runs.planning import look
-        from pipelines.manifest import BadManifest
+        from pipelines.manifest import BadFile
 
     place = look(scope.paths, options)
     try:
         plan = make(place)
-    except BadManifest as error:
+    except BadFile as error:
         if scope.out.json:
             raise
         _tell(scope, error)
@@ -113,7 +113,7 @@ def _imports() -> Iterator[None]:
         gc.enable()
 
 
-def _tell(scope: Scope, error: BadManifest) -> None:
+def _tell(scope: Scope, error: BadFile) -> None:
     """Every mistake in a line of its own, as compilers do, so that editors and people find the place."""
     for line in error.lines:
         scope.out.note(plain(line))

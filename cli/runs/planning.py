@@ -80,7 +80,7 @@ def look(paths: Paths, options: Options) -> Place:
 
 
 def from_file(file: str, place: Place, options: Options) -> RunPlan:
-    """The plan of a manifest's file. Raises :class:`pipelines.manifest.BadManifest` with all mistakes."""
+    """The plan of a manifest's file. Raises :class:`pipelines.manifest.BadFile` with all mistakes."""
     return adjusted(planning.load(Path(file), place.around(options.parameters)), place, options)
 
 

@@ -11,11 +11,11 @@ from orchestrator.access import Change, PersonOnly, ReadableAgent, Ref, TheCalle
 from orchestrator.engine import Engine
 from orchestrator.models import Adoption, AgentChange, AgentView, AgentWish, End, ReportView, RestoreWish
 from quarterdeck.errors import QuarterdeckError
+from quarterdeck.tags import changed, tidy
 from sessions.deck import Adopt, NewAgent
 from sessions.model import Agent
 from sessions.outbox.selection import tagged
 from sessions.restore import RestoreReport
-from sessions.tags import changed, tidy
 
 router = APIRouter(prefix="/v1", tags=["agents"])
 

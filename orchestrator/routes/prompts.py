@@ -12,12 +12,12 @@ from orchestrator.engine import Engine, refusal
 from orchestrator.models import Answer, Body, Name, Tags
 from orchestrator.roles import Caller, Role
 from quarterdeck.errors import Invalid, Unreachable
+from quarterdeck.tags import tidy
 from quarterdeck.text import safe
 from sessions.interrupt import PATIENCE
 from sessions.model import Prompt, PromptState, Status
 from sessions.outbox.selection import select
 from sessions.outbox.turns import Until
-from sessions.tags import tidy
 
 router = APIRouter(prefix="/v1", tags=["prompts"])
 

@@ -8,8 +8,8 @@ from orchestrator.access import Change, PersonOnly, Ref, TheCaller, TheEngine, o
 from orchestrator.engine import Engine
 from orchestrator.models import NewSession, SessionChange, SessionView
 from orchestrator.roles import Role
+from quarterdeck.tags import check_goal
 from sessions.model import Session
-from sessions.tags import check_goal
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
 

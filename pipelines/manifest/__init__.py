@@ -1,7 +1,7 @@
 """The file a run is made from, TOML or YAML of one shape: read, checked, all its mistakes told at once."""
 
-from pipelines.manifest.mistakes import BadManifest, Mistake, Mistakes
 from pipelines.manifest.reading import Document, parse
 from pipelines.manifest.schema import Manifest, schema_text
+from quarterdeck.lined.mistakes import BadFile, Mistake, Mistakes
 
-__all__ = ["BadManifest", "Document", "Manifest", "Mistake", "Mistakes", "parse", "schema_text"]
+__all__ = ["BadFile", "Document", "Manifest", "Mistake", "Mistakes", "parse", "schema_text"]

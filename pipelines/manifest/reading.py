@@ -11,11 +11,12 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from pipelines.manifest import toml, yaml
-from pipelines.manifest.mistakes import Mistakes, Path
+from pipelines.manifest import yaml
 from pipelines.manifest.schema import Manifest
-from pipelines.manifest.source import LIMIT, Source
 from quarterdeck.errors import Invalid
+from quarterdeck.lined import toml
+from quarterdeck.lined.mistakes import Mistakes, Path
+from quarterdeck.lined.source import LIMIT, Source
 from quarterdeck.text import nearest, safe
 
 _READERS: dict[str, Callable[[str, Mistakes], Source]] = {".toml": toml.read, ".yaml": yaml.read, ".yml": yaml.read}

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
-from pipelines.manifest.source import text_of
+from quarterdeck.lined.source import text_of
 
 LONGEST = 366 * 86_400.0
 """Seconds; nothing is waited for any longer."""

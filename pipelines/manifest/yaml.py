@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from pipelines.manifest.mistakes import Mistakes, Path
-from pipelines.manifest.source import Source, Written
+from quarterdeck.lined.mistakes import Mistakes, Path
+from quarterdeck.lined.source import Source, Written
 
 NODES = 20_000
 """Values of one file, with those that anchors repeat."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.manifest import BadManifest, Document, parse
+from pipelines.manifest import BadFile, Document, parse
 from pipelines.manifest.values import name as checked_name
 from profiles.catalogue import files
 from quarterdeck.errors import Invalid
@@ -96,7 +96,7 @@ def _read(folder: Path) -> tuple[dict[str, Workflow], list[str]]:
             if isinstance(data, str):
                 raise Invalid(f"{file}: {data}", file=str(file))
             made = _workflow(file, data)
-        except BadManifest as error:
+        except BadFile as error:
             problems += error.lines
         except Invalid as error:
             problems.append(error.message)

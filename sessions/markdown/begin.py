@@ -11,6 +11,7 @@ from typing import NamedTuple
 from profiles import Profile
 from quarterdeck.config import Config
 from quarterdeck.errors import NotFound, QuarterdeckError, Refused
+from quarterdeck.names import check_name
 from quarterdeck.redaction import Redactor, secrets_in
 from quarterdeck.text import safe
 from sessions.markdown import folder
@@ -19,7 +20,6 @@ from sessions.markdown.quoting import visible
 from sessions.markdown.summary import Summaries
 from sessions.markdown.writer import Asked, Prompts, Writer
 from sessions.model import Session
-from sessions.names import check_name
 from sessions.roster import Roster
 
 HANDED = 60_000

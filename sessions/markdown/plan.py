@@ -17,6 +17,7 @@ from typing import Literal
 
 from profiles import Profile
 from quarterdeck.errors import QuarterdeckError
+from quarterdeck.names import free_name
 from quarterdeck.text import safe
 from sessions import worktree
 from sessions.deck import Deck
@@ -25,7 +26,6 @@ from sessions.markdown import folder
 from sessions.markdown.begin import manner
 from sessions.markdown.record import Record, Recorded
 from sessions.model import Agent, Restore, Session, Worktree
-from sessions.names import free_name
 
 KNOWN_PROMPTS = 1000
 """Newest prompts of an agent that is there, among which one of a page is looked for."""

@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 import yaml
 
 from quarterdeck.errors import Invalid, QuarterdeckError
+from quarterdeck.names import check_name
+from quarterdeck.tags import check_goal, tidy
 from quarterdeck.text import safe
 from sessions.markdown.quoting import visible
 from sessions.model import Restore
-from sessions.names import check_name
 from sessions.outbox.wording import clean
-from sessions.tags import check_goal, tidy
 
 FORMAT = 1
 BLOCK_LIMIT = 256 << 10

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.manifest import BadManifest, parse
+from pipelines.manifest import BadFile, parse
 from pipelines.plan import Surroundings, plan
 
 
@@ -29,7 +29,7 @@ def wrong(make):
     """The mistakes of a manifest's text, ``line: key: what (hint)`` each."""
 
     def told(text, name="run.toml", **changed):
-        with pytest.raises(BadManifest) as raised:
+        with pytest.raises(BadFile) as raised:
             make(text, name, **changed)
         return [f"{one.line}: {one}" for one in raised.value.mistakes]
 

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.manifest import BadManifest, Mistakes, parse, schema_text, toml, yaml
+from pipelines.manifest import BadFile, Mistakes, parse, schema_text, yaml
 from pipelines.manifest.values import inside, pattern, plain, seconds
 from quarterdeck.errors import Invalid
+from quarterdeck.lined import toml
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,7 +55,7 @@ AGENT = "profile, args, workspace, worktree, drive, env, secrets, budget"
 
 
 def test_all_mistakes_of_single_values_are_told_at_once_with_line_key_and_nearest_name():
-    with pytest.raises(BadManifest) as raised:
+    with pytest.raises(BadFile) as raised:
         parse(MISTAKES.encode(), "run.toml").mistakes.check()
     assert [line.removeprefix("run.toml:") for line in raised.value.lines] == [
         "1: name: must be a text",
@@ -174,7 +175,7 @@ def test_toml_and_yaml_have_one_shape_and_lines_of_their_own():
     ids=lambda value: repr(value)[:24],
 )
 def test_a_text_that_cannot_be_read(text, name, told):
-    with pytest.raises(BadManifest) as raised:
+    with pytest.raises(BadFile) as raised:
         parse(text.encode(), name).mistakes.check()
     found = [f"{one.line}: {one}" for one in raised.value.mistakes]
     assert len(found) == len(told)
@@ -193,7 +194,7 @@ def test_anchors_may_repeat_a_little_and_never_explode():
     document.mistakes.check()
     assert document.manifest.steps["x"].env == {"A": "1"}
     levels = "".join(f"l{n}: &l{n} [{','.join([f'*l{n - 1}'] * 9)}]\n" for n in range(1, 12))
-    with pytest.raises(BadManifest, match="more than 20000 values"):
+    with pytest.raises(BadFile, match="more than 20000 values"):
         parse(("l0: &l0 [x, x]\n" + levels).encode(), "r.yaml").mistakes.check()
 
 
@@ -202,12 +203,12 @@ def test_what_is_no_manifest_at_all():
         parse(b"", "run.json")
     with pytest.raises(Invalid, match="larger than"):
         parse(b"#" * (300 << 10), "run.toml")
-    with pytest.raises(BadManifest, match=r"run.toml:2: not a text in UTF-8"):
+    with pytest.raises(BadFile, match=r"run.toml:2: not a text in UTF-8"):
         parse(b"# x\n\xff", "run.toml").mistakes.check()
 
 
 def test_a_hostile_key_is_shown_safely():
-    with pytest.raises(BadManifest) as raised:
+    with pytest.raises(BadFile) as raised:
         parse(b'"a\\u001b[31m\\nb" = 1\n', "run.toml").mistakes.check()
     assert all(line.isprintable() for line in raised.value.lines)
 

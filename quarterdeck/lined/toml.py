@@ -10,8 +10,8 @@ import tomllib
 from functools import cache
 from typing import TYPE_CHECKING
 
-from pipelines.manifest.mistakes import Mistakes, Path
-from pipelines.manifest.source import Source, Written
+from quarterdeck.lined.mistakes import Mistakes, Path
+from quarterdeck.lined.source import Source, Written
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser

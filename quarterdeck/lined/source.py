@@ -1,14 +1,14 @@
-"""A manifest's text as plain values, with the line of each: what TOML and YAML have in common."""
+"""A file's text as plain values, with the line of each: what TOML and YAML have in common."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipelines.manifest.mistakes import Path
+from quarterdeck.lined.mistakes import Path
 
 LIMIT = 256 << 10
-"""Bytes of one manifest."""
+"""Bytes of one file."""
 
 
 @dataclass

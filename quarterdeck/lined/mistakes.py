@@ -1,4 +1,4 @@
-"""What is wrong with a manifest: every mistake at once, each with its line, its key and what was probably meant."""
+"""What is wrong with a file: every mistake at once, each with its line, its key and what was probably meant."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Mistake:
         return ": ".join(part for part in (self.key, self.what) if part) + (f" ({self.hint})" if self.hint else "")
 
 
-class BadManifest(Invalid):
-    """A manifest with mistakes; nothing of it is carried out. ``mistakes`` are in the order of the file."""
+class BadFile(Invalid):
+    """A file with mistakes; nothing of it is carried out. ``mistakes`` are in the order of the file."""
 
     def __init__(self, file: str, mistakes: tuple[Mistake, ...]) -> None:
         self.file = file
@@ -57,9 +57,9 @@ class Mistakes:
         return len(self._found)
 
     def check(self) -> None:
-        """Raise :class:`BadManifest` with all that was found, if anything was."""
+        """Raise :class:`BadFile` with all that was found, if anything was."""
         if self._found:
-            raise BadManifest(safe(self.file), tuple(sorted(self._found)))
+            raise BadFile(safe(self.file), tuple(sorted(self._found)))
 
 
 def spelled(path: Path) -> str:

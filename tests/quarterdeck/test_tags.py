@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from quarterdeck.errors import Invalid
-from sessions.tags import GOAL_LENGTH, MOST, changed, check_goal, tidy
+from quarterdeck.tags import GOAL_LENGTH, MOST, changed, check_goal, tidy
 
 
 def test_tags_are_sorted_and_each_once() -> None:
