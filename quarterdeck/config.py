@@ -34,8 +34,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from quarterdeck import keys
 from quarterdeck.errors import Invalid
+from quarterdeck.keymap import settings as keymap
 from quarterdeck.paths import read_file
 from quarterdeck.text import nearest, safe
 
@@ -56,10 +56,12 @@ def _split(value: Any) -> Any:
 
 
 def _leader(value: str) -> str:
-    press = keys.parse(value)
-    if press.text or press.name in ("enter", "tab", "escape", "backspace", "space"):
-        raise ValueError("agents need that key; take a ctrl or function key, as ctrl+]")
-    return str(press)
+    return str(keymap.leader(value)) if value else ""
+
+
+def _keys(value: dict[str, Any]) -> dict[str, Any]:
+    keymap.check(value)
+    return value
 
 
 def _one_line(value: str) -> str:
@@ -167,8 +169,10 @@ class Config(BaseSettings):
 
     theme: Line = "auto"
     """The name of a theme; ``auto`` follows the outer terminal's background where that is known."""
-    leader: Annotated[str, AfterValidator(_leader)] = "ctrl+]"
-    """The one key the TUI keeps for itself."""
+    leader: Annotated[str, AfterValidator(_leader)] = ""
+    """The one key the TUI keeps for itself; empty for that of ``[keys]`` or of its preset."""
+    keys: Annotated[dict[str, Any], AfterValidator(_keys)] = Field(default_factory=dict)
+    """Which keys do what in the TUI: ``preset``, ``leader``, the tables ``bind`` and ``direct``."""
     plain_glyphs: bool = False
     """Signs from ASCII only."""
     reduced_motion: bool = False

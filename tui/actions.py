@@ -12,7 +12,6 @@ from quarterdeck.errors import NotFound, QuarterdeckError, Refused
 from quarterdeck.text import cut_left, cut_middle, cut_right, safe
 from themes import available, load
 from tui.bars import Hint
-from tui.commands import COMMANDS
 from tui.dialogs import TAGS_LIKE, Dialog, Field, NewAgentDialog, line_dialog, text_input, words
 from tui.exact import one_line
 from tui.fleet import AgentInfo
@@ -70,6 +69,16 @@ class Actions:
         return self._app.fleet.agents.get(self._app.focused_agent)
 
     # panels
+
+    def do_focus_left(self) -> None:
+        """Focus the agent before."""
+        self._step(-1)
+
+    def do_focus_right(self) -> None:
+        """Focus the next agent."""
+        self._step(1)
+
+    do_focus_up, do_focus_down = do_focus_left, do_focus_right
 
     def do_next(self) -> None:
         """Focus the next agent of the session."""
@@ -412,10 +421,9 @@ class Actions:
             items.append(
                 Item(state.sign(self._app.plain_glyphs), state.color, agent.name, about, "", self._goer(agent.id))
             )
-        lead = self._app.leader_words
-        for command in COMMANDS:
-            if command.id != "palette" and self._app.fits(command.needs):
-                keys = f"{lead} {command.key}" if command.key else ""
+        for command in self._app.commands:
+            if command.id != "palette" and self._app.commands.works(command):
+                keys = self._app.commands.shortest(command.id)
                 items.append(Item("", "muted", command.label, command.about, keys, self._runner(command.id)))
         self._app.push_screen(Finder(items, "an agent or an action", "go"))
 
@@ -427,7 +435,7 @@ class Actions:
 
     def do_help(self) -> None:
         """All keys."""
-        self._app.push_screen(help_page(self._app.leader_words))
+        self._app.push_screen(help_page(self._app))
 
     def do_detach(self) -> None:
         """Leave."""

@@ -19,6 +19,7 @@ from textual.geometry import Offset
 from orchestrator.client import Link as RealLink
 from quarterdeck.clock import Clock, SystemClock
 from quarterdeck.errors import Invalid, QuarterdeckError
+from quarterdeck.keymap.bindings import Keymap
 from quarterdeck.paths import Paths
 from quarterdeck.rows import View
 from themes import Theme
@@ -26,6 +27,7 @@ from tui.actions import Actions
 from tui.askbar import Answering
 from tui.asks import Asks
 from tui.attention import Attention
+from tui.commands import Commands
 from tui.dialogs import Moves
 from tui.dress import textual_theme
 from tui.driver import Key, Terminal, usable
@@ -82,6 +84,9 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         self.clock = clock or SystemClock()
         self.fleet = Fleet()
         self.actions = Actions(self)
+        self.verbs: tuple[object, ...] = (self.actions,)
+        """Whose ``do_<id>`` carry commands out, the first that has one."""
+        self.commands = Commands(self)
         self.deck_screen = DeckScreen()
         self.session_id = ""
         self.focused_agent = ""
@@ -120,7 +125,12 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
     @property
     def leader_words(self) -> str:
         """The leader key as people write it."""
-        return key_words(self.options.leader)
+        return key_words(self.keymap.leader)
+
+    @property
+    def keymap(self) -> Keymap:
+        """Which keys lead to what."""
+        return self.options.keymap
 
     @property
     def connected(self) -> bool:
@@ -159,7 +169,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
     def digit(self, agent: str) -> str:
         """The digit that jumps to an agent, shown while the leader waits for its key."""
         members = self.members[:9]
-        return str(members.index(agent) + 1) if self.keyboard.pending and agent in members else ""
+        return str(members.index(agent) + 1) if self.keyboard.counts and agent in members else ""
 
     def home_relative(self, path: str) -> str:
         """A path with ``~`` for the home folder."""
@@ -484,7 +494,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         """Do what a command of the table says."""
         if self.keyboard.pending:
             self.keyboard.cancel()
-        getattr(self.actions, f"do_{command}")()
+        self.commands.run(command)
 
     def focus_agent(self, agent: str) -> None:
         """Give an agent the focus, in its session."""

@@ -1,71 +1,68 @@
-"""Every action there is, once: the leader keys, the footer, the palette and the help are made from this table."""
+"""What a person can do now: the commands for which the app has a verb, and the keys that lead to them.
+
+The commands themselves are in :mod:`quarterdeck.keymap.commands`, their keys in the presets beside it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from quarterdeck.keymap.commands import BY_ID, COMMANDS, Command
+
+if TYPE_CHECKING:
+    from tui.app import QuarterdeckApp
 
 
-class Command(NamedTuple):
-    """``key`` follows the leader ("" for the palette only); ``id`` names the app's ``do_...`` method.
+class Commands:
+    """Finds verbs. ``app.verbs`` are objects whose ``do_<id>`` carries a command out; the first that has it does.
 
-    ``needs`` says when it makes sense: "" always, ``agent`` a focused one, ``session`` an open one.
+    An object may say with ``can_<id>`` whether there is anything to do now. A command without a verb is not there: no
+    key leads to it and no list names it.
     """
 
-    id: str
-    key: str
-    label: str
-    about: str
-    needs: str = ""
-    footer: bool = False
+    def __init__(self, app: QuarterdeckApp) -> None:
+        self._app = app
 
+    def verb(self, command: str) -> Callable[[], object] | None:
+        """What carries a command out."""
+        return self._method(f"do_{command}")
 
-COMMANDS = (
-    Command("new", "n", "new", "start an agent", footer=True),
-    Command("inbox", "i", "inbox", "everything agents ask for", footer=True),
-    Command("prompt", "e", "prompt", "write a prompt, and see the queue", "agent", footer=True),
-    Command("waiting", "tab", "needs me", "focus the next agent that needs you", footer=True),
-    Command("zoom", "z", "zoom", "one panel alone, or all again", "agent", footer=True),
-    Command("palette", "p", "find", "find an agent or an action by its name", footer=True),
-    Command("help", "?", "help", "all keys", footer=True),
-    Command("detach", "d", "detach", "leave; the agents run on", footer=True),
-    Command("close", "x", "close", "close the focused agent, into the trash", "agent", footer=True),
-    Command("sessions", "s", "sessions", "open another session", footer=True),
-    Command("memory", "m", "memory", "what agents and people wrote down", footer=True),
-    Command("next", "right", "next", "focus the next panel", "agent"),
-    Command("previous", "left", "previous", "focus the previous panel", "agent"),
-    Command("broadcast", "b", "broadcast", "send one prompt to many agents"),
-    Command("why", "w", "why", "why the focused agent has its status", "agent"),
-    Command("interrupt", "k", "interrupt", "stop what the focused agent does", "agent"),
-    Command("rename", "r", "rename", "give the focused agent another name", "agent"),
-    Command("again", "a", "again", "start the focused agent again after it ended", "agent"),
-    Command("layout", "g", "layout", "a grid, columns, rows, or one at a time", "session"),
-    Command("scroll", "pageup", "look back", "look at what has scrolled away", "agent"),
-    Command("theme", "t", "theme", "the next theme"),
-    Command("tags", "", "tags", "change the tags of the focused agent", "agent"),
-    Command("goal", "", "goal", "say what the open session is for", "session"),
-    Command("from_checkpoint", "", "new from checkpoint", "an agent that takes up what this session did", "session"),
-    Command("rename_session", "", "rename session", "give the open session another name", "session"),
-    Command("report", "", "restore report", "what the last start found and did"),
-    Command("reconnect", "", "reconnect", "start the orchestrator again and connect"),
-)
-BY_KEY = {command.key: command for command in COMMANDS if command.key}
-BY_ID = {command.id: command for command in COMMANDS}
-ALSO = {
-    "down": "next", "up": "previous", "q": "detach", "space": "palette", "/": "palette", "c": "new", "u": "again",
-}  # fmt: skip
-"""Further keys that lead to the same actions."""
+    def _method(self, name: str) -> Callable[[], object] | None:
+        return next((found for one in self._app.verbs if (found := getattr(one, name, None)) is not None), None)
 
+    def __iter__(self) -> Iterator[Command]:
+        """All that have a verb."""
+        return (command for command in COMMANDS if self.verb(command.id))
 
-def key_of(command: Command, taken: Callable[[str], bool]) -> str:
-    """The first key of a command that is not ``taken`` by something else now."""
-    keys = [command.key, *(key for key, name in ALSO.items() if name == command.id)]
-    return next((key for key in keys if key and not taken(key)), "")
+    def works(self, command: Command) -> bool:
+        """Whether a command makes sense now."""
+        able = self._method(f"can_{command.id}")
+        return self._app.fits(command.needs) and (able is None or bool(able()))
 
+    def run(self, command: str) -> None:
+        """Carry a command out."""
+        if (verb := self.verb(command)) is not None:
+            verb()
 
-def find(key: str) -> Command | None:
-    """The command a key after the leader stands for."""
-    return BY_KEY.get(key) or BY_ID.get(ALSO.get(key, ""))
+    def key(self, command: str, taken: Callable[[str], bool] | None = None) -> str:
+        """The first key after the leader that leads to a command and whose beginning nothing else has taken, or ""."""
+        for keys in self._app.keymap.keys(command):
+            if taken is None or not taken(keys.partition(" ")[0]):
+                return keys
+        return ""
+
+    def shortest(self, command: str) -> str:
+        """A command's key as a person presses it now, with the leader where it needs one; "" for none."""
+        direct = self._app.keymap.keys(command, direct=True)
+        if direct:
+            return direct[0]
+        key = self.key(command)
+        return f"{self._app.leader_words} {key}" if key else ""
+
+    def label(self, command: str) -> str:
+        """A command's name."""
+        return BY_ID[command].label
 
 
 def matches(query: str, text: str) -> int | None:

@@ -15,7 +15,7 @@ from textual.widgets import Input
 from quarterdeck.text import cut_middle, safe
 from tui.bars import Hint, KeyBar
 from tui.chooser import Chooser
-from tui.commands import ALSO, COMMANDS, matches
+from tui.commands import matches
 from tui.dialogs import Dialog, text_input
 from tui.line import Line, Span, cells, compose
 from tui.scrolled import Scrolled
@@ -212,16 +212,14 @@ class Page(Dialog):
             self.table.scroll_lines(steps)
 
 
-def help_page(leader: str) -> Page:
+def help_page(deck: QuarterdeckApp) -> Page:
     """All keys."""
-    lines: list[list[tuple[str, str]]] = []
-    others: dict[str, list[str]] = {}
-    for key, name in ALSO.items():
-        others.setdefault(name, []).append(key)
-    for command in COMMANDS:
-        if command.key:
-            keys = " ".join([command.key, *others.get(command.id, [])])
-            lines.append([(f"{leader} ", "muted"), (f"{keys:<18}", "text!"), (command.about, "text")])
+    leader = deck.leader_words
+    lines: list[list[tuple[str, str]]] = [
+        [(f"{leader} ", "muted"), (f"{keys:<18}", "text!"), (command.about, "text")]
+        for command in deck.commands
+        if (keys := "  ".join(deck.keymap.keys(command.id)))
+    ]
     lines += [
         [(f"{leader} ", "muted"), (f"{'1 to 9':<18}", "text!"), ("focus that agent of the session", "text")],
         [(f"{leader} ", "muted"), (f"{leader:<18}", "text!"), ("the leader key itself, to the agent", "text")],

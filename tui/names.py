@@ -7,7 +7,6 @@ import unicodedata
 from textual.keys import KEY_TO_UNICODE_NAME, REPLACED_KEYS
 from textual.keys import _character_to_key as character_to_key
 
-from quarterdeck.errors import Invalid
 from quarterdeck.keys import ALT, CTRL, NAMED, SHIFT, SUPER, KeyPress
 
 _WORDS = ((ALT, "alt"), (CTRL, "ctrl"), (SHIFT, "shift"), (SUPER, "super"))
@@ -63,15 +62,3 @@ def words(press: KeyPress) -> str:
     if press.mods == CTRL and len(press.name) == 1:
         return "^" + press.name.upper()
     return str(press)
-
-
-def leader(word: str) -> KeyPress:
-    """The leader key a setting names. Raises Invalid for a key that types text: it could never be typed again."""
-    from quarterdeck.keys import parse
-
-    press = parse(word)
-    if press.text or press.name in ("enter", "tab", "escape", "backspace"):
-        raise Invalid(
-            f"{word!r} cannot be the leader key: agents need it", hint="use a ctrl or function key, as ctrl+]"
-        )
-    return press

@@ -9,19 +9,17 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from quarterdeck.errors import Invalid, QuarterdeckError
-from quarterdeck.keys import CTRL, KeyPress
+from quarterdeck.keymap.bindings import Keymap, keymap
+from quarterdeck.keymap.own import own
 from themes import Theme, load, user_folder
-from tui.names import leader
 
-LEADER = KeyPress("]", CTRL)
 _LARGEST = 1 << 20
 _WORKSPACE_MAY = ("theme", "plain_glyphs", "reduced_motion")
-_NAMES = (*_WORKSPACE_MAY, "leader")
 _TRUE = ("1", "true", "yes", "on")
 
 
@@ -30,7 +28,9 @@ class Options:
     """``theme`` "auto" follows the outer terminal's background where it tells (``COLORFGBG``), else it is dark."""
 
     theme: str = "auto"
-    leader: KeyPress = LEADER
+    keymap: Keymap = field(default_factory=keymap)
+    key_problems: tuple[str, ...] = ()
+    """What of the person's own keys could not be taken in."""
     plain_glyphs: bool = False
     """Signs from ASCII only."""
     reduced_motion: bool = False
@@ -43,20 +43,23 @@ class Options:
         """The user's settings, the workspace's theme and glyphs over them, the environment over both.
 
         ``NO_COLOR`` and a locale without UTF-8 are respected. Raises Invalid for a setting of the user's that cannot
-        be used; a workspace's is ignored.
+        be used; a workspace's is ignored, and of keys what can be used is.
         """
-        user = _read(user_folder(environ).parent / "config.toml")
+        file = user_folder(environ).parent / "config.toml"
+        user = _read(file)
         there = _read(workspace / ".quarterdeck" / "config.toml", strict=False) if workspace else {}
-        variables = {name: environ.get(f"QUARTERDECK_{name.upper()}") for name in _NAMES}
+        variables = {name: environ.get(f"QUARTERDECK_{name.upper()}") for name in _WORKSPACE_MAY}
         said = {name: value for name, value in variables.items() if value}
         found = {**user, **{name: there[name] for name in _WORKSPACE_MAY if name in there}, **said}
         theme = str(found.get("theme", "auto"))
         if theme == str(there.get("theme", "")) and "theme" not in said and not _exists(theme, environ):
             theme = str(user.get("theme", "auto"))
         glyphs = str(found.get("plain_glyphs", "")).lower()
+        keys = own(user, environ, file=str(file))
         return cls(
             theme=theme,
-            leader=leader(str(found.get("leader", LEADER))),
+            keymap=keys.keymap,
+            key_problems=keys.problems,
             plain_glyphs=glyphs in _TRUE if glyphs else _narrow(environ),
             reduced_motion=str(found.get("reduced_motion", "")).lower() in _TRUE,
             color=not environ.get("NO_COLOR"),

@@ -9,7 +9,6 @@ from quarterdeck.keys import ALT, CTRL, SHIFT, KeyPress
 from quarterdeck.rows import PLAIN, UNDERLINE_SHIFT, Cursor, Row, Style, View
 from quarterdeck.text import cut_middle
 from tui.canvas import Canvas
-from tui.commands import BY_ID, key_of
 from tui.fleet import AgentInfo
 from tui.ink import Palette
 from tui.line import Line, Piece, Span, cells, compose, draw, link_at, marked
@@ -261,7 +260,7 @@ class Panel(Canvas):
         right: list[Span] = []
         offered = {hint.key for hint in self.deck.answering.hints()}
         for command, label in (("again", "start again"), ("close", "close")):
-            key = key_of(BY_ID[command], offered.__contains__)
+            key = self.deck.commands.key(command, offered.__contains__)
             right += [(f"{lead} {key} ", self.style("text", "surface", bold=True))]
             right += [(f"{label}  ", self.style("muted", "surface"))]
         if cells(left) + cells(right) + 2 > width:

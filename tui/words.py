@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from quarterdeck.keymap.commands import Command
 from quarterdeck.text import safe
 from tui.bars import Hint
-from tui.commands import COMMANDS, Command, key_of
 from tui.links import hand_over, opener, showable
 from tui.screen import LEAST_HEIGHT, LEAST_WIDTH, Plan
 
@@ -71,8 +71,9 @@ class Words:
         bar = app.deck_screen.keys
         if app.keyboard.pending:
             wide = app.size.width > 150
-            hints = self._hints(lambda c: bool(c.key) and (c.footer or wide), app.answering.takes)
-            bar.put([*hints, Hint("esc", "back", app.keyboard.cancel)], f"{lead} …", "", bg="raised")
+            path = app.keyboard.path
+            hints = app.keyboard.choices() if path else self._hints(lambda c: c.footer or wide, app.answering.takes)
+            bar.put([*hints, Hint("esc", "back", app.keyboard.cancel)], " ".join((lead, *path, "…")), "", bg="raised")
             return
         note = self._note or self._hint or self._trouble()
         if not app.connected and app.follower.listed:
@@ -94,13 +95,14 @@ class Words:
             bar.put(hints, "looking back", note)
             return
         offered = {hint.key for hint in app.answering.hints()}
-        bar.put(self._hints(lambda c: c.footer and app.fits(c.needs), offered.__contains__), lead, note)
+        works = app.commands.works
+        bar.put(self._hints(lambda c: c.footer and works(c), offered.__contains__), lead, note)
 
     def _hints(self, wanted: Callable[[Command], bool], taken: Callable[[str], bool]) -> list[Hint]:
         return [
             self._command_hint(key, command.label, command.id)
-            for command in COMMANDS
-            if wanted(command) and (key := key_of(command, taken))
+            for command in self._app.commands
+            if wanted(command) and (key := self._app.commands.key(command.id, taken))
         ]
 
     def _command_hint(self, key: str, label: str, command: str) -> Hint:

@@ -37,7 +37,7 @@ def test_the_defaults(user: Path) -> None:
     assert load(user, user / "missing") == (Config(), ())
     assert load() == load(user)
     settings = Config()
-    assert (settings.theme, settings.restore, settings.leader) == ("auto", "ask", "ctrl+]")
+    assert (settings.theme, settings.restore, settings.leader) == ("auto", "ask", "")
     assert (settings.journal_limit, settings.history_lines) == (64 << 20, 2000)
 
 
@@ -76,8 +76,13 @@ def test_values_as_people_write_them(user: Path, monkeypatch: pytest.MonkeyPatch
         ("theme = 3", "theme: Input should be a valid string", ""),
         ('theme = "a\\u001bb"', "theme: must be one printable line", ""),
         ('restore = "maybe"', "restore: Input should be 'auto', 'ask' or 'never'", ""),
-        ('leader = "x"', "leader: agents need that key", ""),
-        ('leader = "enter"', "leader: agents need that key", ""),
+        ('leader = "x"', "leader: agents need that key", "take a ctrl"),
+        ('leader = "enter"', "leader: agents need that key", "take a ctrl"),
+        ('keys = "tmux"', "keys: Input should be a valid dictionary", ""),
+        ('keys.preset = "tmxu"', "keys: preset: no preset is called 'tmxu'", "did you mean tmux?"),
+        ('[keys.bind]\nzom = "z"', "keys: bind.zom: unknown command", "did you mean zoom?"),
+        ('[keys.bind]\nzoom = "hyper+z"', "keys: bind.zoom: unknown modifier 'hyper'", "modifiers:"),
+        ('[keys.direct]\nzoom = "l z"', "keys: direct.zoom: 'l z' is more than one key", "a direct key"),
         ('leader = "hyper+x"', "leader: unknown modifier 'hyper'", "modifiers:"),
         ("history_lines = -1", "history_lines: Input should be greater than or equal to 0", ""),
         ("history_lines = 1000000", "history_lines: Input should be less than or equal to 10000", ""),
@@ -142,7 +147,7 @@ def test_what_an_untrusted_workspace_may_set(user: Path, workspace: Path) -> Non
     assert len(problems) == 7
     settings, problems = load(user, workspace, trusted=True)
     assert (settings.journal_limit, settings.worktree_include) == (1 << 20, ("*",))
-    assert (settings.worktree_setup, settings.leader, settings.tmux_socket) == ("", "ctrl+]", "")
+    assert (settings.worktree_setup, settings.leader, settings.tmux_socket) == ("", "", "")
     assert len(problems) == 3
 
 
@@ -193,8 +198,16 @@ def test_retention_is_read_by_namespace(user: Path) -> None:
 
 
 def test_every_setting_says_what_a_workspace_may() -> None:
-    never = {"leader", "worktree_setup", "tmux_socket", "typing_pause", "notify", "resume_prompt", "checkpoints"}
-    never |= {"memory", "summaries", "summary_model", "summary_tokens", "summary_tokens_per_day", "summary_seconds"}
+    never = {"leader", "keys", "worktree_setup", "tmux_socket", "typing_pause", "notify", "resume_prompt"}
+    never |= {
+        "checkpoints",
+        "memory",
+        "summaries",
+        "summary_model",
+        "summary_tokens",
+        "summary_tokens_per_day",
+        "summary_seconds",
+    }
     assert set(config.WORKSPACE_MAY) | never == set(Config.model_fields)
     assert not set(config.WORKSPACE_MAY) & never
 

@@ -13,7 +13,8 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tui.commands import ALSO, COMMANDS  # noqa: E402
+from quarterdeck.keymap.bindings import keymap  # noqa: E402
+from quarterdeck.keymap.commands import COMMANDS, GROUPS  # noqa: E402
 
 PAGE = ROOT / "docs" / "keys.md"
 
@@ -161,7 +162,7 @@ What has no key is found by its name (`p`): the tags of the focused agent, the g
 an agent that begins from its checkpoint, the restore report, reconnecting. There an agent is found by its tags as well.
 
 While an agent asks for something, the bar above the footer takes some keys after the leader; what they mean else has
-another key then (`c` for `n`, `u` for `a`). A key answers the request that was shown when the leader was pressed, if
+another key then (`c` for `n`). A key answers the request that was shown when the leader was pressed, if
 it had been there for 0.4 s; whatever comes meanwhile is not answered.
 
 | key | with what the bar shows |
@@ -236,10 +237,12 @@ def spelled(data: bytes) -> str:
 def actions() -> str:
     """The table of the TUI's own actions."""
     lines = ["| key | does |", "|---|---|"]
-    for command in COMMANDS:
-        if command.key:
-            keys = [command.key, *(key for key, name in ALSO.items() if name == command.id)]
-            lines.append(f"| {' '.join(f'`{key}`' for key in keys)} | {command.about} |")
+    bound = keymap()
+    for group in GROUPS:
+        for command in COMMANDS:
+            if command.group == group and (keys := bound.keys(command.id)):
+                spelled = " ".join(f"`{key}`".replace("|", "\\|") for key in keys)
+                lines.append(f"| {spelled} | {command.about} |")
     lines.append("| `1` to `9` | focus that agent of the session |")
     return "\n".join([*lines, "| `ctrl+]` | the leader key itself, to the agent |"])
 

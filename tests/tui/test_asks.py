@@ -290,7 +290,7 @@ async def test_starting_one_and_starting_again_keep_other_keys_meanwhile(on_peer
         assert "c new" in lines_of(app.deck_screen.keys)
         await type_keys(scenes, pilot, LEADER, "c")
         assert app.screen is not app.deck_screen
-        await type_keys(scenes, pilot, "escape", LEADER, "6", LEADER, "u")
+        await type_keys(scenes, pilot, "escape", LEADER, "6", LEADER, "R")
         assert ("POST", "/v1/agents/migrate/restore") in [call[:2] for call in peer.asked]
         assert answers(peer) == []
 

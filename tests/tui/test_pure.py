@@ -15,11 +15,11 @@ from quarterdeck.errors import Invalid, NotFound
 from quarterdeck.keys import CTRL, KeyPress, parse
 from quarterdeck.rows import DIM, INVERSE, PLAIN, UNDERLINE_SHIFT, Cursor, Modes, Row, Run, Style, View
 from terminals.screen import Screen
-from tui.commands import COMMANDS, find, matches
-from tui.ink import Palette, cube, mix
+from tui.commands import matches
+from tui.ink import Palette, cube
 from tui.line import Line, compose, crop, draw, graphemes, link_at, marked, pieces_of
 from tui.links import showable
-from tui.names import key_press, leader, textual_name
+from tui.names import key_press, textual_name
 from tui.options import Options
 from tui.screen import plan
 from tui.states import LOOKS, look, word
@@ -209,7 +209,7 @@ def test_palette_and_true_colours():
     assert cube(231) == 0xFFFFFF
     assert cube(196) == 0xFF0000
     assert cube(244) == 0x808080
-    assert mix(0xFFFFFF, 0, 0.5) == 0x808080
+    assert themes.mix(0xFFFFFF, 0, 0.5) == 0x808080
     sgr = DARK.ink(Style(fg=1, bg=1 << 24 | 0x010203)).sgr
     red = DARK.theme.palette[1]
     assert f"38;2;{red >> 16};{red >> 8 & 255};{red & 255}" in sgr
@@ -252,13 +252,13 @@ def test_options_come_from_user_workspace_and_environment(tmp_path):
     user.write_text('theme = "light"\nleader = "ctrl+g"\nrestore = "ask"\n')
     (work / ".quarterdeck" / "config.toml").write_text('theme = "gone"\nleader = "ctrl+a"\nplain_glyphs = true\n')
     found = Options.of(environ, work)
-    assert (found.theme, found.leader, found.plain_glyphs) == ("light", KeyPress("g", CTRL), True)
-    assert Options.of(environ | {"QUARTERDECK_THEME": "dark", "QUARTERDECK_LEADER": "f12"}).leader.name == "f12"
+    assert (found.theme, found.keymap.leader, found.plain_glyphs) == ("light", KeyPress("g", CTRL), True)
+    assert Options.of(environ | {"QUARTERDECK_THEME": "dark", "QUARTERDECK_LEADER": "f12"}).keymap.leader.name == "f12"
     (work / ".quarterdeck" / "config.toml").write_text("nonsense =")
     assert Options.of(environ, work).theme == "light"
     user.write_text('leader = "x"')
-    with pytest.raises(Invalid):
-        Options.of(environ)
+    assert Options.of(environ).keymap == Options().keymap
+    assert "leader: agents need that key" in Options.of(environ).key_problems[0]
     user.write_text("nonsense =")
     with pytest.raises(Invalid, match=r"config\.toml"):
         Options.of(environ)
@@ -333,17 +333,6 @@ def test_every_status_is_told_apart_by_glyph_word_and_ascii():
     assert word("exited", -9) == "killed 9"
 
 
-def test_commands_have_keys_of_their_own_and_an_action():
-    from tui.actions import Actions
-
-    keys = [command.key for command in COMMANDS if command.key]
-    assert len(set(keys)) == len(keys)
-    for command in COMMANDS:
-        assert callable(getattr(Actions, f"do_{command.id}"))
-    assert find("q") is find("d")
-    assert find("nothing") is None
-
-
 @pytest.mark.parametrize(
     ("query", "text", "fits"),
     [("", "any", True), ("re", "rename", True), ("rn", "rename", True), ("zz", "zoom", False), ("api", "my api", True)],
@@ -376,13 +365,6 @@ def test_names_survive_textual(name):
 )
 def test_textual_keys_become_ours(key, character, press):
     assert key_press(key, character) == press
-
-
-def test_a_leader_must_not_be_a_key_agents_need():
-    assert leader("ctrl+]") == KeyPress("]", CTRL)
-    for word_ in ("a", "enter", "tab", "escape", "space"):
-        with pytest.raises(Invalid):
-            leader(word_)
 
 
 @pytest.mark.parametrize(
