@@ -7,7 +7,7 @@ Every function returns a new tree; a name that is not in it changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -114,6 +114,54 @@ def without(node: Node | None, name: str) -> Node | None:
         if (inner := without(part, name)) is not None
     ]
     return split(node.way, [part for part, _ in kept], [share for _, share in kept]) if kept else None
+
+
+def kept(node: Node | None, names: Collection[str]) -> Node | None:
+    """The tree with these panels alone."""
+    for name in leaves(node):
+        if name not in names:
+            node = without(node, name)
+    return node
+
+
+def grafted(node: Node, old: Node | None, names: Iterable[str]) -> Node:
+    """The tree with panels of an ``old`` one put back beside those they stood beside, with their share.
+
+    Taken out again they leave the tree as it was: they are panels that are not shown at present and keep their place.
+    """
+    for name in names:
+        if old is not None and name not in leaves(node):
+            node = _put_back(node, _path(old, name), name)
+    return node
+
+
+def _put_back(node: Node, path: list[tuple[Split, int]], name: str) -> Node:
+    """The tree with a panel beside the nearest of those it stood beside, at the end of its old path."""
+    known = set(leaves(node))
+    for inner, at in reversed(path):
+        for number in sorted(range(len(inner.parts)), key=lambda n: (abs(n - at), n)):
+            there = known.intersection(leaves(inner.parts[number])) if number != at else set()
+            if there:
+                share = min(max(inner.shares[at], LEAST_SHARE), 1 - LEAST_SHARE)
+                return _beside(node, there, name, inner.way, number < at, share)
+    return node
+
+
+def _beside(node: Node, there: set[str], new: str, way: Way, after: bool, share: float) -> Node:
+    """``new`` beside the smallest part that holds all of ``there``, with so much of the room they then share."""
+    if isinstance(node, Split):
+        for at, part in enumerate(node.parts):
+            if not there <= set(leaves(part)):
+                continue
+            parts, shares = list(node.parts), list(node.shares)
+            if node.way == way and there == set(leaves(part)):
+                shares = [one * (1 - share) for one in shares]
+                parts.insert(at + after, new)
+                shares.insert(at + after, share)
+            else:
+                parts[at] = _beside(part, there, new, way, after, share)
+            return split(node.way, parts, shares)
+    return split(way, (node, new) if after else (new, node), (1 - share, share) if after else (share, 1 - share))
 
 
 def renamed(node: Node, names: Mapping[str, str]) -> Node:

@@ -65,10 +65,44 @@ def test_a_new_panel_stands_at_the_side_asked_for(node: Node, at: str, side: spl
     assert sorted(splits.leaves(made)) == sorted([*splits.leaves(node), "new"])
     if at in splits.leaves(node):
         boxes = splits.place(made, ROOM)
-        assert splits.neighbour(boxes, at, side) == "new"
+        if all(box.width and box.height for box in boxes.values()):
+            assert splits.neighbour(boxes, at, side) == "new"
     back = splits.without(made, "new")
     assert back is not None
     assert splits.leaves(back) == splits.leaves(node)
+
+
+@given(trees(), st.data())
+def test_panels_that_are_not_shown_keep_their_place(node: Node, data: st.DataObject) -> None:
+    names = splits.leaves(node)
+    away = data.draw(st.lists(st.sampled_from(names), unique=True, max_size=len(names) - 1))
+    shown = splits.kept(node, [name for name in names if name not in away])
+    assert shown is not None
+    same = splits.grafted(shown, node, away)
+    assert sorted(splits.leaves(same)) == sorted(names)
+    sides = data.draw(st.lists(st.tuples(st.sampled_from(names), st.sampled_from(splits.SIDES)), max_size=3))
+    for name, side in sides:
+        shown = splits.resized(shown, name, side, 5, ROOM)
+    back = splits.grafted(shown, node, away)
+    sound(back)
+    assert sorted(splits.leaves(back)) == sorted(names)
+    again = splits.kept(back, splits.leaves(shown))
+    assert again is not None
+    before = splits.place(shown, ROOM)
+    for name, box in splits.place(again, ROOM).items():
+        assert all(abs(now - then) <= 1 for now, then in zip(box, before[name], strict=True))
+
+
+def test_one_that_was_hidden_comes_back_beside_the_same_neighbours() -> None:
+    node = split("columns", ["main", split("rows", ["b", "c", "d"], [1, 2, 1])], [2, 1])
+    for name in ("main", "b", "c", "d"):
+        shown = splits.without(node, name)
+        assert shown is not None
+        assert splits.leaves(splits.grafted(shown, node, [name])) == splits.leaves(node)
+    back = splits.grafted(split("rows", ["b", "c", "d"]), node, ["main", "gone"])
+    assert isinstance(back, Split)
+    assert back.parts == ("main", split("rows", ["b", "c", "d"]))
+    assert back.shares == pytest.approx((2 / 3, 1 / 3))
 
 
 @given(trees(), st.data())
