@@ -5,13 +5,12 @@ Messages are fixed texts and values go in fields, so that neither keys nor promp
 
 from __future__ import annotations
 
-import io
 import json
 import logging
-import logging.handlers
-import os
 import time
 from pathlib import Path
+
+from quarterdeck.logfile import PrivateFile
 
 MAX_BYTES, KEPT = 5 << 20, 3
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
@@ -35,18 +34,6 @@ class JsonLines(logging.Formatter):
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str)
-
-
-class PrivateFile(logging.handlers.RotatingFileHandler):
-    """A rotating file that is 0600 from its first byte, whatever the umask, and that never raises on a full disk."""
-
-    def _open(self) -> io.TextIOWrapper:
-        handle = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        # Unbuffered: what a full disk refused is dropped, and the next line is tried anew.
-        return io.TextIOWrapper(os.fdopen(handle, "wb", 0), encoding="utf-8", write_through=True)
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's name
-        """Drop what cannot be written: the log must not stop what it tells about."""
 
 
 def set_up(path: Path, level: str = "INFO") -> None:

@@ -23,6 +23,7 @@ from quarterdeck.errors import Gone, Invalid, NotFound, QuarterdeckError
 from quarterdeck.keys import NAMED, KeyPress
 from quarterdeck.rows import View
 from sessions.model import Event
+from sessions.pasting import paste
 from terminals.adapter import Written
 from terminals.live import LiveTerminal
 
@@ -312,8 +313,9 @@ class Viewer:
                 return lambda live: live.press(key)
             case frames.Raw(_, data):
                 return lambda live: live.raw(data)
-            case frames.Paste(_, text):
-                return lambda live: live.paste(text)
+            case frames.Paste(agent, text):
+                profile = self._deck.status.profile(self._deck.agent(agent))
+                return lambda live: paste(live, profile, text)
             case frames.Mouse(_, action, x, y, button, mods):
                 if action not in _MOUSE or not 0 <= button <= 11 or not 0 <= mods < 16:
                     raise Invalid("no such mouse event")

@@ -133,6 +133,19 @@ def arguments(*placeholders: str) -> Check:
     return check
 
 
+def form(*placeholders: str) -> Check:
+    """A check for a line in which exactly one of these placeholders stands once."""
+
+    def check(value: Any) -> str:
+        found = _PLACEHOLDER.findall(line(80)(value))
+        _placed(value, placeholders)
+        if len(found) != 1:
+            raise Wrong("needs one of " + ", ".join(placeholders))
+        return str(value)
+
+    return check
+
+
 def variables(*placeholders: str) -> Check:
     """A check for variables in whose values these placeholders may stand."""
 

@@ -74,6 +74,24 @@ class Prompting:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pasting:
+    """How it wants to be given the path of a file that is dropped on its terminal.
+
+    One of ``{path}``, ``{escaped}`` (backslashes) and ``{quoted}`` (double quotes where needed) in a text. A paste that
+    is anything else is not touched.
+    """
+
+    image: str = ""
+    """The path of an image; "" for agents that treat it like any file."""
+    file: str = ""
+    """The path of any file or folder; "" leaves pastes as they are."""
+    alone: bool = False
+    """Whether each image has to be a paste of its own."""
+    types: tuple[str, ...] = ("png", "jpg", "jpeg", "gif", "webp")
+    """What names of images end with."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sources:
     """Which sources tell of this agent, besides its process and its screen."""
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from profiles.parts import LIMIT, PROMPT, Asking, Headless, Hooks, Prompting, ScreenRule, Sources
+from profiles.parts import LIMIT, PROMPT, Asking, Headless, Hooks, Pasting, Prompting, ScreenRule, Sources
 from quarterdeck.errors import Invalid, Refused
 
 RESUME_ID, SHELL = "{resume_id}", "{shell}"
@@ -85,12 +85,15 @@ class Profile:
     headless: Headless = field(default_factory=Headless)
     asking: Asking = field(default_factory=Asking)
     prompt: Prompting = field(default_factory=Prompting)
+    paste: Pasting = field(default_factory=Pasting)
     sources: Sources = field(default_factory=Sources)
     hooks: Hooks = field(default_factory=Hooks)
     screen: tuple[ScreenRule, ...] = ()
     """In the order in which they are asked: ``ignore`` first, then the highest priority, then as written."""
     verified: str = ""
     """The versions of the agent all this was checked with; "" for unverified."""
+    install: str = ""
+    """How a person gets the program, in one line; shown to people, never run."""
     settle_ms: int = 0
     """Milliseconds between pasted text and the key that submits it: the agent must have taken the paste."""
     source: str = ""

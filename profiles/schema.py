@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from profiles import checks, parts
 from profiles.checks import ANSWERS, Check, Wrong
+from profiles.pasted import FORMS
 from profiles.profile import KINDS, RESUME_ID, SHELL, Conversation, Keys, Profile
 from profiles.strokes import LIMIT, confirms, strokes
 from quarterdeck.errors import Invalid
@@ -186,6 +187,10 @@ def _headless(key: str, values: Mapping[str, Any]) -> str:
     return f"needs {wanted}" if values[key] and wanted and not _holds(values[key], wanted) else ""
 
 
+def _paste(key: str, values: Mapping[str, Any]) -> str:
+    return "needs file, which says how any other file is given" if key != "file" and not values.get("file") else ""
+
+
 def _hooks(key: str, values: Mapping[str, Any]) -> str:
     door = values.get("door", "none")
     if key == "door" and door != "none" and not values.get(door):
@@ -261,6 +266,16 @@ _PARTS: dict[str, tuple[Callable[..., Any], dict[str, Check], Callable[[str, Map
         },
         _any,
     ),
+    "paste": (
+        parts.Pasting,
+        {
+            "image": checks.form(*FORMS),
+            "file": checks.form(*FORMS),
+            "alone": checks.truth,
+            "types": checks.words,
+        },
+        _paste,
+    ),
     "sources": (
         parts.Sources,
         {
@@ -312,6 +327,7 @@ _PROFILE: dict[str, Check] = {
     "environ": checks.variables(),
     "settle_ms": checks.whole_number(0, 10_000, " of milliseconds"),
     "verified": checks.line(200),
+    "install": checks.line(200),
     **dict.fromkeys(_PARTS, checks.table),
     "screen": checks.tables,
 }

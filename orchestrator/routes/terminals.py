@@ -7,11 +7,13 @@ import signal as signals
 from fastapi import APIRouter, Depends
 
 from orchestrator.access import Change, ReadableAgent, TheEngine
+from orchestrator.engine import Engine
 from orchestrator.models import AgentView, Input, Signal, Size, WrittenView
 from orchestrator.routes.agents import view
 from quarterdeck.errors import Invalid, NotFound
+from sessions.model import Agent
+from sessions.pasting import paste
 from terminals.adapter import Written
-from terminals.live import LiveTerminal
 
 router = APIRouter(prefix="/v1/agents/{ref}", tags=["terminals"])
 
@@ -21,16 +23,17 @@ _NAMES = {name: number.value for name, number in signals.Signals.__members__.ite
 @router.post("/input", dependencies=[Depends(Change("agent.type"))])
 async def type_into(agent: ReadableAgent, body: Input, engine: TheEngine) -> WrittenView:
     """Type text, keys, a paste or raw bytes. The answer says what became of it; `refused`: the terminal moved on."""
-    written = await _type(engine.deck.live(agent.id), body)
+    written = await _type(engine, agent, body)
     engine.deck.status.typed(agent.id, whole=True)
     return WrittenView(status=written.status, offset=written.offset)
 
 
-async def _type(live: LiveTerminal, body: Input) -> Written:
+async def _type(engine: Engine, agent: Agent, body: Input) -> Written:
+    live = engine.deck.live(agent.id)
     if body.text is not None:
         return await live.say(body.text, enter=body.enter, if_offset=body.if_offset)
     if body.paste is not None:
-        return await live.say(body.paste, enter=False, if_offset=body.if_offset)
+        return await paste(live, engine.deck.status.profile(agent), body.paste, if_offset=body.if_offset)
     if (data := body.raw()) is not None:
         return await live.write(data, if_offset=body.if_offset)
     written = Written("written", live.offset)

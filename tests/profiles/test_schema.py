@@ -22,8 +22,14 @@ kind = "agent"
 icon = "m"
 argv = ["mine"]
 verified = "1.2"
+install = "npm install -g mine"
 settle_ms = 50
 environ = { MINE_MODE = "1" }
+[paste]
+image = "{escaped}"
+file = "@{quoted}"
+alone = true
+types = ["png"]
 [keys]
 submit = "enter"
 interrupt = "esc"
@@ -141,6 +147,7 @@ def test_every_key_is_read() -> None:
     assert profile.prompt.every_line
     assert profile.prompt.end == "^footer"
     assert profile.prompt.suggests
+    assert (profile.paste.image, profile.paste.alone, profile.paste.types) == ("{escaped}", True, ("png",))
     assert profile.sources.titles == {r"^\*": "working"}
     assert (profile.hooks.environ, profile.hooks.wait_s) == ({"MINE_HOOKS": "{hooks_file}", "MINE_PORT": "{port}"}, 1.5)
     (rule,) = profile.screen
@@ -162,6 +169,9 @@ def test_every_key_is_read() -> None:
         ('[conversation]\nfork = ["-f"]', "conversation.fork: needs {resume_id}", "conversation.fork"),
         ('[conversation]\nresume = ["{prompt}"]', "conversation.resume: unknown placeholder {prompt}", None),
         ('[keys]\nallow = "y"', "keys.allow: must be a list of texts", "keys.allow"),
+        ('[paste]\nimage = "{path}"', "paste.image: needs file, which says how any other file is given", "paste.image"),
+        ('[paste]\nfile = "@"', "paste.file: needs one of {path}, {escaped}, {quoted}", "paste.file"),
+        ('[paste]\nfile = "{path} {prompt}"', "paste.file: unknown placeholder {prompt}", None),
         ('[keys]\ndeny = ["escap"]', "keys.deny: unknown key 'escap'", "keys.deny"),
         ('[headless]\nargv = ["-p"]', "headless.argv: needs {prompt}", "headless.argv"),
         ('[headless]\nturns = ["--max", "9"]', "headless.turns: needs {limit}", "headless.turns"),
