@@ -67,6 +67,7 @@ VERBS: dict[str, dict[str, str]] = {
     "Quarterdeck itself": {
         "profile": "cli.profile:profile",
         "doctor": "cli.doctor:doctor",
+        "bindings": "cli.bindings:bindings",
         "stop": "cli.control:stop",
         "service": "cli.service:service",
         "completion": "cli.completion:completion",

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING
+
 from cli.doctor.finding import Finding
 from quarterdeck.errors import Invalid
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def findings() -> list[Finding]:
@@ -22,4 +28,17 @@ def findings() -> list[Finding]:
     policy = Finding("policy", "ok", str(folder / NAME))
     if wrong := Policies(folder / NAME).problems():
         policy = Finding("policy", "problem", wrong[0], "correct it, then: quarterdeck policy show")
-    return [settings, policy]
+    return [settings, *_keys(folder / "config.toml"), policy]
+
+
+def _keys(file: Path) -> list[Finding]:
+    """What of the person's own keys is left out; mistakes that the settings name already are not told twice."""
+    from quarterdeck.keymap.own import own_of
+
+    try:
+        conflicts = own_of(file, os.environ).keymap.conflicts
+    except Invalid:
+        return []
+    return [
+        Finding("keys", "problem", line, f"change [keys] in {file}, then: quarterdeck bindings") for line in conflicts
+    ]

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from quarterdeck.errors import Invalid
 from quarterdeck.keymap.bindings import Keymap, keymap
 from quarterdeck.keymap.settings import leader, read
+from quarterdeck.paths import read_file
+
+_LARGEST = 1 << 20
+_VARIABLE = "QUARTERDECK_LEADER"
 
 
 class Own(NamedTuple):
@@ -30,11 +36,10 @@ def own(table: Mapping[str, Any], environ: Mapping[str, str], *, file: str, pres
     settings, found = read(table.get("keys", {}))
     faults = []
     for fault in found:
-        where = f"{file}: keys.{fault.key}" if fault.key else f"{file}: keys"
-        faults.append(f"{where}: {fault.message}" + (f" ({fault.hint})" if fault.hint else ""))
-    variable = "QUARTERDECK_LEADER"
+        what = f"{fault.key}: {fault.message}" if fault.key else fault.message
+        faults.append(f"{file}: keys: {what}" + (f" ({fault.hint})" if fault.hint else ""))
     said = [(f"{file}: leader", table.get("leader") if settings.leader is None else None)]
-    said.append((f"the environment variable {variable}", environ.get(variable)))
+    said.append((f"the environment variable {_VARIABLE}: leader", environ.get(_VARIABLE)))
     for origin, text in said:
         if text:
             try:
@@ -44,3 +49,14 @@ def own(table: Mapping[str, Any], environ: Mapping[str, str], *, file: str, pres
     if preset:
         settings = settings._replace(preset=preset)
     return Own(keymap(settings), tuple(faults))
+
+
+def own_of(file: Path, environ: Mapping[str, str], *, preset: str = "") -> Own:
+    """The bindings of the settings in ``file``, which may be missing. Raises Invalid where it is no TOML."""
+    try:
+        table = tomllib.loads(read_file(file, _LARGEST).decode())
+    except (FileNotFoundError, NotADirectoryError):
+        table = {}
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Invalid(f"{file}: {error}", hint="mend the file", path=str(file)) from error
+    return own(table, environ, file=str(file), preset=preset)
