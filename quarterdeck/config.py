@@ -168,7 +168,11 @@ class Config(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
 
     theme: Line = "auto"
-    """The name of a theme; ``auto`` follows the outer terminal's background where that is known."""
+    """The name of a theme; ``auto`` is one of the next two, whichever fits the outer terminal's background."""
+    theme_dark: Line = "dark"
+    """What ``auto`` is on a dark background, and on one that is not known."""
+    theme_light: Line = "light"
+    """What ``auto`` is on a light background."""
     leader: Annotated[str, AfterValidator(_leader)] = ""
     """The one key the TUI keeps for itself; empty for that of ``[keys]`` or of its preset."""
     keys: Annotated[dict[str, Any], AfterValidator(_keys)] = Field(default_factory=dict)
@@ -233,6 +237,8 @@ _types = {name: TypeAdapter[Any](_hints[name]) for name in Config.model_fields}
 
 WORKSPACE_MAY: Mapping[str, Literal["always", "tighten", "trusted"]] = {
     "theme": "always",
+    "theme_dark": "always",
+    "theme_light": "always",
     "plain_glyphs": "always",
     "reduced_motion": "always",
     "restore": "tighten",

@@ -10,7 +10,6 @@ from urllib.parse import quote
 
 from quarterdeck.errors import NotFound, QuarterdeckError, Refused
 from quarterdeck.text import cut_left, cut_middle, cut_right, safe
-from themes import available, load
 from tui.bars import Hint
 from tui.dialogs import TAGS_LIKE, Dialog, Field, NewAgentDialog, line_dialog, text_input, words
 from tui.exact import one_line
@@ -440,17 +439,6 @@ class Actions:
     def do_detach(self) -> None:
         """Leave."""
         self._app.leave()
-
-    def do_theme(self) -> None:
-        """The next theme there is."""
-        names = available(self._app.options.theme_folders)
-        name = (
-            names[(names.index(self._app.theme_name) + 1) % len(names)] if self._app.theme_name in names else names[0]
-        )
-        try:
-            self._app.wear(load(name, self._app.options.theme_folders))
-        except QuarterdeckError as error:
-            self.complain("change the theme", error)
 
     def do_reconnect(self) -> None:
         """Start the orchestrator again and connect."""

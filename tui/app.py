@@ -6,14 +6,14 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from rich.color import ColorSystem
 from textual import events
 from textual.app import App
 from textual.binding import BindingType
+from textual.filter import LineFilter
 from textual.geometry import Offset
 
 from orchestrator.client import Link as RealLink
@@ -22,7 +22,6 @@ from quarterdeck.errors import Invalid, QuarterdeckError
 from quarterdeck.keymap.bindings import Keymap
 from quarterdeck.paths import Paths
 from quarterdeck.rows import View
-from themes import Theme
 from tui.actions import Actions
 from tui.askbar import Answering
 from tui.asks import Asks
@@ -30,7 +29,7 @@ from tui.attention import Attention
 from tui.commands import Commands
 from tui.dialogs import Moves
 from tui.dress import textual_theme
-from tui.driver import Key, Terminal, usable
+from tui.driver import Key, Surroundings, Terminal, usable
 from tui.fleet import Fleet, SessionInfo
 from tui.follower import Follower
 from tui.inbox import Inbox, column
@@ -48,13 +47,13 @@ from tui.surface import Surface
 from tui.ticker import Ticker
 from tui.tiles import Layout
 from tui.times import MINUTE, span
+from tui.wearing import Wearing
 from tui.words import Words
 
 RATE, FOCUSED_RATE = 30, 120
 """Frames a second asked for: of a visible panel, of the focused one."""
 SURFACES = 64
 """Screens kept of agents that are not shown, so that coming back to one is immediate."""
-_SYSTEMS = {"truecolor": ColorSystem.TRUECOLOR, "256": ColorSystem.EIGHT_BIT, "standard": ColorSystem.STANDARD}
 
 
 class QuarterdeckApp(App[int], inherit_bindings=False):
@@ -76,7 +75,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         clock: Clock | None = None,
     ) -> None:
         self.options = options or Options.of()
-        self._worn = self.options.load_theme()
+        self.wearing = Wearing(self)
         super().__init__(driver_class=Terminal)
         self.animation_level = "none"
         self.link = link
@@ -84,7 +83,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         self.clock = clock or SystemClock()
         self.fleet = Fleet()
         self.actions = Actions(self)
-        self.verbs: tuple[object, ...] = (self.actions,)
+        self.verbs: tuple[object, ...] = (self.actions, self.wearing)
         """Whose ``do_<id>`` carry commands out, the first that has one."""
         self.commands = Commands(self)
         self.deck_screen = DeckScreen()
@@ -108,7 +107,6 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         self._tasks: list[asyncio.Task[None]] = []
         self._painter = Painter(self._paint)
         self._ticker = Ticker(self.clock, self._tick)
-        self._mix()
 
     # what widgets ask
 
@@ -116,6 +114,16 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
     def glyphs(self) -> Glyphs:
         """The signs to draw with."""
         return PLAIN_GLYPHS if self.plain_glyphs else Glyphs()
+
+    @property
+    def palette(self) -> Palette:
+        """The inks to draw with."""
+        return self.wearing.palette
+
+    @property
+    def faded(self) -> Palette:
+        """The inks of what is not up to date."""
+        return self.wearing.faded
 
     @property
     def plain_glyphs(self) -> bool:
@@ -202,41 +210,20 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """The stylesheet's names for our colours."""
-        return textual_theme(self._worn).variables
+        return textual_theme(self.wearing.theme).variables
 
-    def _mix(self) -> None:
-        """The inks for the theme worn and the outer terminal at hand."""
-        system: ColorSystem | None = ColorSystem.TRUECOLOR
-        if not self.options.color:
-            system = None
-        elif not self.is_headless:
-            system = _SYSTEMS.get(self.console.color_system or "")
-        self.palette = Palette(self._worn, system)
-        self.faded = Palette(self._worn, system, faded=True)
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """What makes the colours of Textual's own drawing those the outer terminal has."""
+        return (self.wearing.outer,)
 
-    def _dress(self) -> None:
-        """Hand the theme to Textual, for the dialogs."""
-        theme = textual_theme(self._worn)
-        self.register_theme(theme)
-        self.theme = theme.name
-
-    def wear(self, theme: Theme) -> None:
-        """Change the theme while running."""
-        self._worn = theme
-        self._mix()
-        self._dress()
-        for widget in self.deck_screen.children:
-            widget.refresh()
-
-    @property
-    def theme_name(self) -> str:
-        """The theme worn."""
-        return self._worn.name
+    def on_surroundings(self, event: Surroundings) -> None:
+        """The outer terminal tells of its colours."""
+        self.wearing.surroundings(event)
 
     async def on_mount(self) -> None:
         """Connect and follow."""
-        self._mix()
-        self._dress()
+        self.wearing.dress()
+        self.call_after_refresh(self.wearing.start)
         await self.link.__aenter__()
         self._tasks = [
             asyncio.create_task(self._guard(self._follow()), name="tui follows"),
@@ -259,6 +246,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         self._painter.stop()
         self.words.stop()
         self.answering.stop()
+        await self.wearing.aclose()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

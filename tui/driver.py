@@ -6,6 +6,7 @@ import contextlib
 import os
 import selectors
 import sys
+import threading
 from collections.abc import Callable
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, TextIO, cast
@@ -18,7 +19,7 @@ from textual.message import Message
 from quarterdeck.keys import ALT, CTRL, SHIFT, KeyPress
 from quarterdeck.rows import Cursor
 from tui.names import textual_name
-from tui.typed import Focused, Parser, Pasted, Pointer, Report, Typed
+from tui.typed import Attributes, Background, Focused, Parser, Pasted, Pointer, Report, Scheme, Typed
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
 KEYBOARD_ON = "\x1b[=5;1u\x1b[>4;1m"
 """Kitty keyboard flags 1 and 4 (unambiguous keys, base layout) in place of Textual's; xterm's modifyOtherKeys 1."""
 KEYBOARD_OFF = "\x1b[>4m"
+ASK_COLORS = "\x1b]11;?\x1b\\\x1b[c"
+"""What the background is; what the terminal is, which each one answers, so that no other answer is waited for."""
+TELL_COLORS, TELL_NO_COLORS = "\x1b[?2031h", "\x1b[?2031l"
+_LAST_WORDS = 0.2
+"""Seconds an answer is waited for at the end, so that it is not typed into the shell."""
 _SHAPES = {"block": 2, "underline": 4, "bar": 6}
 _SYNCHRONIZED = 2026
 _POINTERS: dict[str, type[events.MouseEvent]] = {
@@ -45,6 +51,15 @@ class Key(events.Key):
     def __init__(self, press: KeyPress) -> None:
         super().__init__(*textual_name(press))
         self.press = press
+
+
+class Surroundings(Message):
+    """What the outer terminal tells of its colours: its ``background``, or whether they are ``dark`` from now on."""
+
+    def __init__(self, *, background: int | None = None, dark: bool | None = None) -> None:
+        super().__init__()
+        self.background = background
+        self.dark = dark
 
 
 class _Outlet:
@@ -88,6 +103,9 @@ class Terminal(LinuxDriver):
         self._last = (0, 0)
         self.synchronized = False
         """Whether the outer terminal holds its screen between the two marks of mode 2026."""
+        self._answered = threading.Event()
+        """Set while no answer of the outer terminal is under way."""
+        self._answered.set()
         self._away = False
 
     def suspend_application_mode(self) -> None:
@@ -105,10 +123,14 @@ class Terminal(LinuxDriver):
         """Textual's, then the keyboard protocols this client wants."""
         super().start_application_mode()  # type: ignore[no-untyped-call]
         self.write(KEYBOARD_ON)
+        if _speaks():
+            self._answered.clear()
+            self.write(TELL_COLORS + ASK_COLORS)
 
     def stop_application_mode(self) -> None:
         """Give the outer terminal back as it was."""
-        self.write(KEYBOARD_OFF + "\x1b[0 q\x1b[?25h")
+        self._answered.wait(_LAST_WORDS)
+        self.write(TELL_NO_COLORS + KEYBOARD_OFF + "\x1b[0 q\x1b[?25h")
         super().stop_application_mode()
 
     def disable_input(self) -> None:
@@ -168,7 +190,7 @@ class Terminal(LinuxDriver):
 
     def run_input_thread(self) -> None:
         """Read until told to end; blocks while nothing is typed and no sequence waits for its rest."""
-        parser = Parser(_escape_patience())
+        parser = Parser(_escape_patience(), expecting=_speaks())
         with selectors.DefaultSelector() as selector:
             selector.register(self.fileno, selectors.EVENT_READ)
             selector.register(self._wake_read, selectors.EVENT_READ)
@@ -212,6 +234,13 @@ class Terminal(LinuxDriver):
                 return messages.TerminalSupportsSynchronizedOutput()
             case Pointer():
                 return self._pointer(value)
+            case Background(color):
+                return Surroundings(background=color)
+            case Scheme(dark):
+                self._put(ASK_COLORS)
+                return Surroundings(dark=dark)
+            case Attributes():
+                self._answered.set()
         return None
 
     def _pointer(self, pointer: Pointer) -> events.MouseEvent:
@@ -230,6 +259,11 @@ class Terminal(LinuxDriver):
             screen_x=pointer.x,
             screen_y=pointer.y,
         )
+
+
+def _speaks() -> bool:
+    """Whether the outer terminal takes questions; consoles may show them instead."""
+    return os.environ.get("TERM", "") not in ("", "linux", "dumb", "unknown")
 
 
 def _escape_patience() -> float:

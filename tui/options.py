@@ -19,15 +19,18 @@ from quarterdeck.keymap.own import own
 from themes import Theme, load, user_folder
 
 _LARGEST = 1 << 20
-_WORKSPACE_MAY = ("theme", "plain_glyphs", "reduced_motion")
+_THEMES = ("theme", "theme_dark", "theme_light")
+_WORKSPACE_MAY = (*_THEMES, "plain_glyphs", "reduced_motion")
 _TRUE = ("1", "true", "yes", "on")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """``theme`` "auto" follows the outer terminal's background where it tells (``COLORFGBG``), else it is dark."""
+    """``theme`` "auto" is ``theme_dark`` or ``theme_light``, whichever fits the outer terminal's background."""
 
     theme: str = "auto"
+    theme_dark: str = "dark"
+    theme_light: str = "light"
     keymap: Keymap = field(default_factory=keymap)
     key_problems: tuple[str, ...] = ()
     """What of the person's own keys could not be taken in."""
@@ -37,6 +40,9 @@ class Options:
     """Nothing on the screen moves by itself: no time counts seconds."""
     color: bool = True
     theme_folders: tuple[Path, ...] | None = None
+    workspace: Path | None = None
+    files: tuple[Path, ...] = ()
+    """The files these settings are read from, the user's first; none where they were given."""
 
     @classmethod
     def of(cls, environ: Mapping[str, str] = os.environ, workspace: Path | None = None) -> Options:
@@ -47,17 +53,21 @@ class Options:
         """
         file = user_folder(environ).parent / "config.toml"
         user = _read(file)
-        there = _read(workspace / ".quarterdeck" / "config.toml", strict=False) if workspace else {}
+        theirs = workspace / ".quarterdeck" / "config.toml" if workspace else None
+        there = _read(theirs, strict=False) if theirs else {}
         variables = {name: environ.get(f"QUARTERDECK_{name.upper()}") for name in _WORKSPACE_MAY}
         said = {name: value for name, value in variables.items() if value}
-        found = {**user, **{name: there[name] for name in _WORKSPACE_MAY if name in there}, **said}
-        theme = str(found.get("theme", "auto"))
-        if theme == str(there.get("theme", "")) and "theme" not in said and not _exists(theme, environ):
-            theme = str(user.get("theme", "auto"))
+        usable = [name for name in _WORKSPACE_MAY if name in there]
+        usable = [name for name in usable if name not in _THEMES or _exists(str(there[name]))]
+        found = {**user, **{name: there[name] for name in usable}, **said}
         glyphs = str(found.get("plain_glyphs", "")).lower()
         keys = own(user, environ, file=str(file))
         return cls(
-            theme=theme,
+            theme=str(found.get("theme", "auto")),
+            theme_dark=str(found.get("theme_dark", "dark")),
+            theme_light=str(found.get("theme_light", "light")),
+            workspace=workspace,
+            files=(file, theirs) if theirs else (file,),
             keymap=keys.keymap,
             key_problems=keys.problems,
             plain_glyphs=glyphs in _TRUE if glyphs else _narrow(environ),
@@ -65,12 +75,16 @@ class Options:
             color=not environ.get("NO_COLOR"),
         )
 
-    def load_theme(self, environ: Mapping[str, str] = os.environ) -> Theme:
-        """The theme asked for. Raises NotFound or Invalid."""
+    def load_theme(self, environ: Mapping[str, str] = os.environ, *, dark: bool | None = None) -> Theme:
+        """The theme asked for. ``dark``: what the outer terminal told of itself, else ``COLORFGBG`` says.
+
+        Raises NotFound or Invalid.
+        """
         name = self.theme
         if name == "auto":
-            background = environ.get("COLORFGBG", "").rpartition(";")[2]
-            name = "light" if background in ("7", "15") else "dark"
+            if dark is None:
+                dark = environ.get("COLORFGBG", "").rpartition(";")[2] not in ("7", "15")
+            name = self.theme_dark if dark else self.theme_light
         return load(name, self.theme_folders)
 
 
@@ -81,12 +95,11 @@ def _narrow(environ: Mapping[str, str]) -> bool:
     return ascii_only or environ.get("TERM") == "linux"
 
 
-def _exists(theme: str, environ: Mapping[str, str]) -> bool:
+def _exists(theme: str) -> bool:
     try:
-        Options(theme=theme).load_theme(environ)
+        return theme == "auto" or bool(load(theme))
     except QuarterdeckError:
         return False
-    return True
 
 
 def _read(path: Path, *, strict: bool = True) -> dict[str, Any]:

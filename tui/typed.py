@@ -19,6 +19,9 @@ PASTE_PATIENCE = 1.0
 """Seconds without a byte after which a paste that never ended is taken as it is."""
 LONGEST = 64
 """Bytes after which a sequence that does not end is dropped."""
+ANSWER_PATIENCE = 1.0
+"""Seconds without a byte after which an answer that never ended is dropped."""
+_COLOR = b"\x1b]11;"
 
 
 class Pasted(NamedTuple):
@@ -50,7 +53,23 @@ class Report(NamedTuple):
     setting: int
 
 
-Typed = KeyPress | Pasted | Pointer | Focused | Report
+class Background(NamedTuple):
+    """The outer terminal's answer to what its background is (OSC 11), ``0xrrggbb``."""
+
+    color: int
+
+
+class Scheme(NamedTuple):
+    """The outer terminal tells that its colours are dark, or light, from now on (mode 2031)."""
+
+    dark: bool
+
+
+class Attributes(NamedTuple):
+    """The outer terminal's answer to what it is (DA1): what was asked before is answered by now, or never will be."""
+
+
+Typed = KeyPress | Pasted | Pointer | Focused | Report | Background | Scheme | Attributes
 
 _TILDE = {
     1: "home", 2: "insert", 3: "delete", 4: "end", 5: "pageup", 6: "pagedown", 7: "home", 8: "end",
@@ -78,6 +97,8 @@ _KITTY = (
 )
 _CSI = re.compile(rb"\x1b\[([0-?]*)([ -/]*)([@-~])")
 _MOUSE_X10 = re.compile(rb"\x1b\[M(...)", re.DOTALL)
+_ENDS = re.compile(rb"\x07|\x1b\\|\x1b(?=[^\\])")
+_CHANNELS = re.compile(rb"rgba?:([0-9a-fA-F]{1,4})/([0-9a-fA-F]{1,4})/([0-9a-fA-F]{1,4})(?:/[0-9a-fA-F]{1,4})?")
 _RXVT_SHIFT = re.compile(rb"\x1b\[(\d+)\$(?!y)")
 _RELEASE = 3
 
@@ -93,10 +114,15 @@ def press(name: str, mods: int = 0) -> KeyPress:
 
 
 class Parser:
-    """Turns bytes into typed values, in order, whatever the chunks. ``escape`` is the patience for a lone ESC."""
+    """Turns bytes into typed values, in order, whatever the chunks. ``escape`` is the patience for a lone ESC.
 
-    def __init__(self, escape: float = 0.02) -> None:
+    While ``expecting``, answers of the outer terminal are under way, so that an ESC is more likely the start of one
+    than a key; the last of them ends it.
+    """
+
+    def __init__(self, escape: float = 0.02, *, expecting: bool = False) -> None:
         self._escape = escape
+        self.expecting = expecting
         self._buffer = b""
         self._paste: list[bytes] | None = None
 
@@ -105,7 +131,9 @@ class Parser:
         """Seconds after which :meth:`settle` should be called unless bytes come first; None for no need."""
         if self._paste is not None:
             return PASTE_PATIENCE
-        return self._escape if self._buffer else None
+        if not self._buffer:
+            return None
+        return ANSWER_PATIENCE if self.expecting or self._buffer.startswith(_COLOR) else self._escape
 
     def feed(self, data: bytes) -> list[Typed]:
         """What the bytes so far amount to."""
@@ -135,6 +163,7 @@ class Parser:
             at += size
             if value is not None:
                 found.append(value)
+                self.expecting = self.expecting and not isinstance(value, Attributes)
         self._buffer = self._buffer[at:]
         return found
 
@@ -175,6 +204,8 @@ class Parser:
             return self._csi(data, final)
         if second == 0x4F:
             return _ss3(data, final)
+        if second == 0x5D and data.startswith(_COLOR[: len(data)]) and (not final or len(data) >= len(_COLOR)):
+            return _answer(data, final)
         if second == 0x1B:
             if len(data) == 2 and not final:
                 return 0, None
@@ -248,6 +279,19 @@ def _character(data: bytes, final: bool) -> tuple[int, KeyPress | None]:
     return size, KeyPress(text, 0, text)
 
 
+def _answer(data: bytes, final: bool) -> tuple[int, Background | None]:
+    """The answer to what the background is; one that is cut off, too long or in an unknown form is dropped."""
+    end = _ENDS.search(data, len(_COLOR))
+    if end is None:
+        return (len(data), None) if final or len(data) > LONGEST else (0, None)
+    size = end.end() if end[0] != b"\x1b" else end.start()
+    channels = _CHANNELS.fullmatch(data[len(_COLOR) : end.start()])
+    if channels is None:
+        return size, None
+    red, green, blue = (round(int(part, 16) * 255 / (16 ** len(part) - 1)) for part in channels.groups())
+    return size, Background(red << 16 | green << 8 | blue)
+
+
 def _ss3(data: bytes, final: bool) -> tuple[int, Typed | None]:
     if len(data) == 2:
         return (2, press("O", ALT)) if final else (0, None)
@@ -273,6 +317,8 @@ def _control_sequence(params: str, between: str, last: str) -> Typed | None:
     if between == "$" and last == "y" and params.startswith("?"):
         mode, _, setting = params[1:].partition(";")
         return Report(int(mode), int(setting)) if mode.isdigit() and setting.isdigit() else None
+    if not between and params.startswith("?") and last in "cn":
+        return _told(params[1:], last)
     if between or (params and params[0] in "<=>?"):
         return None
     if last in "IO" and not params:
@@ -284,6 +330,13 @@ def _control_sequence(params: str, between: str, last: str) -> Typed | None:
     if event == str(_RELEASE):
         return None
     return _key(fields, modifiers, last)
+
+
+def _told(params: str, last: str) -> Attributes | Scheme | None:
+    """What the outer terminal is, or which colours it has from now on."""
+    if last == "c":
+        return Attributes()
+    return {"997;1": Scheme(True), "997;2": Scheme(False)}.get(params)
 
 
 def _key(fields: list[str], modifiers: str, last: str) -> KeyPress | None:

@@ -10,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quarterdeck.keys import ALT, CTRL, NAMED, SHIFT, KeyPress, parse
-from tui.typed import Focused, Parser, Pasted, Pointer, Report, Typed
+from tui.typed import (
+    ANSWER_PATIENCE,
+    Attributes,
+    Background,
+    Focused,
+    Parser,
+    Pasted,
+    Pointer,
+    Report,
+    Scheme,
+    Typed,
+)
 
 _spec = importlib.util.spec_from_file_location("tui_tests_keytable", Path(__file__).with_name("keytable.py"))
 assert _spec
@@ -67,7 +78,7 @@ CASES = [
     (b"\x1bOM", [KeyPress("enter")]),
     (b"\x1b[I\x1b[O", [Focused(True), Focused(False)]),
     (b"\x1b[?2026;2$y", [Report(2026, 2)]),
-    (b"\x1b[?1;2c", []),
+    (b"\x1b[?1;2c", [Attributes()]),
     (b"\x1b[?5u", []),
     (b"\x1b[<0;3;4M", [Pointer("press", 2, 3, 1, 0)]),
     (b"\x1b[<2;3;4m", [Pointer("release", 2, 3, 3, 0)]),
@@ -120,3 +131,62 @@ def test_pasted_text_arrives_whole(text):
     data = b"\x1b[200~" + text.encode("utf-8", "ignore") + b"\x1b[201~"
     for split in (None, len(data) // 2, len(data) - 3):
         assert typed(data, split) == [Pasted(text.encode("utf-8", "ignore").decode())]
+
+
+# what the outer terminal answers
+
+BLUE = Background(0x1E3A8A)
+ANSWERS = [
+    (b"\x1b]11;rgb:1e1e/3a3a/8a8a\x1b\\", [BLUE]),
+    (b"\x1b]11;rgb:1e/3a/8a\x07", [BLUE]),
+    (b"\x1b]11;rgba:1e1e/3a3a/8a8a/ffff\x1b\\", [BLUE]),
+    (b"\x1b]11;rgb:f/0/f\x07", [Background(0xFF00FF)]),
+    (b"\x1b]11;blue\x07", []),
+    (b"\x1b]11;rgb:1e1e/3a3a\x1b\\", []),
+    (b"\x1b]11;rgb:1e1e/3a3a/8a8a\x1b[A", [BLUE, KeyPress("up")]),
+    (b"\x1b[?997;1n", [Scheme(True)]),
+    (b"\x1b[?997;2n", [Scheme(False)]),
+    (b"\x1b[?997;3n", []),
+    (b"\x1b[?62;22c", [Attributes()]),
+]
+
+
+@pytest.mark.parametrize(("data", "values"), ANSWERS)
+def test_an_answer_is_taken_and_never_typed(data, values):
+    assert typed(b"a" + data + b"b") == [KeyPress("a", 0, "a"), *values, KeyPress("b", 0, "b")]
+    for split in range(1, len(data)):
+        parser = Parser(expecting=True)
+        assert [*parser.feed(data[:split]), *parser.feed(data[split:]), *parser.settle()] == values, split
+
+
+@given(data=st.sampled_from([data for data, _ in ANSWERS]), cuts=st.sets(st.integers(1, 40)))
+def test_an_answer_may_come_in_any_pieces(data, cuts):
+    parser = Parser(expecting=True)
+    ends = [*sorted(cut for cut in cuts if cut < len(data)), len(data)]
+    found = [value for start, end in zip([0, *ends], ends, strict=False) for value in parser.feed(data[start:end])]
+    assert found + parser.settle() == dict(ANSWERS)[data]
+
+
+def test_an_answer_that_never_ends_is_dropped():
+    for data in (b"\x1b]11;rgb:1e1e/3a", b"\x1b]11;", b"\x1b]11;" + b"x" * 100):
+        parser = Parser()
+        assert parser.feed(data) == []
+        assert parser.wait in (ANSWER_PATIENCE, None)
+        assert parser.settle() == []
+        assert parser.feed(b"a") == [KeyPress("a", 0, "a")]
+
+
+def test_what_only_begins_like_an_answer_is_keys():
+    assert typed(b"\x1b]") == [KeyPress("]", ALT)]
+    assert typed(b"\x1b]1") == [KeyPress("]", ALT), KeyPress("1", 0, "1")]
+    assert typed(b"\x1b]x") == [KeyPress("]", ALT), KeyPress("x", 0, "x")]
+
+
+def test_escape_waits_longer_only_until_the_terminal_has_answered():
+    parser = Parser(expecting=True)
+    parser.feed(b"\x1b")
+    assert parser.wait == ANSWER_PATIENCE
+    assert parser.settle() == [KeyPress("escape")]
+    parser.feed(b"\x1b[?1;2c\x1b")
+    assert not parser.expecting
+    assert parser.wait < 0.1
