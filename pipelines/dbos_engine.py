@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import gc
 import hashlib
 import json
 import os
@@ -326,6 +327,11 @@ def main() -> None:
         os._exit(1)
 
     threading.Thread(target=listen, daemon=True).start()
+    gc.disable()  # most of the start is imports, of which nothing is garbage
+    with contextlib.suppress(Exception):  # which is told when it is tried again, for a run
+        import dbos  # noqa: F401  # while nobody has said yet which run it is for
+    gc.freeze()
+    gc.enable()
 
     def answer(message: Any) -> None:
         answers.write(framed(message))

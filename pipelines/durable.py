@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
+from asyncio.subprocess import Process
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -33,8 +34,12 @@ def check_url(url: str) -> None:
 
 
 @asynccontextmanager
-async def open_durable(run_id: str, where: Path | str, *, fresh: bool) -> AsyncIterator[Durable]:
+async def open_durable(
+    run_id: str, where: Path | str, *, fresh: bool, early: Process | None = None
+) -> AsyncIterator[Durable]:
     """The memory of a run, in the SQLite file ``where`` or the PostgreSQL database of that URL.
+
+    The engine's process is started, unless it was ``early``, see :mod:`pipelines.starting`; it is ended in any case.
 
     A ``fresh`` run's work begins while the engine still starts, which takes a second or two; otherwise what is
     remembered is read first. All values are committed when this ends. Raises :class:`Broken` for a missing package, a
@@ -46,7 +51,7 @@ async def open_durable(run_id: str, where: Path | str, *, fresh: bool) -> AsyncI
     if isinstance(where, str):
         check_url(where)
         where = "postgresql://" + where.partition("://")[2]
-    memory = _Memory(Engine(run_id, where), fresh=fresh)
+    memory = _Memory(Engine(run_id, where, early), fresh=fresh)
     try:
         if not fresh:
             await memory.opened()

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sys
+from asyncio.subprocess import Process
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from pipelines import starting
 from pipelines.dbos_engine import framed
 from pipelines.ports import Json
 from quarterdeck.errors import Broken, QuarterdeckError, Refused
@@ -27,25 +28,27 @@ END_SECONDS = 15.0
 RESTARTS = 3
 ERRORS_KEPT = 2000
 MISSING = "durable runs need the extra: pip install 'quarterdeck[pipelines]'"
-_MAIN = Path(__file__).with_name("dbos_engine.py")
-_NOT_PASSED_ON = ("DBOS", "OTEL_", "PYTHON", "QUARTERDECK_")
-"""Beginnings of variables: what would have DBOS report to others, or change how the process runs."""
 
 
 class Engine:
     """The process for one run. ``opened`` first; then everything in turn, by one task at a time."""
 
-    def __init__(self, run_id: str, where: Path | str) -> None:
-        """``where`` is the path of a SQLite file, or a ``postgresql://`` URL."""
+    def __init__(self, run_id: str, where: Path | str, early: Process | None = None) -> None:
+        """``where`` is the path of a SQLite file, or a ``postgresql://`` URL; ``early`` was started before."""
         self.run_id = run_id
         self.where = where
-        self._process: asyncio.subprocess.Process | None = None
+        self._early = early
+        self._process: Process | None = None
         self._listener: asyncio.Task[None] | None = None
         self._said = b""
 
     async def opened(self, *, fresh: bool) -> Mapping[str, Json]:
         """Start it; all that is remembered of the run, by key. Raises :class:`Broken`, :class:`Refused`."""
+        early = self._early is not None
         answer = await self._begin(fresh=fresh)
+        if answer is None and early:  # it has ended while nobody looked after it
+            await self.kill()
+            answer = await self._begin(fresh=fresh)
         if answer is None:
             raise self._error("other", "its process ended at once")
         known: dict[str, Json] = answer["known"]
@@ -76,10 +79,7 @@ class Engine:
         process, self._process = self._process, None
         if process is None:
             return
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-        process._transport.close()  # type: ignore[attr-defined]  # else its pipes are closed when it is collected
+        await starting.end(process)
         if self._listener is not None:
             self._listener.cancel()
             await asyncio.gather(self._listener, return_exceptions=True)
@@ -92,20 +92,9 @@ class Engine:
         return await self._ask({"run_id": self.run_id, "where": where, "fresh": fresh}, OPEN_SECONDS)
 
     async def _start(self) -> None:
-        environ = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_PASSED_ON)}
+        early, self._early = self._early, None
         self._said = b""
-        try:
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-E", "-X", "utf8", os.fspath(_MAIN)),
-                cwd="/",
-                env=environ,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise Broken(f"cannot start {sys.executable}: {error.strerror or error}") from error
+        self._process = early or await starting.start()
         assert self._process.stderr is not None
         self._listener = asyncio.create_task(self._listen(self._process.stderr), name="engine errors")
 

@@ -11,6 +11,7 @@ import asyncio
 import os
 import shutil
 import time
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -94,6 +95,8 @@ class RunOptions:
     deck: Deck | None = None
     """An open deck in which the run's agents are seen; None opens one of its own."""
     brake: Brake = field(default_factory=Brake)
+    early: Process | None = None
+    """The engine's process where it was started before, on this event loop: :class:`pipelines.starting.Early`."""
 
 
 async def carry_out(plan: RunPlan, folder: RunFolder, tell: Tell, options: RunOptions) -> RunResult:
@@ -105,7 +108,7 @@ async def carry_out(plan: RunPlan, folder: RunFolder, tell: Tell, options: RunOp
         await asyncio.to_thread(accepted.read, options.policy)  # one that is refused leaves nothing of the run
     with hold(folder):
         await asyncio.to_thread(runs.keep_plan, folder, plan)
-        async with open_durable(folder.run_id, _where(folder, options), fresh=True) as opened:
+        async with open_durable(folder.run_id, _where(folder, options), fresh=True, early=options.early) as opened:
             durable = _remembering(opened, folder, options)
             noting = asyncio.create_task(_note_plan(durable, plan))
             try:
@@ -130,7 +133,7 @@ async def go_on(folder: RunFolder, tell: Tell, options: RunOptions) -> RunResult
             return over
         if not options.database and not folder.steps.exists():
             await asyncio.to_thread(runs.kept_plan, folder)  # without it nothing is known of the run
-        async with open_durable(folder.run_id, _where(folder, options), fresh=False) as opened:
+        async with open_durable(folder.run_id, _where(folder, options), fresh=False, early=options.early) as opened:
             durable = _remembering(opened, folder, options)
             if isinstance(durable, Carried):
                 await durable.unpack()

@@ -8,33 +8,33 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
+from cli.mistakes import line_by_line
 from cli.runs.options import Options
 from cli.scope import Scope
+from pipelines.starting import Early
 from quarterdeck.errors import Invalid, Refused
-from quarterdeck.text import plain
 
 if TYPE_CHECKING:
     from cli.runs.planning import Place
-    from pipelines.manifest import BadFile
     from pipelines.model import RunPlan
 
 
 def begin(scope: Scope, options: Options, make: Callable[[Place], RunPlan]) -> None:
     """Plan the run and do with it what the options say; ends with its exit code (``click.exceptions.Exit``)."""
+    if options.dry_run or options.attach:
+        _begin(scope, options, make, None)
+        return
+    with Early() as early:
+        _begin(scope, options, make, early)
+
+
+def _begin(scope: Scope, options: Options, make: Callable[[Place], RunPlan], early: Early | None) -> None:
     with _imports():
         from cli.runs.planning import look
-        from pipelines.manifest import BadFile
 
     place = look(scope.paths, options)
-    try:
+    with line_by_line(scope.out, "nothing was run"):
         plan = make(place)
-    except BadFile as error:
-        if scope.out.json:
-            raise
-        _tell(scope, error)
-        raise click.exceptions.Exit(error.exit_code) from None
     _check(options)
     for problem in place.problems:
         scope.out.note(problem)
@@ -42,7 +42,7 @@ def begin(scope: Scope, options: Options, make: Callable[[Place], RunPlan]) -> N
         from cli.runs.showing import show_plan
 
         show_plan(scope, plan, place)
-    elif options.attach:
+    elif early is None:
         from cli.runs.following import hand_over
 
         hand_over(scope, plan, options)
@@ -50,7 +50,7 @@ def begin(scope: Scope, options: Options, make: Callable[[Place], RunPlan]) -> N
         with _imports():
             from cli.runs.carrying import carry
 
-        carry(scope, plan, options)
+        carry(scope, plan, options, early)
 
 
 def go_on(scope: Scope, run_id: str, options: Options) -> None:
@@ -76,10 +76,11 @@ def go_on(scope: Scope, run_id: str, options: Options) -> None:
             run=folder.run_id,
         )
     else:
-        with _imports():
-            from cli.runs.carrying import carry_on
+        with Early() as early:
+            with _imports():
+                from cli.runs.carrying import carry_on
 
-        carry_on(scope, folder, options)
+            carry_on(scope, folder, options, early)
 
 
 def _check(options: Options) -> None:
@@ -111,11 +112,3 @@ def _imports() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
-
-
-def _tell(scope: Scope, error: BadFile) -> None:
-    """Every mistake in a line of its own, as compilers do, so that editors and people find the place."""
-    for line in error.lines:
-        scope.out.note(plain(line))
-    count = len(error.lines)
-    scope.out.note(f"{count} mistake{'s' if count > 1 else ''}; nothing was run")

@@ -25,6 +25,7 @@ from pipelines.report.display import table
 from pipelines.report.progress import Style
 from pipelines.run import Brake, RunOptions, carry_out, go_on
 from pipelines.runs import kept_plan
+from pipelines.starting import Early
 from pipelines.unfinished import unfinished
 from quarterdeck.errors import Broken, NotFound, QuarterdeckError, told_of
 from quarterdeck.text import safe
@@ -71,7 +72,7 @@ class Stopping:
         self._stop(f"stopped by {_SIGNALS[number]}", 128 + number)
 
 
-def carry(scope: Scope, plan: RunPlan, options: Options) -> None:
+def carry(scope: Scope, plan: RunPlan, options: Options, early: Early) -> None:
     """Carry out a new run; ends with its exit code (``click.exceptions.Exit``)."""
     folder = RunFolder.of(scope.paths, new_run_id(datetime.now(UTC)))
     telling = Telling(scope.out, plan, options, os.environ)
@@ -79,10 +80,10 @@ def carry(scope: Scope, plan: RunPlan, options: Options) -> None:
     def begin(how: RunOptions) -> Coroutine[Any, Any, RunResult]:
         return carry_out(plan, folder, telling, how)
 
-    _perform(scope, folder, plan, options, telling, begin)
+    _perform(scope, folder, plan, options, telling, early, begin)
 
 
-def carry_on(scope: Scope, folder: RunFolder, options: Options) -> None:
+def carry_on(scope: Scope, folder: RunFolder, options: Options, early: Early) -> None:
     """Go on with a run of an earlier process; ends with its exit code."""
     try:
         plan = kept_plan(folder)
@@ -93,7 +94,7 @@ def carry_on(scope: Scope, folder: RunFolder, options: Options) -> None:
     def begin(how: RunOptions) -> Coroutine[Any, Any, RunResult]:
         return go_on(folder, telling, how)
 
-    _perform(scope, folder, plan, options, telling, begin)
+    _perform(scope, folder, plan, options, telling, early, begin)
 
 
 def _perform(
@@ -102,6 +103,7 @@ def _perform(
     plan: RunPlan | None,
     options: Options,
     telling: Telling,
+    early: Early,
     begin: Callable[[RunOptions], Coroutine[Any, Any, RunResult]],
 ) -> None:
     brake = Brake()
@@ -112,6 +114,7 @@ def _perform(
         trust=options.trust,
         policy=Path(options.policy).absolute() if options.policy else None,
         brake=brake,
+        early=early.process,
     )
     stopping = Stopping(folder.run_id, telling, lambda why, code: brake.stop(Outcome.INTERRUPTED, why, code))
 
@@ -121,7 +124,7 @@ def _perform(
                 return await begin(how)
 
     try:
-        result = asyncio.run(whole())
+        result = early.loop.run(whole())
     except (QuarterdeckError, BaseExceptionGroup) as raised:
         error = told_of(raised) if isinstance(raised, BaseExceptionGroup) else raised
         if isinstance(error, QuarterdeckError):

@@ -7,10 +7,11 @@ import sys
 
 import pytest
 
-from cli.runs import carrying
+from cli.runs import carrying, planning
 from pipelines.model import EXIT_CODES
 from quarterdeck.errors import Broken, Gone, Invalid, NotFound, NotPermitted, QuarterdeckError, Refused, Unreachable
-from tests.cli.conftest import ROOT
+from tests.cli.conftest import ROOT, InProcess
+from tests.support.engines import engines
 
 MANIFEST = """\
 name = "nightly"
@@ -222,3 +223,19 @@ def test_help_imports_nothing_costly():
     done = subprocess.run([sys.executable, "-P", "-c", looked], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert "--dry-run" in done.stdout
+
+
+def test_the_engine_starts_while_the_run_is_planned_and_not_for_a_look(folder, monkeypatch):
+    deck = InProcess(folder, monkeypatch)
+    (deck.work / "run.toml").write_text('[steps.a]\nrun = "true"\nneds = "b"\n')
+    seen, made = [], planning.from_file
+
+    def from_file(*given):
+        seen.append(len(engines()))
+        return made(*given)
+
+    monkeypatch.setattr(planning, "from_file", from_file)
+    deck.run("run", "run.toml", code=2)
+    deck.run("run", "run.toml", "--dry-run", code=2)
+    assert seen == [1, 0]
+    assert engines() == []

@@ -20,6 +20,7 @@ from pipelines import dbos_engine
 from pipelines.durable import open_durable
 from pipelines.ports import Json
 from quarterdeck.errors import Broken, Refused
+from tests.support.engines import engines
 
 RUN = "20260314-153059-4f1c2b"
 
@@ -154,12 +155,6 @@ async def test_a_full_disk_is_told_and_what_was_recorded_stays(small_disk: Path)
         assert await durable.once("b", one) == 1
     async with open_durable(RUN, where, fresh=False) as durable:
         assert await durable.finished() == {"a": 1, "b": 1}
-
-
-def engines() -> list[psutil.Process]:
-    """Children of this process, among which there may be a database server of other tests."""
-    children = psutil.Process().children()
-    return [child for child in children if any("dbos_engine" in word for word in child.cmdline())]
 
 
 async def test_it_prints_nothing_listens_nowhere_and_leaves_nothing(
