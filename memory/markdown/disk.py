@@ -160,21 +160,20 @@ class Disk:
                     os.fsync(file.fileno())
                     if expected:
                         os.fchmod(file.fileno(), mode)
-                if expected:
-                    _compare(name, folder, expected)
-                    os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
-                else:
-                    _begin(temporary, name, folder)
+                        _compare(name, folder, expected)
+                        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+                    else:
+                        _begin(temporary, name, folder)
+                    return _stamp(os.fstat(file.fileno()))  # by its name it may be another one now, or none
             except BaseException:
                 with suppress(OSError):
                     os.unlink(temporary, dir_fd=folder)
                 raise
-            return _stamp(os.lstat(name, dir_fd=folder))
 
     def remove(self, path: str, expected: str) -> None:
-        """Remove a file that has this digest, or is not there. Raises :class:`Moved`, and OSError."""
+        """Remove a file that has this digest. Raises :class:`Moved`, and OSError: FileNotFoundError for none."""
         *parts, name = path.split("/")
-        with suppress(FileNotFoundError), self._opened(parts) as folder:
+        with self._opened(parts) as folder:
             if stat.S_ISLNK(os.lstat(name, dir_fd=folder).st_mode):
                 return
             _compare(name, folder, expected)

@@ -139,6 +139,18 @@ async def test_a_deleted_entry_has_no_file_and_a_deleted_file_no_entry(opened: O
     assert {one.id for one in await bank.backend.find(Filter())} == set(ids[2:])
 
 
+async def test_a_deleted_entry_has_no_file_under_a_new_name_either(opened: Opener) -> None:
+    bank = await opened()
+    entry_id = await bank.put("words", key="k")
+    path = await bank.file_of(entry_id)
+    await bank.quiet()
+    path.rename(bank.folder / "renamed.md")  # nobody has seen it when the entry is deleted
+    await bank.backend.put([Draft(entry=entry_id, content=None, author="person", why="deleted")])
+    await happens(lambda: not list(bank.folder.glob("*.md")))
+    assert (await bank.entry(entry_id)).deleted
+    assert await bank.backend.sync() == []
+
+
 async def test_a_file_that_comes_back_is_the_same_entry(opened: Opener) -> None:
     bank = await opened()
     ids = [await bank.put(f"text {number}") for number in range(3)]
