@@ -5,13 +5,13 @@ READY := $(VENV)/ready
 BIN := $(VENV)/bin
 export PYTHONUTF8 := 1
 
-.PHONY: run test check bench bench-check lock setup openapi run-schema clean
+.PHONY: run test check bench bench-check lock setup openapi run-schema project-schema clean
 
 run: $(READY) ## set up, then run the main job on a demo session
 	@$(BIN)/quarterdeck demo
 
 test: $(READY) ## set up, then pass the tests
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 check: $(READY) ## lint, format, types, import contracts
 	$(BIN)/ruff check .
@@ -41,6 +41,9 @@ run-schema: $(READY) ## write the schemas of run manifests, results and events i
 	@$(BIN)/python -c 'from pipelines.manifest import schema_text; print(schema_text(), end="")' > docs/run.schema.json
 	@$(BIN)/python -c 'from pipelines.report.result import result_schema_text; print(result_schema_text(), end="")' > docs/run-result.schema.json
 	@$(BIN)/python -c 'from pipelines.report.result import events_schema_text; print(events_schema_text(), end="")' > docs/run-events.schema.json
+
+project-schema: $(READY) ## write the schema of project files in docs/ from the code
+	@$(BIN)/python -c 'from quarterdeck.project import schema_text; print(schema_text(), end="")' > docs/project.schema.json
 
 clean: ## remove what set-up and checks made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
