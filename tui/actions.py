@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -17,14 +16,9 @@ from tui.fleet import AgentInfo
 from tui.inbox import Inbox
 from tui.lists import Finder, Item, help_page, report_page
 from tui.states import look
-from tui.tiles import MODES, Layout
 
 if TYPE_CHECKING:
     from tui.app import QuarterdeckApp
-
-LAYOUT_SETTLES = 0.5
-"""Seconds after the last change before a layout is stored."""
-_MODE_WORDS = {"auto": "tiled as a grid", "columns": "columns", "rows": "rows", "one": "one at a time"}
 
 
 def _choices(profiles: list[dict[str, Any]]) -> list[tuple[str, str]]:
@@ -37,7 +31,6 @@ class Actions:
 
     def __init__(self, app: QuarterdeckApp) -> None:
         self._app = app
-        self._layout_timer: asyncio.TimerHandle | None = None
         self._drafts: dict[str, str] = {}
         """Prompts begun and not sent, by agent, "" for the broadcast; as long as this client lives."""
 
@@ -67,32 +60,7 @@ class Actions:
     def _focused(self) -> AgentInfo | None:
         return self._app.fleet.agents.get(self._app.focused_agent)
 
-    # panels
-
-    def do_focus_left(self) -> None:
-        """Focus the agent before."""
-        self._step(-1)
-
-    def do_focus_right(self) -> None:
-        """Focus the next agent."""
-        self._step(1)
-
-    do_focus_up, do_focus_down = do_focus_left, do_focus_right
-
-    def do_next(self) -> None:
-        """Focus the next agent of the session."""
-        self._step(1)
-
-    def do_previous(self) -> None:
-        """Focus the one before."""
-        self._step(-1)
-
-    def _step(self, steps: int) -> None:
-        members = self._app.members
-        self._app.deck_screen.roster.hold()
-        if members:
-            at = members.index(self._app.focused_agent) if self._app.focused_agent in members else 0
-            self._app.focus_agent(members[(at + steps) % len(members)])
+    # who waits, and what for
 
     def do_waiting(self) -> None:
         """Focus the next agent that waits for a person."""
@@ -188,17 +156,6 @@ class Actions:
 
         self.run(stop(), f"interrupt {agent.name}")
 
-    def do_zoom(self) -> None:
-        """One panel alone, or all again."""
-        arrangement = self._app.arrangement
-        self._app.arrange(arrangement._replace(zoom=not arrangement.zoom))
-
-    def do_layout(self) -> None:
-        """The next way to tile."""
-        mode = MODES[(MODES.index(self._app.arrangement.mode) + 1) % len(MODES)]
-        self._app.arrange(Layout(mode, False, self._app.focused_agent))
-        self._app.words.say(_MODE_WORDS[mode])
-
     def do_scroll(self) -> None:
         """Look a page up."""
         panel = self._app.focused_panel()
@@ -209,30 +166,24 @@ class Actions:
             return
         self._app.keyboard.look_back(panel, max(1, panel.room[1] - 1))
 
-    def keep_layout(self) -> None:
-        """Store the arrangement with the session, once it has settled."""
-        if self._layout_timer is not None:
-            self._layout_timer.cancel()
-        session, layout = self._app.session_id, self._app.arrangement._replace(focus=self._app.focused_agent)
-        self._app.arrangement = layout
-        if session:
-            loop = asyncio.get_running_loop()
-            self._layout_timer = loop.call_later(LAYOUT_SETTLES, self._store_layout, session, layout.dumps())
-
-    def _store_layout(self, session: str, layout: str) -> None:
-        self._layout_timer = None
-        if self._app.connected and self._app.is_running:
-            self.run(self._ask("PATCH", f"/v1/sessions/{quote(session)}", {"layout": layout}), "remember the layout")
-
     # agents
 
     def do_new(self) -> None:
         """Ask what to start."""
+        self.ask_new()
+
+    def ask_new(
+        self, place: Callable[[str], object] | None = None, size: tuple[int, int] | None = None
+    ) -> None:  # fmt: skip
+        """Ask what to start; ``place`` gives the new agent its panel, of so many columns and lines."""
+
+        async def create(body: dict[str, Any]) -> None:
+            await self._create(body, place, size)
 
         async def open_dialog() -> None:
             session = self._app.session
             choices = _choices(await self._profiles())
-            self._app.push_screen(NewAgentDialog(choices, session.name if session else "", self._create))
+            self._app.push_screen(NewAgentDialog(choices, session.name if session else "", create))
 
         self.run(open_dialog(), "list the profiles")
 
@@ -260,10 +211,15 @@ class Actions:
         listed: list[dict[str, Any]] = answer.get("profiles", []) if isinstance(answer, dict) else answer
         return listed
 
-    async def _create(self, body: dict[str, Any]) -> None:
+    async def _create(
+        self,
+        body: dict[str, Any],
+        place: Callable[[str], object] | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> None:
         session = self._app.session
         workspace = session.workspace if session and body["session"] in ("", session.name) else self._app.workspace
-        cols, lines = self._size_of_next()
+        cols, lines = size or self._size_of_next()
         made = await self._ask(
             "POST",
             "/v1/agents",
@@ -271,8 +227,10 @@ class Actions:
         )
         if str(made["session"]) not in self._app.fleet.sessions:
             self._app.fleet.replace(await self._ask("GET", "/v1/sessions"), await self._ask("GET", "/v1/agents"))
-        self._app.fleet.put_agent(made)
-        self._app.focus_agent(str(made["id"]))
+        agent = self._app.fleet.put_agent(made).id
+        self._app.sync()
+        (place or self._app.arranging.take_in)(agent)
+        self._app.focus_agent(agent)
 
     def _size_of_next(self) -> tuple[int, int]:
         """The size of a panel as it is now, so that a program need not redraw at once."""

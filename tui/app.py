@@ -20,9 +20,11 @@ from orchestrator.client import Link as RealLink
 from quarterdeck.clock import Clock, SystemClock
 from quarterdeck.errors import Invalid, QuarterdeckError
 from quarterdeck.keymap.bindings import Keymap
+from quarterdeck.layout import Layout
 from quarterdeck.paths import Paths
 from quarterdeck.rows import View
 from tui.actions import Actions
+from tui.arranging import Arranging
 from tui.askbar import Answering
 from tui.asks import Asks
 from tui.attention import Attention
@@ -41,17 +43,16 @@ from tui.options import Options
 from tui.painter import Dirty, Painter
 from tui.panel import Panel
 from tui.port import Link, LinkState, frames
-from tui.screen import DeckScreen, Plan, plan
+from tui.screen import DeckScreen
+from tui.stage import Stage
 from tui.states import PLAIN_GLYPHS, Glyphs
 from tui.surface import Surface
 from tui.ticker import Ticker
-from tui.tiles import Layout
 from tui.times import MINUTE, span
+from tui.watching import Watching
 from tui.wearing import Wearing
 from tui.words import Words
 
-RATE, FOCUSED_RATE = 30, 120
-"""Frames a second asked for: of a visible panel, of the focused one."""
 SURFACES = 64
 """Screens kept of agents that are not shown, so that coming back to one is immediate."""
 
@@ -83,13 +84,13 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         self.clock = clock or SystemClock()
         self.fleet = Fleet()
         self.actions = Actions(self)
-        self.verbs: tuple[object, ...] = (self.actions, self.wearing)
-        """Whose ``do_<id>`` carry commands out, the first that has one."""
         self.commands = Commands(self)
         self.deck_screen = DeckScreen()
-        self.session_id = ""
-        self.focused_agent = ""
-        self.arrangement = Layout()
+        self.stage = Stage(self)
+        self.watching = Watching(self)
+        self.arranging = Arranging(self)
+        self.verbs: tuple[object, ...] = (self.actions, self.arranging, self.wearing)
+        """Whose ``do_<id>`` carry commands out, the first that has one."""
         self.state = LinkState("connecting")
         self.keyboard = Keyboard(self)
         self.follower = Follower(self)
@@ -99,10 +100,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         self.words = Words(self)
         self.frames_taken = 0
         self.wanted_session = session
-        self._members_before: list[str] = []
         self._surfaces: dict[str, Surface] = {}
-        self._watched: dict[str, int] = {}
-        self._sizes: dict[str, tuple[tuple[int, int], bool]] = {}
         self._toasts_end = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         self._painter = Painter(self._paint)
@@ -151,14 +149,29 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         return isinstance(self._driver, Terminal)
 
     @property
+    def session_id(self) -> str:
+        """The id of the open session."""
+        return self.stage.session_id
+
+    @property
+    def focused_agent(self) -> str:
+        """Who gets the keys, "" for nobody."""
+        return self.stage.focus
+
+    @property
+    def arrangement(self) -> Layout:
+        """The layout of the open session."""
+        return self.stage.layout
+
+    @property
     def session(self) -> SessionInfo | None:
         """The open session."""
         return self.fleet.sessions.get(self.session_id)
 
     @property
     def members(self) -> list[str]:
-        """The agents of the open session."""
-        return [agent.id for agent in self.fleet.of_session(self.session_id)]
+        """The agents of the open session, in the order of its tabs."""
+        return self.stage.members
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -185,11 +198,15 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         return "~" + path[len(home) :] if path == home or path.startswith(home + "/") else path
 
     def page_words(self) -> str:
-        """Which part of the session is shown."""
-        members, shown = self.members, self.shown
-        first = members.index(shown[0]) + 1 if shown and shown[0] in members else 0
+        """Which part of what is open is shown, "" for all of it."""
+        here, shown = self.stage.here, list(self.shown)
+        if not shown or len(shown) == len(here):
+            return ""
+        first = here.index(shown[0]) if shown[0] in here else 0
+        if here[first : first + len(shown)] != shown:
+            return f"{len(shown)} of {len(here)}"
         return (
-            f"{first} to {first + len(shown) - 1} of {len(members)}" if len(shown) > 1 else f"{first} of {len(members)}"
+            f"{first + 1} to {first + len(shown)} of {len(here)}" if len(shown) > 1 else f"{first + 1} of {len(here)}"
         )
 
     def surface(self, agent: str) -> Surface:
@@ -199,7 +216,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         found = self._surfaces.pop(agent, None) or Surface()
         self._surfaces[agent] = found
         while len(self._surfaces) > SURFACES:
-            self._surfaces.pop(next(name for name in self._surfaces if name not in self._watched))
+            self._surfaces.pop(next(name for name in self._surfaces if name not in self.watching))
         return found
 
     # life
@@ -244,12 +261,15 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         """Disconnect; the agents run on."""
         self._ticker.stop()
         self._painter.stop()
+        self.watching.stop()
         self.words.stop()
         self.answering.stop()
         await self.wearing.aclose()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.stage.keeping.flush()
+        self.stage.needing.stop()
         await self.link.__aexit__(None, None, None)
 
     async def _guard(self, work: Awaitable[None]) -> None:
@@ -336,30 +356,19 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         """Bring everything on the screen in step with what is known. Cheap when nothing is different."""
         if not self.deck_screen.ready:
             return
-        if self.follower.listed and self.session is None:
-            self._choose_session()
-        members = self.members
-        if self.focused_agent not in members:
-            self.focused_agent = self._heir(members)
-        self._members_before = members
+        self.stage.settle()
         self.answering.choose()
         beside = any(isinstance(screen, Inbox) for screen in self.screen_stack)
-        width, height = self.size
-        wanted = plan(
-            members,
-            self.focused_agent,
-            self.arrangement.mode,
-            self.arrangement.zoom,
-            width,
-            height,
-            0 if beside else self.answering.lines,
-            column(width, height) if beside else 0,
+        wanted = self.stage.plan(
+            bar=0 if beside else self.answering.lines,
+            side=column(*self.size) if beside else 0,
         )
         self.deck_screen.follow(wanted)
-        self._watch(wanted)
+        self.watching.follow(wanted)
         self.words.notice(wanted)
         self.deck_screen.roster.sync()
         self.deck_screen.top.touch()
+        self.deck_screen.tabs.sync()
         self.deck_screen.asks.touch()
         for panel in self.deck_screen.panels[: len(wanted.tiles)]:
             panel.retitle()
@@ -372,50 +381,6 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         """Everything stands where the plan says."""
         self.deck_screen.settled = True
         self.cursor_moved()
-
-    def _choose_session(self) -> None:
-        chosen = self.fleet.choose(self.wanted_session, self.workspace)
-        if chosen is not None:
-            self._enter(chosen)
-
-    def _enter(self, session: SessionInfo) -> None:
-        self.session_id = session.id
-        self.arrangement = Layout.loads(session.layout)
-        self.focused_agent = self.arrangement.focus
-
-    def _heir(self, members: list[str]) -> str:
-        """Who gets the focus when the one that had it is gone: who stood behind it, else before it."""
-        before = self._members_before
-        at = before.index(self.focused_agent) if self.focused_agent in before else 0
-        return next((agent for agent in [*before[at:], *before[:at][::-1], *members] if agent in members), "")
-
-    def _watch(self, wanted: Plan) -> None:
-        """Watch exactly what is visible, the focused one closely, and tell the sizes."""
-        if not self.connected:
-            return
-        shown = wanted.shown
-        for agent in [name for name in self._watched if name not in shown]:
-            del self._watched[agent]
-            self._sizes.pop(agent, None)
-            self.link.send(frames.Unwatch(agent))
-        for agent, at in wanted.tiles:
-            rate = FOCUSED_RATE if agent == self.focused_agent else RATE
-            if self._watched.get(agent) != rate:
-                self._watched[agent] = rate
-                self.link.send(frames.Watch(agent, rate))
-            size = wanted.size(at)
-            info = self.fleet.agents.get(agent)
-            # told again once it runs: before its terminal is open nothing takes a size
-            if info is not None and info.alive and self._sizes.get(agent) != (size, info.status == "starting"):
-                self._sizes[agent] = (size, info.status == "starting")
-                self.link.send(frames.Size(agent, *size))
-        self._tell_focus()
-
-    def _tell_focus(self) -> None:
-        focus = self.focused_agent if self.focused_agent in self.shown and self.app_focus else ""
-        if focus != getattr(self, "_focus_told", None) or not self._watched:
-            self._focus_told = focus
-            self.link.send(frames.Focus(focus))
 
     def fits(self, needs: str) -> bool:
         """Whether what a command needs is there."""
@@ -470,13 +435,14 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
             return
         if isinstance(event, events.Resize):
             self.deck_screen.settled = False
+            self.watching.unsettled()
             await super().on_event(event)
             self.call_next(self.sync)
             return
         await super().on_event(event)
         if isinstance(event, events.AppFocus | events.AppBlur):
             self.attention.focus_told = True
-            self._tell_focus()
+            self.watching.tell_focus()
 
     def run_command(self, command: str) -> None:
         """Do what a command of the table says."""
@@ -492,23 +458,24 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         before = self.focused_panel()
         if before is not None and before.surface.up:
             before.live()
-        if info.session != self.session_id and (session := self.fleet.sessions.get(info.session)):
-            self._enter(session)
-        self.focused_agent = agent
-        self.actions.keep_layout()
+        self.stage.go(agent)
         self.sync()
 
     def open_session(self, session_id: str) -> None:
         """Show another session."""
         session = self.fleet.sessions.get(session_id)
-        if session is not None and session_id != self.session_id:
-            self._enter(session)
+        if session is not None and (session_id != self.session_id or self.stage.needing.open):
+            self.stage.enter(session)
             self.sync()
 
+    def open_tab(self, number: int) -> None:
+        """Show another tab of the open session."""
+        self.stage.open_tab(number)
+        self.sync()
+
     def arrange(self, layout: Layout) -> None:
-        """Tile or zoom differently, and remember it with the session."""
-        self.arrangement = layout
-        self.actions.keep_layout()
+        """Arrange the open session differently, and remember it with the session."""
+        self.stage.arrange(layout)
         self.sync()
 
     def leave(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from textual import events
@@ -12,11 +12,14 @@ from textual.layout import ArrangeResult, Layout, WidgetPlacement
 from textual.screen import Screen
 from textual.widget import Widget
 
+from quarterdeck.layout import Tab
+from quarterdeck.splits import Box, place
 from tui.askbar import AskBar
 from tui.bars import KeyBar, Notice, Top
 from tui.panel import Panel
 from tui.roster import FOLDED, WIDE, Roster
-from tui.tiles import MOST, Tile, grid, page, tile
+from tui.tabs import TabLine
+from tui.tiles import MOST, Shown, shown
 
 if TYPE_CHECKING:
     from tui.app import QuarterdeckApp
@@ -27,27 +30,40 @@ FOLD_BELOW = 124
 
 
 class Plan(NamedTuple):
-    """Where everything stands. ``tiles`` holds (agent, tile), a tile's first column being its separator if ``x``.
+    """Where everything stands.
 
-    ``bar`` lines above the key bar are the approval bar's, ``side`` columns at the right the inbox's. The bar hides
-    lines of the panels above it and changes no terminal's size: a request must not make programs draw anew.
+    ``tiles`` holds (agent, its cells); the first column of one that has a panel to its left is the separator. Of the
+    ``bar`` lines above the key bar the first ``guide`` ones are the key guide's, the others the approval bar's;
+    ``side`` columns at the right are the inbox's. The bar hides lines of the panels above it and changes no terminal's
+    size: a request must not make programs draw anew. ``tabs`` is whether a line of tabs stands above the panels.
     """
 
     roster: int
-    tiles: tuple[tuple[str, Tile], ...]
-    room: int
+    tiles: tuple[tuple[str, Box], ...] = ()
+    stage: Box = Box(0, 0, 0, 0)
+    shown_as: Shown = Shown(None)
     tiny: bool = False
     bar: int = 0
     side: int = 0
     height: int = 0
+    tabs: bool = False
+    guide: int = 0
 
-    def hidden(self, at: Tile) -> int:
-        """Lines of a tile's terminal that the bar hides."""
-        return self.bar if at.y + at.height == self.height - 1 - self.bar else 0
+    def hidden(self, at: Box) -> int:
+        """Lines of a panel that the bar hides."""
+        return min(at.height, max(0, at.y + at.height - (self.height - 1 - self.bar)))
 
-    def size(self, at: Tile) -> tuple[int, int]:
-        """The size of the terminal in a tile."""
-        return at.width - (1 if at.x > self.roster else 0), at.height - 1 + self.hidden(at)
+    def seen(self, at: Box) -> Box:
+        """The cells of a panel that are seen."""
+        return at._replace(height=at.height - self.hidden(at))
+
+    def edge(self, at: Box) -> int:
+        """Columns of separator at a panel's left."""
+        return int(at.x > self.roster)
+
+    def size(self, at: Box) -> tuple[int, int]:
+        """The size of the terminal in a panel."""
+        return at.width - self.edge(at), at.height - 1
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -56,21 +72,22 @@ class Plan(NamedTuple):
 
 
 def plan(
-    ids: list[str], focus: str, mode: str, zoom: bool, width: int, height: int, bar: int = 0, side: int = 0
-) -> Plan:
-    """The plan for ``ids`` of the open session on a screen of this size."""
+    tab: Tab, agents: Sequence[str], focus: str, pinned: Collection[str], width: int, height: int, *,
+    bar: int = 0, side: int = 0, tabs: bool = False, guide: int = 0,
+) -> Plan:  # fmt: skip
+    """The plan for the ``agents`` of a tab that have panels, on a screen of this size."""
     if width < LEAST_WIDTH or height < LEAST_HEIGHT:
-        return Plan(0, (), 1, tiny=True)
-    roster = 0 if zoom and ids else WIDE if width >= FOLD_BELOW else FOLDED
-    stage_width, stage_height = width - roster - side, height - 2
-    shape = grid(1 if zoom else len(ids), stage_width, stage_height, "one" if zoom else mode)
-    shown = page(ids, focus, shape.room)
+        return Plan(0, tiny=True)
+    roster = 0 if tab.zoom and agents else WIDE if width >= FOLD_BELOW else FOLDED
+    stage = Box(roster, 1 + tabs, width - roster - side, height - 2 - tabs)
+    found = shown(tab, agents, focus, pinned, stage.width, stage.height)
     tiles = []
-    for agent, at in zip(shown, tile(len(shown), shape, stage_width, stage_height), strict=True):
-        edge = 1 if at.x else 0
-        lost = bar if at.y + at.height == stage_height else 0
-        tiles.append((agent, Tile(roster + at.x - edge, at.y + 1, at.width + edge, at.height - lost)))
-    return Plan(roster, tuple(tiles), shape.room, bar=bar, side=side, height=height)
+    if found.tree is not None:
+        for agent, at in place(found.tree, stage).items():
+            edge = int(at.x > roster)
+            tiles.append((agent, at._replace(x=at.x - edge, width=at.width + edge)))
+    lost = bar + guide
+    return Plan(roster, tuple(tiles), stage, found, bar=lost, side=side, height=height, tabs=tabs, guide=guide)
 
 
 class Planned(Layout):
@@ -121,8 +138,9 @@ class DeckScreen(Behind, inherit_bindings=False):
         self.settled = False
         """Whether they stand where the plan says."""
         self._planned = Planned()
-        self.plan = Plan(FOLDED, (), 1)
+        self.plan = Plan(FOLDED)
         self.top = Top()
+        self.tabs = TabLine()
         self.roster = Roster()
         self.notice = Notice()
         self.keys = KeyBar()
@@ -136,7 +154,7 @@ class DeckScreen(Behind, inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         """All widgets there will ever be; panels without an agent have no place."""
-        yield from (self.top, self.roster, self.notice, self.asks, self.keys, *self.panels)
+        yield from (self.top, self.tabs, self.roster, self.notice, self.asks, self.keys, *self.panels)
 
     def on_mount(self) -> None:
         """Show what is known by now."""
@@ -167,15 +185,19 @@ class DeckScreen(Behind, inherit_bindings=False):
             self.top: Region(0, 0, width, 1),
             self.keys: Region(0, height - 1, width, 1),
         }
-        roster, bar = self.plan.roster, self.plan.bar
-        if bar:
-            here[self.asks] = Region(0, height - 1 - bar, width, bar)
+        roster, bar, guide = self.plan.roster, self.plan.bar, self.plan.guide
+        if bar > guide:
+            here[self.asks] = Region(0, height - 1 - bar + guide, width, bar - guide)
         if roster:
             here[self.roster] = Region(0, 1, roster, height - 2 - bar)
+        stage = self.plan.stage
+        if self.plan.tabs:
+            here[self.tabs] = Region(stage.x, stage.y - 1, stage.width, 1)
         if not self.plan.tiles:
-            here[self.notice] = Region(roster, 1, width - roster - self.plan.side, height - 2 - bar)
+            here[self.notice] = Region(stage.x, stage.y, stage.width, stage.height - bar)
         for panel, (_, at) in zip(self.panels, self.plan.tiles, strict=False):
-            here[panel] = Region(*at)
+            if (seen := self.plan.seen(at)).height:
+                here[panel] = Region(*seen)
         return here
 
     def follow(self, wanted: Plan) -> None:
@@ -185,7 +207,7 @@ class DeckScreen(Behind, inherit_bindings=False):
         self.plan = wanted
         self.settled = False
         for panel, (agent, at) in zip(self.panels, wanted.tiles, strict=False):
-            panel.edge = 1 if at.x > wanted.roster else 0
+            panel.edge = wanted.edge(at)
             panel.hidden = wanted.hidden(at)
             panel.show(agent, self.deck.surface(agent))
         for panel in self.panels[len(wanted.tiles) :]:

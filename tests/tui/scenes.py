@@ -311,7 +311,8 @@ def _stirring(app: Any) -> str:
 
 def _busy(app: Any) -> bool:
     asking = any(not worker.is_finished for worker in app.workers)
-    return bool(changing(app) or asking or not app._painter.idle or app.link._messages or not app.follower.idle)
+    stirring = changing(app) or asking or not app._painter.idle or app.link._messages or app.watching.settling
+    return bool(stirring or not app.follower.idle)
 
 
 def changing(app: Any) -> list[str]:

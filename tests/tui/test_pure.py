@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,77 +19,12 @@ from tui.line import Line, compose, crop, draw, graphemes, link_at, marked, piec
 from tui.links import showable
 from tui.names import key_press, textual_name
 from tui.options import Options
-from tui.screen import plan
 from tui.states import LOOKS, look, word
 from tui.surface import CHUNK, History, Surface, window
 from tui.ticker import due
-from tui.tiles import MODES, MOST, Layout, grid, page, tile
 from tui.times import MINUTE, SECOND, changes_in, span
 
 DARK = Palette(themes.load("dark"))
-
-
-# tiles
-
-
-@given(
-    count=st.integers(1, 40),
-    width=st.integers(20, 400),
-    height=st.integers(5, 150),
-    mode=st.sampled_from(MODES),
-)
-def test_tiles_cover_the_room_without_overlap(count, width, height, mode):
-    shape = grid(count, width, height, mode)
-    tiles = tile(count, shape, width, height)
-    assert len(tiles) == min(count, shape.room) <= MOST
-    for one, other in itertools.combinations(tiles, 2):
-        apart_x = one.x + one.width < other.x or other.x + other.width < one.x
-        apart_y = one.y + one.height <= other.y or other.y + other.height <= one.y
-        assert apart_x or apart_y
-    separators = sum(t.height for t in tiles if t.x)
-    assert sum(t.width * t.height for t in tiles) + separators == width * height
-
-
-@pytest.mark.parametrize(
-    ("count", "shape"),
-    [(1, (1, 1)), (2, (2, 1)), (3, (2, 2)), (4, (2, 2)), (5, (3, 2)), (6, (3, 2)), (7, (3, 3)), (9, (3, 3))],
-)
-def test_a_large_screen_tiles_as_expected(count, shape):
-    assert grid(count, 214, 58) == shape
-
-
-def test_a_small_screen_shows_one_panel_and_a_page_holds_the_focus():
-    assert grid(7, 62, 22) == (1, 1)
-    assert page(list("abcdefg"), "f", 3) == list("def")
-    assert page(list("abc"), "gone", 2) == list("ab")
-    assert page([], "", 3) == []
-
-
-@given(width=st.integers(1, 400), height=st.integers(1, 120), count=st.integers(0, 30), zoom=st.booleans())
-def test_a_plan_stays_on_the_screen(width, height, count, zoom):
-    ids = [f"a{n}" for n in range(count)]
-    found = plan(ids, ids[-1] if ids else "", "auto", zoom, width, height)
-    if found.tiny:
-        assert width < 60 or height < 15
-        return
-    assert not ids or ids[-1] in found.shown
-    for _, at in found.tiles:
-        assert at.x >= found.roster - 1
-        assert at.y >= 1
-        assert at.width > 0
-        assert at.height > 0
-        assert at.x + at.width <= width
-        assert at.y + at.height <= height - 1
-
-
-@pytest.mark.parametrize("text", ["", "nonsense", "[]", '{"mode": "spiral"}', '{"mode": 3, "zoom": "yes"}'])
-def test_a_layout_nobody_understands_is_the_default(text):
-    assert Layout.loads(text)[:2] == ("auto", False)
-
-
-def test_a_layout_comes_back():
-    layout = Layout("rows", True, "abc")
-    assert Layout.loads(layout.dumps()) == layout
 
 
 # times

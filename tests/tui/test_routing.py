@@ -298,7 +298,7 @@ async def test_the_palette_finds_agents_and_actions(on_peer, scenes):
         await type_keys(scenes, pilot, LEADER, "p", *"seo", "enter")
         assert app.focused_agent == "seo"
         await type_keys(scenes, pilot, LEADER, "p", *"zoom", "enter")
-        assert app.arrangement.zoom
+        assert app.arrangement.tab.zoom
         await type_keys(scenes, pilot, LEADER, "p", *"qqqq", "enter", "escape")
         assert app.screen is app.deck_screen
 
@@ -325,7 +325,7 @@ async def test_the_layout_is_kept_with_the_session(on_peer, scenes, until):
     again.sessions[0]["layout"] = peer.sessions[0]["layout"]
     async with on_peer(again) as (app, _):
         assert app.focused_agent == "shell"
-        assert app.arrangement.zoom
+        assert app.arrangement.tab.zoom
 
 
 async def test_nobody_answers_then_somebody_does(on_peer, scenes):

@@ -1,0 +1,143 @@
+"""What a person looks at: the open session and its tab, who has the focus, how the panels are arranged."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from quarterdeck import layout as layouts
+from quarterdeck.layout import Layout, Tab
+from tui.keeping import Keeping
+from tui.needing import Needing
+from tui.screen import Plan, plan
+
+if TYPE_CHECKING:
+    from tui.app import QuarterdeckApp
+    from tui.fleet import SessionInfo
+
+
+class Stage:
+    """``members`` are the open session's agents in the order of its tabs, ``here`` those with a panel in what is open.
+
+    The layout is the session's; what changes it goes through :meth:`arrange` and is stored once it has settled.
+    """
+
+    def __init__(self, app: QuarterdeckApp) -> None:
+        self._app = app
+        self.session_id = ""
+        self.focus = ""
+        self.layout = Layout()
+        self.members: list[str] = []
+        self.tabs: list[list[str]] = [[]]
+        """The agents of each tab, hidden ones too."""
+        self.here: list[str] = []
+        self.keeping = Keeping(app)
+        self.needing = Needing(app)
+        self._before: list[str] = []
+        self._text = ""
+        """The layout's text as the orchestrator had it when it was read."""
+
+    @property
+    def tab(self) -> Tab:
+        """How what is open is tiled."""
+        return self.needing.tab if self.needing.open else self.layout.tab
+
+    # in step with what is known
+
+    def settle(self) -> None:
+        """Bring everything in step with the fleet, and with what another client made of the layout."""
+        app = self._app
+        if app.follower.listed and app.session is None:
+            chosen = app.fleet.choose(app.wanted_session, app.workspace)
+            if chosen is not None:
+                self.enter(chosen)
+        session = app.session
+        if session is not None and session.layout != self._text and not self.keeping.ours(session.id):
+            self._adopt(session)
+        agents = [agent.id for agent in app.fleet.of_session(self.session_id)]
+        self.tabs = layouts.members(self.layout, agents)
+        self.members = [agent for tab in self.tabs for agent in tab]
+        if self.needing.open:
+            self.here = self.needing.settle(self.focus)
+        else:
+            hidden = self.layout.hidden
+            self.here = [agent for agent in self.tabs[self.layout.at] if agent not in hidden]
+        if self.focus not in self.here:
+            self.focus = self._heir()
+        self._before = self.here
+
+    def _adopt(self, session: SessionInfo) -> None:
+        """Another client changed the layout: take it, and stay with whoever has the focus."""
+        self._text = session.layout
+        if session.layout == layouts.dumps(self.layout):
+            return
+        here = self.layout.at
+        found = layouts.loads(session.layout)
+        if self.focus and not self.needing.open:
+            here = layouts.tab_of(found, self.focus)
+        self.layout = replace(found, at=min(here, len(found.tabs) - 1))
+
+    def _heir(self) -> str:
+        """Who gets the focus when the one that had it is gone: who stood behind it, else before it."""
+        before = self._before
+        at = before.index(self.focus) if self.focus in before else 0
+        kept = self.tab.focus if self.focus not in before else ""
+        return next((agent for agent in [kept, *before[at:], *before[:at][::-1], *self.here] if agent in self.here), "")
+
+    # moving about
+
+    def enter(self, session: SessionInfo) -> None:
+        """Open a session as it was left."""
+        if self.needing.open:
+            self.needing.leave()
+        self.session_id = session.id
+        self._text = session.layout
+        self.layout = layouts.loads(self.keeping.text(session))
+        self.focus = self.layout.tab.focus
+        self._before = []
+
+    def go(self, agent: str) -> None:
+        """Give an agent the focus, in its session, on its tab, with a panel."""
+        info = self._app.fleet.agents.get(agent)
+        if info is None:
+            return
+        if self.needing.open:
+            if agent in self.needing.agents:
+                self.focus = agent
+                return
+            self.needing.leave()
+        if info.session != self.session_id and (session := self._app.fleet.sessions.get(info.session)):
+            self.enter(session)
+        at = layouts.tab_of(self.layout, agent)
+        hidden = tuple(one for one in self.layout.hidden if one != agent)
+        self.focus = agent
+        self.arrange(replace(self.layout, at=at, hidden=hidden))
+
+    def open_tab(self, at: int) -> None:
+        """Show another tab as it was left."""
+        if self.needing.open:
+            self.focus = self.needing.leave()
+        if at != self.layout.at:
+            left = self.layout.with_tab(replace(self.layout.tab, focus=self.focus))
+            self.focus = left.tabs[at].focus
+            self._before = []
+            self.arrange(replace(left, at=at), focus=self.focus)
+
+    def arrange(self, layout: Layout, *, focus: str | None = None) -> None:
+        """Another layout for the open session, with who has the focus; stored once it has settled."""
+        focus = self.focus if focus is None else focus
+        self.layout = layout.with_tab(replace(layout.tab, focus=focus))
+        if self.session_id:
+            self.keeping.keep(self.session_id, self.layout)
+
+    # where everything is
+
+    def plan(self, *, bar: int = 0, side: int = 0, guide: int = 0, zoom: bool | None = None) -> Plan:
+        """Where everything stands now; ``zoom`` says what would be if it were (not) zoomed."""
+        tab = self.tab if zoom is None else replace(self.tab, zoom=zoom)
+        pinned = () if self.needing.open else self.layout.pinned
+        tabs = len(self.layout.tabs) > 1 and not self.needing.open
+        width, height = self._app.size
+        return plan(
+            tab, self.here, self.focus, pinned, width, height, bar=bar, side=side, guide=guide, tabs=tabs
+        )  # fmt: skip
