@@ -83,7 +83,7 @@ def new(
         if not command:
             raise Invalid("which kind of agent?", hint="quarterdeck new shell, quarterdeck new -- COMMAND ARGS")
         profile = "custom"
-    cols, lines = _outer_size()
+    cols, lines = outer_size()
     agent = scope.post(
         "/v1/agents",
         {
@@ -116,7 +116,8 @@ def new(
         follow(scope, agent)
 
 
-def _outer_size() -> tuple[int, int]:
+def outer_size() -> tuple[int, int]:
+    """Columns and lines of the terminal this runs in, the usual ones where it runs in none."""
     for handle in (1, 2, 0):
         try:
             size = os.get_terminal_size(handle)

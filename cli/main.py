@@ -56,7 +56,10 @@ VERBS: dict[str, dict[str, str]] = {
         "release": "cli.panes:release",
     },
     "Sessions and what was removed": {
+        "up": "cli.up:up",
+        "down": "cli.up:down",
         "session": "cli.session:session",
+        "layout": "cli.layout:layout",
         "trash": "cli.trash:trash",
         "undelete": "cli.trash:undelete",
         "purge": "cli.trash:purge",
@@ -66,6 +69,7 @@ VERBS: dict[str, dict[str, str]] = {
     },
     "Quarterdeck itself": {
         "profile": "cli.profile:profile",
+        "theme": "cli.theme:theme",
         "doctor": "cli.doctor:doctor",
         "bindings": "cli.bindings:bindings",
         "stop": "cli.control:stop",

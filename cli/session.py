@@ -124,6 +124,22 @@ def show_checkpoint(scope: Scope, session: str) -> None:
     scope.out.note(found["path"])
 
 
+@session.command("project")
+@click.argument("session", metavar="SESSION")
+@click.pass_obj
+def print_project(scope: Scope, session: str) -> None:
+    """Print a session as a project file: `quarterdeck session project NAME > FILE`, and `quarterdeck up FILE`.
+
+    Workspaces are absolute in it. What agents were told first, and variables of their own, are not known any more.
+    """
+    from cli.projects.writing import project_of
+
+    text, problems = project_of(scope, session)
+    scope.out.write(text)
+    for problem in problems:
+        scope.out.note(problem)
+
+
 @session.command("rm")
 @click.argument("session", metavar="SESSION")
 @json_option

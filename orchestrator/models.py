@@ -131,6 +131,28 @@ class AgentWish(Body):
         description="A session whose checkpoint its first prompt hands over, by id or name, or by the name of one that "
         "is left in the workspace; it joins that session where `session` is empty.",
     )
+    prompt: Annotated[Text, Field(max_length=6 << 20)] = Field(
+        default="", description="What it is told first; stored together with it. At most 1,000,000 bytes."
+    )
+
+
+class AskedView(Answer):
+    """An agent as it would be asked for again, without its environment and its first prompt."""
+
+    id: str
+    name: str
+    profile: str
+    args: list[str] = Field(description="What was added to the profile's command; for `custom` the whole command.")
+    cwd: str = Field(description="Where it was to start; of a worktree the same folder in its repository.")
+    adapter: str
+    worktree: bool = Field(description="Whether it has a git worktree of its own.")
+    branch: str
+    restore: Restore
+    restore_chosen: bool = Field(description="Whether that is another one than the workspace's default.")
+    tags: list[str]
+    status: Status
+    reason: str = Field(description="Why it has this status, for a person.")
+    adopted: bool = Field(description="A pane of the user's own tmux, which nobody can ask for.")
 
 
 class AgentChange(Body):
@@ -365,6 +387,20 @@ class TrustView(Answer):
     trusted: bool
     changes: list[str] = Field(description="What trusting it would change, or changed, one line each.")
     problems: list[str] = Field(description="What is not used, and why.")
+
+
+class FileTrust(Body):
+    """A project file and the hash of what a person has seen of it."""
+
+    path: PathText = Field(description="Absolute.")
+    hash: Name = Field(default="", description="The SHA-256 of its bytes, in hex; empty withdraws the trust.")
+
+
+class FileTrustView(Answer):
+    """Whether a project file was agreed to, and which bytes of it."""
+
+    path: str
+    hash: str = Field(description="The SHA-256 of the bytes a person agreed to; empty where nobody did.")
 
 
 class ProfileView(Answer):

@@ -128,6 +128,20 @@ class Profile:
         start = chosen.start if resume_id and not named else ()
         return (*_filled(self._command(extra), environ), *_filled(start, environ, resume_id), *extra)
 
+    def given(
+        self, argv: Sequence[str], resume_id: str = "", environ: Mapping[str, str] = os.environ
+    ) -> tuple[str, ...]:
+        """What was added when ``argv`` was made by :meth:`start`, the least that makes it: for ``custom`` all of it.
+
+        Where the profile has changed since, all that follows the command itself.
+        """
+        whole = tuple(argv)
+        for count in range(min(len(whole), len(self.argv) + len(self.conversation.start)), -1, -1):
+            extra = whole[count:]
+            if (self.argv or extra) and self.start(extra, resume_id, environ) == whole:
+                return extra
+        return whole[self.own(whole) :]
+
     def own(self, argv: Sequence[str]) -> int:
         """How many arguments of a command line are the command itself, with what the profile adds to it."""
         words = _words(self.argv)

@@ -8,7 +8,9 @@ from collections.abc import Container
 from quarterdeck.errors import Invalid
 from quarterdeck.text import safe
 
-_GOOD = re.compile(r"[\w][\w.+@-]{0,63}", re.UNICODE)
+NAME = r"[\w][\w.+@-]{0,63}"
+"""What a name may be, as a pattern."""
+_GOOD = re.compile(NAME, re.UNICODE)
 
 
 def check_name(name: str) -> None:

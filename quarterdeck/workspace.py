@@ -17,11 +17,13 @@ from quarterdeck.text import safe
 
 FOLDER = ".quarterdeck"
 IGNORE = """\
-# Quarterdeck: settings, profiles, workflows and memory may go into git, nothing else, this file neither.
+# Quarterdeck: settings, profiles, layouts, workflows and memory may go into git, nothing else, this file neither.
 *
 !/config.toml
 !/profiles/
 !/profiles/**
+!/layouts/
+!/layouts/**
 !/workflows/
 !/workflows/**
 !/memory/

@@ -19,7 +19,7 @@ from profiles import Profile
 from profiles.catalogue import DATA
 from quarterdeck import tags
 from quarterdeck.clock import Clock
-from quarterdeck.errors import QuarterdeckError, Refused
+from quarterdeck.errors import Invalid, QuarterdeckError, Refused
 from quarterdeck.held import Held
 from quarterdeck.ids import new_id
 from quarterdeck.kept import Kept
@@ -39,6 +39,7 @@ from sessions.markdown.begin import Opening, open_markdown, opening
 from sessions.model import Agent, Event, Restore, Session, Status, Worktree
 from sessions.outbox.outbox import Outbox
 from sessions.outbox.sight import glimpse
+from sessions.outbox.wording import clean
 from sessions.policy import Policies
 from sessions.policy.accepted import Given, open_policies
 from sessions.recovery import Recovery
@@ -80,6 +81,8 @@ class NewAgent:
     tags: tuple[str, ...] = ()
     from_checkpoint: str = ""
     """A session whose checkpoint its first prompt hands over; it joins that session where none is named."""
+    prompt: str = ""
+    """What it is told first, after a checkpoint."""
     tree: Worktree | None = None
     """A worktree of ours that no agent has any more, to go on in; it is kept when the agent cannot be started."""
     conversation: str = ""
@@ -210,6 +213,37 @@ class Deck:
         """
         return self._roster.find(ref).agent
 
+    def asked(self, agent: Agent) -> NewAgent:
+        """An agent as it would be asked for again, without its environment and its first prompt.
+
+        Of a worktree of its own ``cwd`` is the same folder in the repository.
+        """
+        workspace = self._roster.sessions[agent.session].workspace
+        try:
+            profile = self.workspaces.find(agent.profile, workspace)
+            environ = {name: value for name, value in agent.environ.items() if value is not None}
+            argv = profile.given(agent.argv, agent.resume_id, environ)
+        except Invalid:  # its profile is gone
+            argv = agent.argv
+        cwd, tree = agent.cwd, agent.worktree
+        if tree is not None and Path(cwd).is_relative_to(tree.path):
+            cwd = str(Path(tree.repository, Path(cwd).relative_to(tree.path)))
+        return NewAgent(
+            profile=agent.profile,
+            workspace=workspace,
+            name=agent.name,
+            session=agent.session,
+            cwd=cwd,
+            argv=argv,
+            adapter=agent.adapter,
+            cols=agent.cols,
+            lines=agent.lines,
+            worktree=tree is not None,
+            branch=tree.branch if tree is not None else "",
+            restore=agent.restore if agent.restore is not self.workspaces.restore(workspace) else None,
+            tags=agent.tags,
+        )
+
     def check_adapter(self, name: str) -> None:
         """Raise :class:`Invalid` where there is no adapter of that name."""
         self._launcher.adapter(name)
@@ -253,6 +287,7 @@ class Deck:
     async def create(self, ask: NewAgent) -> Agent:
         """Start an agent. When it cannot be started nothing is left of it, and the error says why."""
         wanted = tags.tidy(ask.tags)
+        prompt = clean(ask.prompt) if ask.prompt else ""
         workspace = folder_of(ask.workspace)
         profile = self.workspaces.find(ask.profile, workspace)
         self._launcher.adapter(ask.adapter)
@@ -297,10 +332,9 @@ class Deck:
             environ=kept,
             tags=wanted,
         )
-        agent = await self._begin(agent, session, environ, profile, found=ask.tree is not None)
-        if begins is not None:
-            await self.outbox.submit(agent.id, begins.prompt(profile, agent.cwd))
-        return agent
+        first = [clean(begins.prompt(profile, agent.cwd))] if begins is not None else []
+        first += [prompt] if prompt else []
+        return await self._begin(agent, session, environ, profile, first, found=ask.tree is not None)
 
     async def _let_go(self, profile: Profile, resume_id: str) -> None:
         """Take a conversation from agents that have ended: two never share one."""
@@ -317,9 +351,16 @@ class Deck:
         return found, session.id if session and session.workspace == workspace else ""
 
     async def _begin(
-        self, agent: Agent, session: Session, environ: Mapping[str, str], profile: Profile, *, found: bool
+        self,
+        agent: Agent,
+        session: Session,
+        environ: Mapping[str, str],
+        profile: Profile,
+        first: Sequence[str],
+        *,
+        found: bool,
     ) -> Agent:
-        """Record the agent, then start it; the record comes first, so that a crash between the two finds it.
+        """Record the agent with its first prompts, then start it; so a crash between the two finds all of it.
 
         ``found``: its worktree was there before it.
         """
@@ -327,15 +368,10 @@ class Deck:
         self._roster.agents[agent.id] = supervised
         try:
             private_folder(supervised.folder)
-            agentfile.write(supervised.folder, agent, session)
-            await self._roster.record(
-                "agent.created",
-                agent=agent,
-                durable=True,
-                name=agent.name,
-                profile=agent.profile,
-                adapter=agent.adapter,
+            prompts = await self.outbox.record_first(
+                supervised, first, name=agent.name, profile=agent.profile, adapter=agent.adapter
             )
+            agentfile.write(supervised.folder, agent, session)
             async with supervised.lock:
                 since = self._roster.clock.wall_ns()
                 terminal = await self._launcher.start(agent, agent.argv, environ, profile)
@@ -344,9 +380,11 @@ class Deck:
         except BaseException:
             self._roster.agents.pop(agent.id, None)
             self.status.closed(agent.id)
+            await self.outbox.forget(agent.id)
             await self._unmake(supervised, found=found)
             raise
         await self.status.started(supervised, terminal)
+        self.outbox.begin(supervised, prompts)
         return supervised.agent
 
     async def _unmake(self, supervised: Supervised, *, found: bool) -> None:

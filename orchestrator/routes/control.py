@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
@@ -11,10 +12,21 @@ from fastapi import APIRouter, Depends, Query
 from orchestrator import doctor
 from orchestrator.access import Change, PersonOnly, TheCaller, TheEngine
 from orchestrator.engine import Engine
-from orchestrator.models import Health, PathText, Profiles, ProfileView, Stop, Stopping, Trust, TrustView
+from orchestrator.models import (
+    FileTrust,
+    FileTrustView,
+    Health,
+    PathText,
+    Profiles,
+    ProfileView,
+    Stop,
+    Stopping,
+    Trust,
+    TrustView,
+)
 from orchestrator.roles import Role
 from quarterdeck import __version__
-from quarterdeck.errors import Refused
+from quarterdeck.errors import Invalid, Refused
 from sessions.groups import folder_of
 from sessions.markdown.begin import manner
 from sessions.trust import Outlook
@@ -71,6 +83,25 @@ async def trust(engine: TheEngine, body: Trust) -> TrustView:
     others = {place: digest for place, digest in engine.deck.workspaces.trusted.items() if place != seen.workspace}
     engine.deck.workspaces.trusted = {**others, seen.workspace: body.hash} if body.hash else others
     return _trust_view(await _look(engine, body.workspace))
+
+
+@router.get("/trust/file", dependencies=[PersonOnly])
+async def show_file_trust(
+    engine: TheEngine, path: Annotated[PathText, Query(description="A project file, absolute.")]
+) -> FileTrustView:
+    """Which bytes of a project file a person agreed to run."""
+    return FileTrustView(path=path, hash=await engine.deck.store.trusted(path) or "")
+
+
+@router.post("/trust/file", dependencies=[Depends(Change("trust.file"))])
+async def trust_file(engine: TheEngine, body: FileTrust) -> FileTrustView:
+    """Remember that a person agreed to run exactly these bytes of a project file."""
+    if not os.path.isabs(body.path) or os.path.isdir(body.path):
+        raise Invalid("a project file is named by an absolute path", path=body.path)
+    if body.hash and not re.fullmatch("[0-9a-f]{64}", body.hash):
+        raise Invalid("a hash is 64 digits of a SHA-256", hash=body.hash)
+    await engine.deck.store.trust(body.path, body.hash or None)
+    return FileTrustView(path=body.path, hash=body.hash)
 
 
 @router.get("/profiles", dependencies=[PersonOnly])

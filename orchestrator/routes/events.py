@@ -55,7 +55,7 @@ async def follow_events(
 async def _stream(engine: Engine, caller: Caller, cursor: int | None, first: list[Event]) -> AsyncIterator[str]:
     with engine.deck.subscribe() as subscription:
         last = engine.deck.store.newest if cursor is None else cursor
-        yield ": quarterdeck\n\n"
+        yield f": begins after {last}\n\n"  # where a reader goes on that is cut off before anything happens
         found, behind = first, cursor is not None
         while not engine.stopping.is_set():
             for event in found:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import APIRouter, Depends
 
 from orchestrator.access import Change, PersonOnly, Ref, TheCaller, TheEngine, own_only, plain
 from orchestrator.engine import Engine
-from orchestrator.models import NewSession, SessionChange, SessionView
+from orchestrator.models import AskedView, NewSession, SessionChange, SessionView
 from orchestrator.roles import Role
 from quarterdeck.tags import check_goal
-from sessions.model import Session
+from sessions.model import Agent, Session
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
 
@@ -35,6 +37,23 @@ async def create_session(body: NewSession, engine: TheEngine) -> SessionView:
 async def show_session(ref: Ref, engine: TheEngine) -> SessionView:
     """One session, by its id or name."""
     return _view(engine, engine.deck.session(plain(ref)))
+
+
+@router.get("/{ref}/asked", dependencies=[PersonOnly])
+async def show_asked(ref: Ref, engine: TheEngine) -> list[AskedView]:
+    """Its agents, oldest first, as they would be asked for again: what a project file says of them."""
+    return await asyncio.to_thread(_asked, engine, engine.deck.agents(engine.deck.session(plain(ref)).id))
+
+
+def _asked(engine: Engine, agents: list[Agent]) -> list[AskedView]:
+    found = []
+    for agent in agents:
+        ask = engine.deck.asked(agent)
+        values = {name: getattr(agent, name) for name in AskedView.model_fields if hasattr(agent, name)}
+        values |= {name: getattr(ask, name) for name in ("cwd", "worktree", "branch")}
+        values |= {"args": list(ask.argv), "tags": list(ask.tags), "restore_chosen": ask.restore is not None}
+        found.append(AskedView(**values))
+    return found
 
 
 @router.patch("/{ref}", dependencies=[Depends(Change("session.change"))])

@@ -26,6 +26,7 @@ from sessions.outbox.turns import Turns, Until
 from sessions.outbox.wording import clean
 from sessions.roster import Roster
 from sessions.status import store as transitions
+from sessions.store import Note
 from sessions.supervised import Supervised
 from sessions.tasks import survived
 
@@ -183,6 +184,27 @@ class Outbox:
         prompt = self._new(agent, courier, text, now, role, prompt_id=prompt_id)
         await self._enqueue([prompt])
         return prompt
+
+    async def record_first(self, supervised: Supervised, texts: Sequence[str], **data: Any) -> list[Prompt]:
+        """Store a new agent together with its first prompts, so that no crash leaves one without the other.
+
+        ``data`` is what its event ``agent.created`` tells. The prompts wait until :meth:`begin`. Raises what storing an
+        agent raises.
+        """
+        agent, courier = supervised.agent, self._courier(supervised)
+        prompts = [self._new(agent, courier, text, False, "person") for text in texts]
+        note = Note("agent.created", data, session=agent.session, agent=agent.id)
+        self._roster.touched(agent.id)
+        for event in await self._table.save_first(agent, note, prompts):
+            self._roster.hub.publish(event)
+        return prompts
+
+    def begin(self, supervised: Supervised, prompts: Sequence[Prompt]) -> None:
+        """The agent runs: its first prompts are carried to it."""
+        courier = self._courier(supervised)
+        for prompt in prompts:
+            courier.put(prompt)
+        self._start(courier)
 
     async def broadcast(
         self,

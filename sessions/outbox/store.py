@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from quarterdeck.database import Connection
 from quarterdeck.errors import Invalid, NotFound
 from quarterdeck.text import safe
-from sessions.model import Event, Prompt, PromptState
-from sessions.store import Note, Store
+from sessions.model import Agent, Event, Prompt, PromptState
+from sessions.store import Note, Store, save_agent
 
 KEPT_NS = 30 * 86_400 * 10**9
 """How long a prompt whose story is over is kept."""
@@ -59,6 +60,23 @@ class Prompts:
             for prompt, session in prompts
         ]
         _, events = await self._store.transact(work, notes, durable=durable)
+        return events
+
+    async def save_first(self, agent: Agent, note: Note, prompts: Sequence[Prompt]) -> list[Event]:
+        """Write a new agent with its first prompts, all of it or nothing; ``note`` tells of the agent.
+
+        Raises as :meth:`sessions.store.Store.save` does. The events are for the caller to publish.
+        """
+
+        def work(db: Connection) -> None:
+            save_agent(db, agent)
+            db.executemany(_SAVE, [(*_row(prompt), prompt.agent) for prompt in prompts])
+
+        notes = [
+            Note(f"prompt.{prompt.state.value}", told(prompt), session=agent.session, agent=agent.id)
+            for prompt in prompts
+        ]
+        _, events = await self._store.transact(work, [note, *notes], durable=True)
         return events
 
     async def open(self) -> list[Prompt]:

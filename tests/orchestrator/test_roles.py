@@ -165,9 +165,10 @@ def test_an_agent_reads_what_is_its_own_and_nothing_else(inside, shared):
         ("GET", "/v1/doctor"),
         ("GET", "/v1/trash"),
         ("GET", "/v1/trust?workspace=/"),
+        ("GET", "/v1/trust/file?path=/project.toml"),
         ("GET", "/v1/runs"),
     )
-    assert [status for status, _ in answers] == [200] * 7 + [403] * 9
+    assert [status for status, _ in answers] == [200] * 7 + [403] * 10
     assert [prompt["agent"] for _, prompts in answers[5:7] for prompt in prompts] == []
     assert [agent["id"] for agent in answers[0][1]] == [me]
     assert [session["id"] for session in answers[4][1]] == [inside.agent["session"]]
@@ -183,6 +184,7 @@ def test_an_agent_may_change_nothing_not_even_of_its_own(inside, shared):
         "/v1/agents/{ref}/signal": {"signal": 9},
         "/v1/adopt": {"pane": "%0"},
         "/v1/trust": {"workspace": "/", "hash": ""},
+        "/v1/trust/file": {"path": "/project.toml", "hash": ""},
         "/v1/agents/{ref}/prompts": {"text": "yes"},
         "/v1/broadcast": {"text": "yes", "all": True},
         "/v1/approvals/{approval}/answer": {"answer": "allow"},
