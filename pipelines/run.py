@@ -83,6 +83,8 @@ class RunOptions:
     evidence: Path | None = None
     """Where the evidence goes; None for the usual folder in the workspace."""
     keep_evidence: bool = True
+    reports: tuple[Path, ...] = ()
+    """Files that the caller writes at the end: no work of the steps."""
     database: str = ""
     """A ``postgresql://`` URL; "" for a file in the run's folder."""
     trust: bool = False
@@ -220,7 +222,7 @@ def _evidence(plan: RunPlan, folder: RunFolder, options: RunOptions, redactor: R
     from pipelines.evidence import Evidence as Kept
 
     where = options.evidence or evidence_folder(plan.workspace, folder.run_id)
-    return Kept(where, redactor)
+    return Kept(where, redactor, [*options.reports, folder.home.parent.parent])
 
 
 @asynccontextmanager

@@ -110,6 +110,7 @@ def _perform(
     how = RunOptions(
         environ=dict(os.environ),
         evidence=Path(options.output).absolute() if options.output else None,
+        reports=tuple(Path(one).absolute() for one in (options.junit, options.summary, options.result) if one),
         database=options.database,
         trust=options.trust,
         policy=Path(options.policy).absolute() if options.policy else None,

@@ -1,7 +1,8 @@
 """Files that a step's patterns name, copied out of its folder, and out of nowhere else.
 
 Links are not followed, neither to files nor to folders, ``.git`` is never looked into, and what is no regular file is
-passed over. A file is copied as it is, or not at all: one that holds a secret known to the run is left out.
+passed over, as is what runs have written: evidence, and what they keep apart. A file is copied as it is, or not at all:
+one that holds a secret known to the run is left out.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import fnmatch
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -49,17 +50,19 @@ def copy(
     redactor: Redactor,
     problem: Callable[[str], None],
     stop: Callable[[], None] = lambda: None,
+    apart: Collection[Path] = (),
 ) -> list[Copied]:
     """Copy what ``patterns`` name of the folder ``source`` into ``target``, sorted by name.
 
     A pattern that names a folder means all of it. ``problem`` is told in one line of what was named and not copied;
-    ``stop`` is called between two files and ends the work by raising. A full disk is a problem like any other.
+    ``stop`` is called between two files and ends the work by raising. A full disk is a problem like any other. What is
+    in ``apart``, and evidence of any run, is passed over.
     """
     copied: list[Copied] = []
     taken: set[str] = set()
     total = 0
     matches = [_pattern(tuple(one.rstrip("/").split("/"))) for one in patterns]
-    for parts, folder in _walk(source, matches, problem):
+    for parts, folder in _walk(source, matches, problem, apart):
         stop()
         name = safe("/".join(parts), 1000)
         if len(copied) >= COUNT_LIMIT or total >= TOTAL_LIMIT:
@@ -80,7 +83,10 @@ def copy(
 
 
 def _walk(
-    source: Path, matches: Sequence[Callable[[tuple[str, ...]], bool]], problem: Callable[[str], None]
+    source: Path,
+    matches: Sequence[Callable[[tuple[str, ...]], bool]],
+    problem: Callable[[str], None],
+    apart: Collection[Path],
 ) -> Iterator[tuple[tuple[str, ...], int]]:
     """Files that match, with an open descriptor of the folder each is in: no name is gone through twice."""
 
@@ -93,9 +99,12 @@ def _walk(
     for place, folders, names, handle in os.fwalk(source, onerror=failed, follow_symlinks=False):
         folders[:] = sorted(one for one in folders if one not in _PRUNED)
         here = tuple(os.path.relpath(place, source).split(os.sep)) if place != os.fspath(source) else ()
-        if here == (".quarterdeck",):
-            folders[:] = [one for one in folders if one != "runs"]
-        for name in sorted(names):
+        if here and files.is_marked(handle):
+            folders.clear()
+            continue
+        left_out = {one.name for one in apart if one.parent == Path(os.path.realpath(place))}
+        folders[:] = [one for one in folders if one not in left_out]
+        for name in sorted({*names} - left_out):
             if wanted((*here, name)) and name not in _PRUNED:
                 yield (*here, name), handle
 

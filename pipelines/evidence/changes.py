@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import tempfile
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,12 +23,13 @@ _OPTIONS = (
 _DIFF = ("diff", "--stat", "--patch", "--no-color", "--no-ext-diff", "--no-textconv", "--find-renames")
 
 
-async def patch(folder: Path, since_ns: int, base: str = "") -> bytes:
+async def patch(folder: Path, since_ns: int, base: str = "", apart: Iterable[Path] = ()) -> bytes:
     """The patch, a table of files before it; b"" where nothing has changed or there is no repository.
 
-    ``base`` is the commit it begins at, "" for the one that was checked out at the time ``since_ns``, by git's own
-    log. Several steps in one folder at the same time are not told apart. Binary files are named only. What is longer
-    than :data:`sessions.commands.OUTPUT_LIMIT` is cut. Raises :class:`Refused` where git cannot tell.
+    ``base`` is the commit it begins at, "" for the one that was checked out at the time ``since_ns``, by git's own log.
+    Files and folders in ``apart`` are left out. Several steps in one folder at the same time are not told apart. Binary
+    files are named only. What is longer than :data:`sessions.commands.OUTPUT_LIMIT` is cut. Raises :class:`Refused`
+    where git cannot tell.
     """
     if not await asyncio.to_thread(_may_be_inside, folder):
         return b""
@@ -36,6 +38,8 @@ async def patch(folder: Path, since_ns: int, base: str = "") -> bytes:
     if not top or not index:
         return b""
     base = base or await _checked_out(folder, since_ns)
+    inside = [one.relative_to(top) for one in apart if one.is_relative_to(top) and one != Path(top)]
+    paths = ("--", ":/", *(f":(top,exclude,literal){one}" for one in inside))
     # Files git does not know yet are told to a copy of its index: the repository's own stays as it is.
     with tempfile.TemporaryDirectory(prefix="quarterdeck-") as temporary:
         copy = os.path.join(temporary, "index")
@@ -44,10 +48,8 @@ async def patch(folder: Path, since_ns: int, base: str = "") -> bytes:
             await asyncio.to_thread(shutil.copy2, index, copy)
         environ = surroundings(GIT_INDEX_FILE=copy)
         git = ("git", *_OPTIONS)
-        await run(
-            [*git, "add", "--intent-to-add", "--all", "--", "."], cwd=Path(top), environ=environ, seconds=_SECONDS
-        )
-        ended = await run([*git, *_DIFF, base, "--"], cwd=Path(top), environ=environ, seconds=_SECONDS)
+        await run([*git, "add", "--intent-to-add", "--all", *paths], cwd=Path(top), environ=environ, seconds=_SECONDS)
+        ended = await run([*git, *_DIFF, base, *paths], cwd=Path(top), environ=environ, seconds=_SECONDS)
     if ended.code or (ended.code is None and not ended.out):
         told = safe(os.fsdecode(ended.err), 200) or "git failed"
         raise Refused(f"what has changed in {safe(top)} cannot be told: {told}", path=top)

@@ -14,6 +14,7 @@ from quarterdeck.errors import Broken
 from quarterdeck.text import safe
 
 NAME_BYTES = 200
+_MARK, _SAYS = ".gitignore", b"# evidence of quarterdeck runs\n*\n"
 _ODD = re.compile(r'[^ -~\u00a1-\ud7ff\uf900-\ufdff]|["<>:|*?\\]')
 """What uploaders of CI systems refuse in a name, and what acts on a terminal."""
 
@@ -57,15 +58,27 @@ def write(path: Path, parts: Iterable[bytes], limit: int, note: bytes = b"") -> 
     return size
 
 
-def ignored(runs: Path) -> None:
-    """Keep git from committing runs by accident: a ``.gitignore`` of their own in their folder of the workspace."""
-    if runs.name != "runs" or runs.parent.name != ".quarterdeck":
-        return
-    folder(runs)
-    with suppress(FileExistsError):
-        handle = os.open(runs / ".gitignore", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+def marked(path: Path) -> Path:
+    """Make a folder of evidence, marked as such where it is empty: git ignores it, and no run takes it for work.
+
+    Raises as :func:`folder`, and OSError.
+    """
+    folder(path)
+    if not any(path.iterdir()):
+        handle = os.open(path / _MARK, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         with os.fdopen(handle, "wb") as file:
-            file.write(b"*\n")
+            file.write(_SAYS)
+    return path
+
+
+def is_marked(folder: int) -> bool:
+    """Whether the folder with this descriptor is one that :func:`marked` made."""
+    try:
+        handle = os.open(_MARK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    except OSError:
+        return False
+    with os.fdopen(handle, "rb", buffering=0) as file:
+        return stat.S_ISREG(os.fstat(handle).st_mode) and file.read(len(_SAYS) + 1) == _SAYS
 
 
 def tame(name: str) -> str:

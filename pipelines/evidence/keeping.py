@@ -62,11 +62,15 @@ class _Kept:
 
 
 class Evidence:
-    """Keeps the evidence of a run's steps in ``folder``; ``redactor`` knows the secrets of the run."""
+    """Keeps the evidence of a run's steps in ``folder``; ``redactor`` knows the secrets of the run.
 
-    def __init__(self, folder: Path, redactor: Redactor) -> None:
+    ``apart`` are files and folders of ours that are no work of the steps, wherever they lie: reports, the state.
+    """
+
+    def __init__(self, folder: Path, redactor: Redactor, apart: Sequence[Path] = ()) -> None:
         self.folder = folder
         self._redactor = redactor
+        self._apart = [Path(os.path.realpath(one)) for one in apart]
 
     async def keep(
         self,
@@ -89,7 +93,7 @@ class Evidence:
         cwd = Path(agents[0].cwd) if agents else None
         if cwd is not None and cwd.is_dir():
             try:
-                patch = await changes.patch(cwd, result.started_ns, base)
+                patch = await changes.patch(cwd, result.started_ns, base, self._apart)
             except (QuarterdeckError, OSError) as error:
                 kept.unkept.append(f"diff: {_why(error)}")
         stop = threading.Event()
@@ -121,13 +125,12 @@ class Evidence:
                 raise Stopped
 
         try:
-            files.ignored(self.folder.parent)
-            place = files.folder(self.folder)
-            for part in ("steps", slug(step.key)):
-                place = files.folder(place / part)
+            if self.folder.parts[-3:-1] == (".quarterdeck", "runs"):  # the place a workspace may have prepared for us
+                files.folder(self.folder.parent)
+            place = files.marked(files.folder(files.folder(self.folder) / "steps") / slug(step.key))
         except (QuarterdeckError, OSError) as error:
             return replace(result, unkept=(*result.unkept, f"everything: {_why(error)}"))
-        task = _Task(self._redactor, self.folder, place, kept, check)
+        task = _Task(self._redactor, self.folder, place, kept, check, self._apart)
         main = next((turn.agent_id for turn in reversed(turns) if turn.agent_id), "")
         result = replace(
             result,
@@ -147,12 +150,21 @@ class Evidence:
 class _Task:
     """One step's evidence being made, on a thread. ``check`` raises when it is to end."""
 
-    def __init__(self, redactor: Redactor, folder: Path, place: Path, kept: _Kept, check: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        redactor: Redactor,
+        folder: Path,
+        place: Path,
+        kept: _Kept,
+        check: Callable[[], None],
+        apart: Sequence[Path],
+    ) -> None:
         self._redactor = redactor
         self._folder = folder
         self._place = place
         self._kept = kept
         self._check = check
+        self._apart = apart
 
     def log(self, journals: Sequence[tuple[Agent, Path]]) -> str:
         """All that its programs printed, one after the other, as text."""
@@ -207,7 +219,7 @@ class _Task:
         if cwd is None or not patterns:
             return ()
         try:
-            copied = artifacts.copy(cwd, patterns, target, self._redactor, self._problem, self._check)
+            copied = artifacts.copy(cwd, patterns, target, self._redactor, self._problem, self._check, self._apart)
         except (QuarterdeckError, OSError) as error:
             self._problem(f"artifacts: {_why(error)}")
             return ()

@@ -251,3 +251,21 @@ def test_an_agent_that_is_not_installed_is_told_with_its_profile(here):
     done = here.run("run", "--agent", "goose", "--prompt", "hi", code=13, env={"PATH": "/usr/bin:/bin"})
     assert "not installed" in done.stdout
     assert "install the program of profile goose" in done.stderr
+
+
+def test_evidence_in_the_workspace_is_no_work_of_its_steps(here, manifest):
+    subprocess.run(["git", "init", "-q"], cwd=here.work, env=here.environ, check=True)
+    name = manifest(
+        '[steps.a]\nrun = "echo hi > a.txt"\nartifacts = ["**"]\n'
+        '[steps.b]\nneeds = "a"\nrun = "echo b > b.txt"\nartifacts = "**/*.txt"\n'
+    )
+    words = ("run", name, "--output", "out/evidence", "--result", "out/result.json")
+    for _ in range(2):
+        here.run(*words)
+    steps = here.work / "out" / "evidence" / "steps"
+    result = json.loads((here.work / "out" / "result.json").read_text())
+    kept = [
+        sorted(path.partition("/artifacts/")[2] for path in step["evidence"]["artifacts"]) for step in result["steps"]
+    ]
+    assert kept == [["a.txt", "b.txt", name], ["a.txt", "b.txt"]]
+    assert "out/" not in (steps / "b" / "changes.diff").read_text()

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from pipelines.evidence import artifacts
+from pipelines.evidence import artifacts, files
 
 TOKEN = "correct-horse-battery-staple-0815"
 
@@ -68,14 +68,32 @@ def test_links_lead_nowhere(copied, work, tmp_path):
 
 
 def test_neither_git_nor_other_runs_are_kept(copied, work):
-    for name in (".git/config", "sub/.git/config", ".quarterdeck/runs/x/log.txt", ".quarterdeck/config.toml"):
+    for path in (work / ".quarterdeck" / "runs" / "x" / "steps" / "a", work / "sub" / "evidence" / "steps" / "a"):
+        (files.marked(path) / "log.txt").write_text("printed")
+        files.marked(path)
+    for name in (
+        ".git/config",
+        "sub/.git/config",
+        ".quarterdeck/config.toml",
+        "sub/evidence/mine.txt",
+        "runs/.gitignore",
+    ):
         (work / name).parent.mkdir(parents=True, exist_ok=True)
         (work / name).write_text(name)
     (work / "sub" / "deep" / ".git").write_text("gitdir: /elsewhere")
     found, problems = copied("**")
-    assert ".quarterdeck/config.toml" in found
-    assert not any(".git" in name or "runs" in name for name in found)
+    assert {".quarterdeck/config.toml", "sub/evidence/mine.txt", "runs/.gitignore"} < set(found)
+    assert not any(".git/" in name or "log.txt" in name for name in found)
     assert problems == []
+
+
+def test_what_a_run_keeps_apart_is_no_work(work, tmp_path, redactor):
+    (work / "state").mkdir()
+    (work / "state" / "state.db").write_text("ours")
+    apart = [work / "sub" / "b.log", work / "state", work]
+    found = artifacts.copy(work, ["**"], tmp_path / "kept", redactor, pytest.fail, apart=apart)
+    assert {"sub/b.log", "state/state.db"}.isdisjoint(one.name for one in found)
+    assert "sub/deep/c.log" in {one.name for one in found}
 
 
 def test_what_is_no_file_does_not_hang(copied, work):

@@ -131,3 +131,14 @@ async def test_what_was_changed_in_an_earlier_life_counts_from_the_first_beginni
     git("commit", "-qam", "third", date="@1800009000 +0000")
     patch = (await changes.patch(work, NOW)).decode()
     assert "-one\n-two\n+3\n" in patch
+
+
+async def test_what_a_run_keeps_apart_is_in_no_patch(work):
+    for name in ("new.txt", "reports/junit.xml", "state/state.db", "odd*.xml", "odd1.xml"):
+        (work / name).parent.mkdir(exist_ok=True)
+        (work / name).write_text("x\n")
+    apart = [work / "reports" / "junit.xml", work / "state", work / "odd*.xml", work, work.parent / "elsewhere"]
+    patch = (await changes.patch(work, NOW, apart=apart)).decode()
+    assert "b/new.txt" in patch
+    assert "b/odd1.xml" in patch
+    assert not any(name in patch for name in ("junit.xml", "state.db", "odd*.xml"))

@@ -16,6 +16,7 @@ from pipelines.evidence import Evidence, keeping
 from pipelines.model import Outcome, StepPlan, StepResult
 from pipelines.ports import Turn
 from quarterdeck.redaction import Redactor
+from sessions.git import ask
 
 TOKEN = "correct-horse-battery-staple-0815"
 
@@ -92,7 +93,7 @@ async def test_everything_of_a_step(deck, work, runs, redactor, printed, tmp_pat
         *("log", "recording", "recording", "recording", "transcript", "diff", "artifact")
     ]
     assert all((folder / one["path"]).stat().st_size == one["bytes"] for one in index["files"])
-    assert (runs / ".gitignore").read_text() == "*\n"
+    assert await ask(work, "status", "--short") == "?? build.log\n?? leak.log\n?? new.txt"
     for path in folder.rglob("*"):
         assert TOKEN.encode() not in (path.read_bytes() if path.is_file() else b"")
         assert not path.name.endswith(".part")
@@ -180,7 +181,7 @@ async def test_on_a_full_disk_files_are_whole_or_not_there(deck, work, redactor,
     assert all("No space left" in one for one in result.unkept)
     assert Path(result.recording).name == "short.cast"
     assert [Path(path).name for path in result.artifacts] == ["b.log"]
-    files = sorted(path.name for path in folder.rglob("*") if path.is_file())
+    files = sorted(path.name for path in folder.rglob("[!.]*") if path.is_file())
     assert files == ["b.log", "changes.diff", "index.json", "short.cast"]
 
 
