@@ -14,7 +14,7 @@ from tui.dialogs import TAGS_LIKE, Dialog, Field, NewAgentDialog, line_dialog, t
 from tui.exact import one_line
 from tui.fleet import AgentInfo
 from tui.inbox import Inbox
-from tui.lists import Finder, Item, help_page, report_page
+from tui.lists import Finder, Item, report_page
 from tui.states import look
 
 if TYPE_CHECKING:
@@ -389,10 +389,6 @@ class Actions:
 
     def _runner(self, command: str) -> Callable[[], None]:
         return lambda: self._app.run_command(command)
-
-    def do_help(self) -> None:
-        """All keys."""
-        self._app.push_screen(help_page(self._app))
 
     def do_detach(self) -> None:
         """Leave."""

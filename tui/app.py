@@ -51,6 +51,7 @@ from tui.ticker import Ticker
 from tui.times import MINUTE, span
 from tui.watching import Watching
 from tui.wearing import Wearing
+from tui.whichkey import Guide
 from tui.words import Words
 
 SURFACES = 64
@@ -89,7 +90,8 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         self.stage = Stage(self)
         self.watching = Watching(self)
         self.arranging = Arranging(self)
-        self.verbs: tuple[object, ...] = (self.actions, self.arranging, self.wearing)
+        self.guide = Guide(self)
+        self.verbs: tuple[object, ...] = (self.actions, self.arranging, self.wearing, self.guide)
         """Whose ``do_<id>`` carry commands out, the first that has one."""
         self.state = LinkState("connecting")
         self.keyboard = Keyboard(self)
@@ -263,6 +265,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         self._painter.stop()
         self.watching.stop()
         self.words.stop()
+        self.keyboard.stop()
         self.answering.stop()
         await self.wearing.aclose()
         for task in self._tasks:
@@ -362,6 +365,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         wanted = self.stage.plan(
             bar=0 if beside else self.answering.lines,
             side=column(*self.size) if beside else 0,
+            guide=self.guide.lines,
         )
         self.deck_screen.follow(wanted)
         self.watching.follow(wanted)
@@ -370,6 +374,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         self.deck_screen.top.touch()
         self.deck_screen.tabs.sync()
         self.deck_screen.asks.touch()
+        self.deck_screen.guide.sync()
         for panel in self.deck_screen.panels[: len(wanted.tiles)]:
             panel.retitle()
         self.words.keys()

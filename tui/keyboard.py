@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -9,15 +10,20 @@ from quarterdeck.keymap.bindings import DIGITS
 from quarterdeck.keymap.commands import BY_ID
 from quarterdeck.keymap.settings import Presses, word
 from quarterdeck.keys import SHIFT, KeyPress
-from tui.bars import Hint
 from tui.panel import Panel
 from tui.port import frames
 
 if TYPE_CHECKING:
     from tui.app import QuarterdeckApp
 
+PATIENCE = 0.4
+"""Seconds without a key after the leader until the key guide shows; none where nothing may move by itself."""
 PASTE_LIMIT = 4 << 20
 """Characters; as much as a terminal takes in before it must be read."""
+
+
+REPEATS = 1.0
+"""Seconds in which a key that repeats may be pressed again without the leader."""
 
 
 class Keyboard:
@@ -26,16 +32,29 @@ class Keyboard:
     def __init__(self, app: QuarterdeckApp) -> None:
         self._app = app
         self.pending = False
+        self.guided = False
+        """Whether the key guide is shown."""
         self.path: Presses = ()
         """What was pressed since the leader."""
+        self.repeating: Presses | None = None
+        """What was pressed before the last key that repeats, while it may be pressed again."""
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def counts(self) -> bool:
         """Whether a digit now focuses an agent."""
         return self.pending and not self.path
 
+    def stop(self) -> None:
+        """Wait for nothing any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def key(self, press: KeyPress) -> None:
-        """A key: the leader and what follows it are ours, everything else is the focused agent's."""
+        """A key: the leader, what follows it and direct keys are ours, everything else is the focused agent's."""
+        if self.repeating is not None and self._repeated(press):
+            return
         if self.pending:
             self._after_leader(press)
         elif press[:2] == self._app.keymap.leader[:2]:
@@ -96,40 +115,68 @@ class Keyboard:
             self._app.words.say("nobody answers; the paste was dropped")
 
     def _wait(self, waiting: bool) -> None:
-        self.pending, self.path = waiting, ()
+        self.pending, self.path, self.guided = waiting, (), False
+        self.stop()
         if waiting:
+            self.repeating = None
             self._app.answering.aim()
+            self._guide_soon()
         self._app.sync()
-        self._app.deck_screen.asks.touch()
+
+    def _guide_soon(self) -> None:
+        """Show the guide once nothing was pressed for a while."""
+        self.stop()
+        if self._app.options.reduced_motion:
+            self.guided = True
+        elif not self.guided:
+            self._timer = asyncio.get_running_loop().call_later(PATIENCE, self._guide)
+
+    def _guide(self) -> None:
+        self._timer = None
+        self.guided = True
+        self._app.sync()
+
+    def ask(self) -> None:
+        """Wait for a key as after the leader, with the guide at once."""
+        self._wait(True)
+        self.stop()
+        self._guide()
 
     def cancel(self) -> None:
         """Back to typing."""
         self._wait(False)
 
-    def choices(self) -> list[Hint]:
-        """What may be pressed next after the presses so far, in the order of commands."""
-        found: dict[str, Hint] = {}
-        at = len(self.path)
-        for one in self._app.keymap.under(self.path):
-            key, more = one.presses[at], len(one.presses) > at + 1
-            if key not in found and self._works(one.command):
-                label = "…" if more else BY_ID[one.command].label
-                found[key] = Hint(key, label, self._presser(one.presses[: at + 1], "" if more else one.command))
-        return list(found.values())
-
-    def _works(self, command: str) -> bool:
-        return self._app.commands.verb(command) is not None and self._app.commands.works(BY_ID[command])
-
-    def _presser(self, path: Presses, command: str) -> Callable[[], None]:
+    def presser(self, path: Presses, command: str = "") -> Callable[[], None]:
+        """What pressing all of ``path`` does; without a command it waits for what follows."""
         return lambda: self._go(path, command)
 
     def _go(self, path: Presses, command: str) -> None:
-        """The presses so far lead to a command, or ("") wait for another one."""
-        if command:
-            self._app.run_command(command)
-        else:
-            self.pending, self.path = True, path
+        if not command:
+            self.pending, self.path, self.repeating = True, path, None
+            self._guide_soon()
             self._app.sync()
+            return
+        self._app.run_command(command)
+        if BY_ID[command].repeats:
+            self.stop()
+            self.repeating = path[:-1]
+            self._timer = asyncio.get_running_loop().call_later(REPEATS, self._repeated_enough)
+            self._app.words.keys()
+
+    def _repeated(self, press: KeyPress) -> bool:
+        """Take a key that may be pressed again; any other one means what it always does."""
+        assert self.repeating is not None
+        path, command = self._app.keymap.step(self.repeating, press)
+        if command and BY_ID[command].repeats:
+            self._go(path, command)
+            return True
+        self.stop()
+        self._repeated_enough()
+        return False
+
+    def _repeated_enough(self) -> None:
+        self.repeating = None
+        self._app.words.keys()
 
     def _after_leader(self, press: KeyPress) -> None:
         app = self._app
@@ -152,6 +199,9 @@ class Keyboard:
     def _go_on(self, press: KeyPress) -> None:
         app = self._app
         before = self.path
+        if before and press.name == "backspace":
+            self._go(before[:-1], "")
+            return
         path, command = app.keymap.step(before, press)
         reached = [command] if command else [one.command for one in app.keymap.under(path)]
         if path and any(app.commands.verb(one) for one in reached):

@@ -212,40 +212,6 @@ class Page(Dialog):
             self.table.scroll_lines(steps)
 
 
-def help_page(deck: QuarterdeckApp) -> Page:
-    """All keys."""
-    leader = deck.leader_words
-    lines: list[list[tuple[str, str]]] = [
-        [(f"{leader} ", "muted"), (f"{keys:<18}", "text!"), (command.about, "text")]
-        for command in deck.commands
-        if (keys := "  ".join(deck.keymap.keys(command.id)))
-    ]
-    lines += [
-        [(f"{leader} ", "muted"), (f"{'1 to 9':<18}", "text!"), ("focus that agent of the session", "text")],
-        [(f"{leader} ", "muted"), (f"{leader:<18}", "text!"), ("the leader key itself, to the agent", "text")],
-        [],
-        [("while somebody asks", "muted")],
-        [
-            (f"{leader} ", "muted"),
-            (f"{'y  a  n':<18}", "text!"),
-            ("allow what the bar shows once, always, deny it", "text"),
-        ],
-        [(f"{leader} ", "muted"), (f"{'enter':<18}", "text!"), ("look at all of it, in the inbox", "text")],
-        [("the inbox takes y, a, n without the leader; enter goes to the panel of who asks", "muted")],
-        [],
-        [("in a prompt", "muted")],
-        [("enter  ctrl+s          ", "text!"), ("send when it is idle, or now", "text")],
-        [("alt+enter  ctrl+j      ", "text!"), ("a new line", "text")],
-        [("up  down               ", "text!"), ("what was sent before", "text")],
-        [],
-        [("shift+pageup  wheel    ", "text!"), ("look back; any other key returns to the live screen", "text")],
-        [("ctrl+click             ", "text!"), ("open a link; its target is shown below first", "text")],
-        [("shift+drag             ", "text!"), ("select text, with most terminals", "text")],
-    ]
-    about = f"Every key goes to the focused agent, but {leader} and, while you look back, the keys that move."
-    return Page("keys", about, lines)
-
-
 _ACTIONS = {
     "adopted": ("running", "ran on"),
     "kept": ("exited", "had ended"),

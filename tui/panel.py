@@ -254,15 +254,15 @@ class Panel(Canvas):
         info = self.info
         assert info is not None
         color = "warm" if info.status in WAITING else "muted"
-        lead = self.deck.leader_words
         reason = info.reason or info.word(self.deck.now())
         left = [(f" {reason}", self.style(color, "surface")), ("  its screen stays", self.style("muted", "surface"))]
         right: list[Span] = []
         offered = {hint.key for hint in self.deck.answering.hints()}
         for command, label in (("again", "start again"), ("close", "close")):
             key = self.deck.commands.key(command, offered.__contains__)
-            right += [(f"{lead} {key} ", self.style("text", "surface", bold=True))]
-            right += [(f"{label}  ", self.style("muted", "surface"))]
+            if key:
+                right += [(f"{self.deck.leader_words} {key} ", self.style("text", "surface", bold=True))]
+                right += [(f"{label}  ", self.style("muted", "surface"))]
         if cells(left) + cells(right) + 2 > width:
             left = left[:1]
         return compose(width, left, right, self.palette, self.style(bg="surface"))

@@ -20,6 +20,7 @@ from tui.panel import Panel
 from tui.roster import FOLDED, WIDE, Roster
 from tui.tabs import TabLine
 from tui.tiles import MOST, Shown, shown
+from tui.whichkey import KeyGuide
 
 if TYPE_CHECKING:
     from tui.app import QuarterdeckApp
@@ -145,6 +146,7 @@ class DeckScreen(Behind, inherit_bindings=False):
         self.notice = Notice()
         self.keys = KeyBar()
         self.asks = AskBar()
+        self.guide = KeyGuide()
         self.panels = [Panel() for _ in range(MOST)]
 
     @property
@@ -154,7 +156,7 @@ class DeckScreen(Behind, inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         """All widgets there will ever be; panels without an agent have no place."""
-        yield from (self.top, self.tabs, self.roster, self.notice, self.asks, self.keys, *self.panels)
+        yield from (self.top, self.tabs, self.roster, self.notice, self.asks, self.guide, self.keys, *self.panels)
 
     def on_mount(self) -> None:
         """Show what is known by now."""
@@ -186,6 +188,8 @@ class DeckScreen(Behind, inherit_bindings=False):
             self.keys: Region(0, height - 1, width, 1),
         }
         roster, bar, guide = self.plan.roster, self.plan.bar, self.plan.guide
+        if guide:
+            here[self.guide] = Region(0, height - 1 - bar, width, guide)
         if bar > guide:
             here[self.asks] = Region(0, height - 1 - bar + guide, width, bar - guide)
         if roster:

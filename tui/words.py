@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from quarterdeck.keymap.commands import Command
+from quarterdeck.keymap.commands import BY_ID, Command
 from quarterdeck.text import safe
-from tui.bars import Hint
+from tui.bars import Hint, KeyBar
 from tui.links import hand_over, opener, showable
 from tui.screen import LEAST_HEIGHT, LEAST_WIDTH, Plan
 
@@ -35,7 +35,6 @@ class Words:
     def notice(self, wanted: Plan) -> None:
         """What stands where no panel can."""
         app = self._app
-        lead = app.leader_words
         if wanted.tiny:
             text = [
                 [(f"quarterdeck needs {LEAST_WIDTH}x{LEAST_HEIGHT} cells", "text!")],
@@ -48,7 +47,7 @@ class Words:
             if app.state.phase == "stopped" or app.state.hint:
                 text += [
                     [],
-                    [(f"{lead} p ", "text!"), ("reconnect  ", "muted"), (f"{lead} d ", "text!"), ("leave", "muted")],
+                    [*self._way("palette", "reconnect  "), *self._way("detach", "leave")],
                 ]
         else:
             where = app.session.name if app.session else app.home_relative(app.workspace)
@@ -58,11 +57,14 @@ class Words:
             text = [
                 first,
                 [],
-                [(f"{lead} n ", "text!"), ("start one", "muted")],
-                [(f"{lead} s ", "text!"), ("open another session", "muted")],
-                [(f"{lead} ? ", "text!"), ("all keys", "muted")],
+                self._way("new", "start one"),
+                self._way("sessions", "open another session"),
+                self._way("help", "all keys"),
             ]
         app.deck_screen.notice.put(text)
+
+    def _way(self, command: str, words: str) -> list[tuple[str, str]]:
+        return [(f"{self._app.commands.shortest(command)} ", "text!"), (words, "muted")]
 
     def keys(self) -> None:
         """The key bar: the keys that work now."""
@@ -70,16 +72,21 @@ class Words:
         lead = app.leader_words
         bar = app.deck_screen.keys
         if app.keyboard.pending:
-            wide = app.size.width > 150
-            path = app.keyboard.path
-            hints = app.keyboard.choices() if path else self._hints(lambda c: c.footer or wide, app.answering.takes)
-            bar.put([*hints, Hint("esc", "back", app.keyboard.cancel)], " ".join((lead, *path, "…")), "", bg="raised")
+            self._waiting(bar, lead)
+            return
+        if (path := app.keyboard.repeating) is not None:
+            hints = [
+                Hint(one.presses[-1], BY_ID[one.command].label, app.keyboard.presser(one.presses, one.command))
+                for one in app.keymap.under(path)
+                if len(one.presses) == len(path) + 1 and BY_ID[one.command].repeats
+            ]
+            bar.put(hints, "again", "", bg="raised")
             return
         note = self._note or self._hint or self._trouble()
         if not app.connected and app.follower.listed:
             if app.state.phase == "stopped":
-                ways = [Hint(f"{lead} p", "reconnect", lambda: app.run_command("reconnect"))]
-                ways.append(self._command_hint(f"{lead} d", "detach", "detach"))
+                ways = [self._command_hint(app.commands.shortest("palette"), "reconnect", "reconnect")]
+                ways.append(self._command_hint(app.commands.shortest("detach"), "detach", "detach"))
                 bar.put(ways, safe(app.state.reason, 60), note)
             else:
                 why = f": {safe(app.state.reason, 160)}" if app.state.hint else "; the agents run on"
@@ -97,6 +104,21 @@ class Words:
         offered = {hint.key for hint in app.answering.hints()}
         works = app.commands.works
         bar.put(self._hints(lambda c: c.footer and works(c), offered.__contains__), lead, note)
+
+    def _waiting(self, bar: KeyBar, lead: str) -> None:
+        """The leader waits for its key: the guide tells more, once it is there."""
+        app = self._app
+        path = app.keyboard.path
+        hints: list[Hint] = []
+        if path and not app.keyboard.guided:
+            hints = [Hint(one.key, one.label, one.run) for one in app.guide.choices() if one.run is not None]
+        elif not app.keyboard.guided:
+            wide = app.size.width > 150
+            hints = self._hints(lambda c: c.footer or wide, app.answering.takes)
+        hints.append(Hint("esc", "back", app.keyboard.cancel))
+        if app.keyboard.guided and not path and (key := app.commands.key("help", app.answering.takes)):
+            hints.append(Hint(key, "all keys", lambda: app.run_command("help")))
+        bar.put(hints, " ".join((lead, *path, app.glyphs.ellipsis)), "", bg="raised")
 
     def _hints(self, wanted: Callable[[Command], bool], taken: Callable[[str], bool]) -> list[Hint]:
         return [
@@ -122,7 +144,7 @@ class Words:
 
     def problems(self, lines: Sequence[str]) -> None:
         """What is wrong with the person's own files: said once whole, and named in the key bar until it is mended."""
-        known, self._problems = self._problems, tuple(lines)
+        known, self._problems = self._problems, tuple(dict.fromkeys((*self._app.options.key_problems, *lines)))
         for line in self._problems:
             if line not in known:
                 self._app.notify(safe(line, 400), title="a problem", severity="warning", timeout=15, markup=False)
