@@ -16,6 +16,7 @@ from tui.fleet import AgentInfo
 from tui.inbox import Inbox
 from tui.lists import Finder, Item, report_page
 from tui.states import look
+from tui.toasts import Offer
 
 if TYPE_CHECKING:
     from tui.app import QuarterdeckApp
@@ -41,18 +42,9 @@ class Actions:
             try:
                 await work
             except QuarterdeckError as error:
-                self.complain(doing, error)
+                self._app.toasts.complain(doing, error)
 
         self._app.run_worker(carry_out(), exit_on_error=True)
-
-    def complain(self, doing: str, error: QuarterdeckError) -> None:
-        """An error a person reads: what happened, that the agents run on where that is in doubt, what to do."""
-        text = safe(error.message, 300)
-        if error.code in ("unreachable", "broken") and "agents" not in text:
-            text += "\nThe agents run on."
-        if error.hint:
-            text += f"\n{safe(error.hint, 200)}"
-        self._app.notify(text, title=f"could not {doing}", severity="error", timeout=10, markup=False)
 
     async def _ask(self, method: str, path: str, body: Any = None) -> Any:
         return await self._app.link.request(method, path, body)
@@ -313,16 +305,19 @@ class Actions:
             self._app.words.say(f"{agent.name} is running")
             return
 
+        def try_again() -> None:
+            self._app.focus_agent(agent.id)
+            self._app.run_command("again")
+
         async def start() -> None:
             report = await self._ask("POST", f"/v1/agents/{agent.id}/restore", {"environ": dict(os.environ)})
             failed = [o for o in report.get("outcomes", ()) if o.get("action") == "failed"]
             if failed:
-                self._app.notify(
+                self._app.toasts.tell(
+                    f"could not start {agent.name} again",
                     safe(str(failed[0].get("detail", "")), 300) + "\nIts screen and history stay.",
-                    title=f"could not start {agent.name} again",
                     severity="error",
-                    timeout=10,
-                    markup=False,
+                    offer=Offer("try again", try_again),
                 )
 
         self.run(start(), f"start {agent.name} again")

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 from collections.abc import Awaitable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import events
 from textual.app import App
 from textual.binding import BindingType
 from textual.filter import LineFilter
 from textual.geometry import Offset
+from textual.notifications import Notification, Notify, SeverityLevel
 
 from orchestrator.client import Link as RealLink
 from quarterdeck.clock import Clock, SystemClock
@@ -29,9 +29,12 @@ from tui.askbar import Answering
 from tui.asks import Asks
 from tui.attention import Attention
 from tui.commands import Commands
+from tui.crash import attend
 from tui.dialogs import Moves
+from tui.doctor import Doctor
 from tui.dress import textual_theme
 from tui.driver import Key, Surroundings, Terminal, usable
+from tui.faults import Faults, log
 from tui.fleet import Fleet, SessionInfo
 from tui.follower import Follower
 from tui.inbox import Inbox, column
@@ -49,6 +52,7 @@ from tui.states import PLAIN_GLYPHS, Glyphs
 from tui.surface import Surface
 from tui.ticker import Ticker
 from tui.times import MINUTE, span
+from tui.toasts import BEGUN, Toasts
 from tui.watching import Watching
 from tui.wearing import Wearing
 from tui.whichkey import Guide
@@ -91,7 +95,13 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         self.watching = Watching(self)
         self.arranging = Arranging(self)
         self.guide = Guide(self)
-        self.verbs: tuple[object, ...] = (self.actions, self.arranging, self.wearing, self.guide)
+        self.toasts = Toasts(self)
+        self.faults = Faults(self)
+        self.fault: Exception | None = None
+        """What ended this client, if a mistake of ours did."""
+        self.verbs: tuple[object, ...] = (
+            self.actions, self.arranging, self.wearing, self.guide, self.toasts, Doctor(self),
+        )  # fmt: skip
         """Whose ``do_<id>`` carry commands out, the first that has one."""
         self.state = LinkState("connecting")
         self.keyboard = Keyboard(self)
@@ -248,16 +258,8 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
             asyncio.create_task(self._guard(self._follow()), name="tui follows"),
             asyncio.create_task(self._guard(self.follower.keep_listed()), name="tui lists"),
         ]
-        self._heed_signals()
         self.asks.listen(self.sync)
         self.sync()
-
-    def _heed_signals(self) -> None:
-        """Asked to end, give the outer terminal back as it was; a client has nothing else to save."""
-        if not self.is_headless:
-            loop = asyncio.get_running_loop()
-            for number in (signal.SIGTERM, signal.SIGHUP):
-                loop.add_signal_handler(number, self.leave)
 
     async def on_unmount(self) -> None:
         """Disconnect; the agents run on."""
@@ -275,13 +277,24 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         self.stage.needing.stop()
         await self.link.__aexit__(None, None, None)
 
+    def _handle_exception(self, error: Exception) -> None:
+        """An exception nobody expected: given up alone what can be, else the end of this client."""
+        if not self.faults.contain(error):
+            self.fault = self.fault or error
+            log.critical("the client ends", exc_info=error)
+            super()._handle_exception(error)
+
+    def _fatal_error(self) -> None:
+        """End; the traceback stands in the log, and :mod:`tui.crash` says so."""
+        self._close_messages_no_wait()
+
     async def _guard(self, work: Awaitable[None]) -> None:
-        """Run for as long as the app does; a fault ends the app with its traceback instead of hiding."""
+        """Run for as long as the app does; a fault ends the app instead of hiding."""
         try:
             await work
         except asyncio.CancelledError:
             raise
-        except Exception as error:  # noqa: BLE001  shown by Textual, which then ends
+        except Exception as error:  # noqa: BLE001  without it nothing can be shown
             self._handle_exception(error)
 
     # the orchestrator speaks
@@ -335,11 +348,22 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         """Whether a passing message may lie over panels."""
         return asyncio.get_running_loop().time() < self._toasts_end
 
-    def notify(self, message: str, **more: Any) -> None:
-        """Textual's, remembered for as long as it may be seen."""
-        seconds = float(more.get("timeout") or self.NOTIFICATION_TIMEOUT)
-        self._toasts_end = max(self._toasts_end, asyncio.get_running_loop().time() + seconds + 1)
-        super().notify(message, **more)
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """Textual's way to a passing message; never markup."""
+        self.toasts.tell(title, message, severity=severity, seconds=timeout or self.NOTIFICATION_TIMEOUT)
+
+    def show_toast(self, told: Notification) -> None:
+        """Show a passing message, and remember for how long it may be seen."""
+        self._toasts_end = max(self._toasts_end, asyncio.get_running_loop().time() + told.timeout + 1)
+        self.post_message(Notify(told))
 
     def _fetched(self, answer: frames.Fetched) -> None:
         surface = self._surfaces.get(answer.agent)
@@ -427,6 +451,8 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         """Keys and pastes are the agent's before any binding sees them, unless a dialog is open."""
         if isinstance(event, events.Key | events.Paste | events.MouseDown):
             self.attention.typed_ns = self.clock.monotonic_ns()
+        if isinstance(event, events.MouseDown) and self.toasts.clicked(event):
+            return
         if self.screen_stack and self.screen is self.deck_screen:
             if isinstance(event, events.Key):
                 press = event.press if isinstance(event, Key) else key_press(event.key, event.character)
@@ -450,10 +476,13 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
             self.watching.tell_focus()
 
     def run_command(self, command: str) -> None:
-        """Do what a command of the table says."""
+        """Do what a command of the table says; what goes wrong is said, here and in all that it begins."""
         if self.keyboard.pending:
             self.keyboard.cancel()
-        self.commands.run(command)
+        begun = BEGUN.set(command)
+        with self.faults.guarded(self.commands.label(command)):
+            self.commands.run(command)
+        BEGUN.reset(begun)
 
     def focus_agent(self, agent: str) -> None:
         """Give an agent the focus, in its session."""
@@ -503,6 +532,4 @@ def run(paths: Paths, session_ref: str | None, workspace: str, options: Options 
     for name in ("COLUMNS", "LINES"):  # an exported size would be believed more than the terminal, even after a resize
         os.environ.pop(name, None)
     options = options or Options.of(workspace=Path(workspace))
-    app = QuarterdeckApp(RealLink(paths), workspace=workspace, session=session_ref, options=options)
-    app.run()
-    return app.return_code or 0
+    return attend(QuarterdeckApp(RealLink(paths), workspace=workspace, session=session_ref, options=options), paths)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from quarterdeck.text import safe
 from tui.driver import Terminal
 from tui.port import frames
+from tui.toasts import Offer
 
 if TYPE_CHECKING:
     from tui.app import QuarterdeckApp
@@ -95,7 +96,8 @@ class Attention:
         title = safe(str(data.get("title") or (info.name if info else "an agent")), 60)
         text = safe(str(data.get("text") or data.get("message") or ""), _LONGEST)
         if info is None or info.status != "blocked":  # what asks stands in the bar already
-            self._app.notify(text or " ", title=title, timeout=6, markup=False)
+            there = Offer(f"go to {info.name}", lambda: self._app.focus_agent(event.agent)) if info else None
+            self._app.toasts.tell(title, text, seconds=6, offer=there)
         ways = data.get("ways")
         wanted = {str(one) for one in ways} if isinstance(ways, list | tuple) else {"bell", "desktop"}
         self._calls += 1

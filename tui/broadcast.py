@@ -17,6 +17,7 @@ from tui.bars import Hint, KeyBar
 from tui.chooser import Chooser
 from tui.dialogs import Choice, Field, Moves
 from tui.editor import Editor
+from tui.faults import Rescues
 from tui.fleet import AgentInfo
 from tui.follower import Follows
 from tui.line import Line, Span, cells, compose
@@ -136,7 +137,7 @@ def matching(
     ]
 
 
-class Broadcast(ModalScreen[None], Follows, Moves, inherit_bindings=False):
+class Broadcast(ModalScreen[None], Follows, Moves, Rescues, inherit_bindings=False):
     """Choose, write, send; then watch the receipts come in."""
 
     AUTO_FOCUS = "#editor"
@@ -305,9 +306,13 @@ class Broadcast(ModalScreen[None], Follows, Moves, inherit_bindings=False):
 
     def leave(self) -> None:
         """Close; a text that was not sent is kept for next time."""
+        self.rescue()
+        self.dismiss(None)
+
+    def rescue(self) -> None:
+        """See :class:`tui.faults.Rescues`."""
         if self.targets.receipts is None:
             self._keep(self.editor.text)
-        self.dismiss(None)
 
     def on_descendant_focus(self) -> None:
         """Other keys work there."""

@@ -20,6 +20,7 @@ from tui.chooser import Chooser
 from tui.dialogs import Moves
 from tui.editor import Editor
 from tui.exact import one_line, runs
+from tui.faults import Rescues
 from tui.fleet import AgentInfo
 from tui.follower import Follows
 from tui.line import Line, Span, cells, compose
@@ -92,7 +93,7 @@ class Title(Canvas):
         return compose(width, left, right, self.palette, self.style(bg=bg))
 
 
-class Composer(ModalScreen[None], Follows, Moves, inherit_bindings=False):
+class Composer(ModalScreen[None], Follows, Moves, Rescues, inherit_bindings=False):
     """``draft`` is what the text begins with; ``keep`` is told what stands there when it closes."""
 
     AUTO_FOCUS = "#editor"
@@ -266,8 +267,12 @@ class Composer(ModalScreen[None], Follows, Moves, inherit_bindings=False):
             self.heading.touch()
             self._put_keys()
             return
-        self._keep(self.editor.text)
+        self.rescue()
         self.dismiss(None)
+
+    def rescue(self) -> None:
+        """See :class:`tui.faults.Rescues`."""
+        self._keep(self._own_draft if self.editing else self.editor.text)
 
     def on_descendant_focus(self) -> None:
         """Other keys work there."""

@@ -6,7 +6,9 @@ import contextlib
 import os
 import selectors
 import sys
+import termios
 import threading
+import tty
 from collections.abc import Callable
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, TextIO, cast
@@ -27,6 +29,13 @@ if TYPE_CHECKING:
 KEYBOARD_ON = "\x1b[=5;1u\x1b[>4;1m"
 """Kitty keyboard flags 1 and 4 (unambiguous keys, base layout) in place of Textual's; xterm's modifyOtherKeys 1."""
 KEYBOARD_OFF = "\x1b[>4m"
+KEYBOARD_ANEW = f"{SYNC_END}\x1b[<99u\x1b[>1u"
+"""No frame half drawn, nothing on the stack of keyboard flags but an entry of ours, which the end takes off again."""
+GIVEN_BACK = (
+    f"{SYNC_END}{KEYBOARD_OFF}\x1b[<99u\x1b[0 q\x1b[?2004l\x1b[?7h\x1b[?2048l"
+    "\x1b[?2031l\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l\x1b[?1016l\x1b[?1049l\x1b[?25h\x1b[?1004l\x1b[0m"
+)
+"""Every mode a client may have set, off; the alternate screen is left last of what belongs to it."""
 ASK_COLORS = "\x1b]11;?\x1b\\\x1b[c"
 """What the background is; what the terminal is, which each one answers, so that no other answer is waited for."""
 TELL_COLORS, TELL_NO_COLORS = "\x1b[?2031h", "\x1b[?2031l"
@@ -107,6 +116,8 @@ class Terminal(LinuxDriver):
         """Set while no answer of the outer terminal is under way."""
         self._answered.set()
         self._away = False
+        self._taken = False
+        """Whether the outer terminal is in our modes."""
 
     def suspend_application_mode(self) -> None:
         """Leave the outer terminal to another program; what is drawn meanwhile is dropped."""
@@ -115,14 +126,19 @@ class Terminal(LinuxDriver):
 
     def resume_application_mode(self) -> None:
         """Take it back; everything has to be drawn anew."""
-        self._away = False
         self._cursor, self._cursor_shown = None, False
         super().resume_application_mode()
 
     def start_application_mode(self) -> None:
-        """Textual's, then the keyboard protocols this client wants."""
+        """Textual's, then the keyboard protocols this client wants.
+
+        A client that was killed left its modes behind: what it had asked of the keyboard is dropped, and a terminal
+        that is raw before we begin is given back as a shell wants it.
+        """
+        self._taken, self._away = True, False
         super().start_application_mode()  # type: ignore[no-untyped-call]
-        self.write(KEYBOARD_ON)
+        self.attrs_before = _cooked(self.attrs_before)
+        self.write(KEYBOARD_ANEW + KEYBOARD_ON)
         if _speaks():
             self._answered.clear()
             self.write(TELL_COLORS + ASK_COLORS)
@@ -130,8 +146,22 @@ class Terminal(LinuxDriver):
     def stop_application_mode(self) -> None:
         """Give the outer terminal back as it was."""
         self._answered.wait(_LAST_WORDS)
-        self.write(TELL_NO_COLORS + KEYBOARD_OFF + "\x1b[0 q\x1b[?25h")
+        self.write(SYNC_END + TELL_NO_COLORS + KEYBOARD_OFF + "\x1b[0 q\x1b[?25h")
         super().stop_application_mode()
+        self._taken, self._away = False, True
+
+    def give_back(self) -> None:
+        """Give the outer terminal back once nothing else runs any more, where that did not happen in good order."""
+        if not self._taken:
+            return
+        self._taken = False
+        with contextlib.suppress(termios.error, OSError):
+            termios.tcflush(self.fileno, termios.TCIFLUSH)
+            if self.attrs_before is not None:
+                termios.tcsetattr(self.fileno, termios.TCSANOW, self.attrs_before)
+        assert sys.__stderr__ is not None
+        with contextlib.suppress(OSError):
+            os.write(sys.__stderr__.fileno(), GIVEN_BACK.encode())
 
     def disable_input(self) -> None:
         """End the input thread, which otherwise waits for a byte."""
@@ -187,6 +217,14 @@ class Terminal(LinuxDriver):
         self._put(data)
 
     # input
+
+    def _run_input_thread(self) -> None:
+        """Textual's, which would print a traceback of its own."""
+        try:
+            self.run_input_thread()
+        except Exception as error:  # noqa: BLE001  without its keys the client cannot go on
+            with contextlib.suppress(RuntimeError):  # the loop has ended already
+                self._loop.call_soon_threadsafe(self._app._handle_exception, error)
 
     def run_input_thread(self) -> None:
         """Read until told to end; blocks while nothing is typed and no sequence waits for its rest."""
@@ -259,6 +297,17 @@ class Terminal(LinuxDriver):
             screen_x=pointer.x,
             screen_y=pointer.y,
         )
+
+
+def _cooked(attrs: list[Any] | None) -> list[Any] | None:
+    """Terminal attributes as a shell has them, where these are what a killed program left: no lines, no echo."""
+    if attrs is None or attrs[tty.LFLAG] & (termios.ICANON | termios.ECHO):
+        return attrs
+    attrs = list(attrs)
+    attrs[tty.IFLAG] |= termios.ICRNL | termios.IXON
+    attrs[tty.OFLAG] |= termios.OPOST | termios.ONLCR
+    attrs[tty.LFLAG] |= termios.ICANON | termios.ECHO | termios.ECHOE | termios.ECHOK | termios.ISIG | termios.IEXTEN
+    return attrs
 
 
 def _speaks() -> bool:

@@ -11,6 +11,7 @@ from quarterdeck.text import safe
 from tui.bars import Hint, KeyBar
 from tui.links import hand_over, opener, showable
 from tui.screen import LEAST_HEIGHT, LEAST_WIDTH, Plan
+from tui.toasts import Offer
 
 if TYPE_CHECKING:
     from tui.app import QuarterdeckApp
@@ -145,9 +146,10 @@ class Words:
     def problems(self, lines: Sequence[str]) -> None:
         """What is wrong with the person's own files: said once whole, and named in the key bar until it is mended."""
         known, self._problems = self._problems, tuple(dict.fromkeys((*self._app.options.key_problems, *lines)))
+        examine = Offer("see what doctor finds", lambda: self._app.run_command("doctor"))
         for line in self._problems:
             if line not in known:
-                self._app.notify(safe(line, 400), title="a problem", severity="warning", timeout=15, markup=False)
+                self._app.toasts.tell("a problem", safe(line, 400), severity="warning", seconds=15, offer=examine)
         if known != self._problems:
             self.keys()
 

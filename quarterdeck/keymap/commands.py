@@ -87,6 +87,7 @@ COMMANDS = (
     Command("theme", "quarterdeck", "theme", "the next theme"),
     Command("themes", "quarterdeck", "themes", "choose a theme, and see it first"),
     Command("which_key", "quarterdeck", "key guide", "the keys that work now"),
+    Command("doctor", "quarterdeck", "doctor", "what is installed, what runs, what is wrong"),
     Command("welcome", "quarterdeck", "welcome", "what is installed on this machine"),
     Command("doctor", "quarterdeck", "doctor", "what is installed, running and wrong"),
     Command("report", "quarterdeck", "restore report", "what the last start found and did"),

@@ -24,6 +24,7 @@ from orchestrator.client import Client, Link
 from quarterdeck.errors import QuarterdeckError
 from quarterdeck.paths import Paths
 from quarterdeck.process import Identity, alive, identity
+from tui.faults import Faults
 
 PATIENCE = 30.0
 
@@ -61,6 +62,22 @@ def _no_guessing() -> Iterator[None]:
         for module in (textual.app, textual.pilot):
             patch.setattr(module, "wait_for_idle", _one_turn)
         yield
+
+
+@pytest.fixture(autouse=True)
+def faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Exception]]:
+    """Mistakes the client went on after; a test that leaves one in the list fails with it."""
+    found: list[Exception] = []
+    note = Faults.note
+
+    def noting(self: Faults, what: str, error: Exception) -> None:
+        found.append(error)
+        note(self, what, error)
+
+    monkeypatch.setattr(Faults, "note", noting)
+    yield found
+    if found:
+        raise found[0]
 
 
 @pytest.fixture

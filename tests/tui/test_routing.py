@@ -447,7 +447,7 @@ async def test_mistakes_in_the_persons_files_are_told_until_they_are_mended(on_p
     async with on_peer(peer) as (app, pilot):
         await scenes.settle(pilot)
         assert app.deck_screen.keys.note == "1 problem: quarterdeck doctor"
-        assert [told.message for told in app._notifications] == peer.complaints
+        assert [told.message.split("\n")[0] for told in app._notifications] == peer.complaints
         peer.happen("orchestrator.problems", problems=[*peer.complaints, "policy.toml: line 3"])
         await scenes.settle(pilot)
         assert app.deck_screen.keys.note == "2 problems: quarterdeck doctor"

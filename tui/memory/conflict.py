@@ -114,7 +114,7 @@ class ConflictScreen(Behind, ModalScreen[None], Follows, inherit_bindings=False)
             now = EntryInfo.of(await link.request("GET", place(entry.id, entry.bank)), entry.bank)
             told = await link.request("GET", place(entry.id, entry.bank, "/history"))
         except QuarterdeckError as error:
-            self.deck.actions.complain("read both sides", error)
+            self.deck.toasts.complain("read both sides", error)
             return
         versions = [VersionInfo.of(one) for one in told]
         by_name = {one.version: one for one in versions}
@@ -271,7 +271,7 @@ class ConflictScreen(Behind, ModalScreen[None], Follows, inherit_bindings=False)
             try:
                 await work
             except QuarterdeckError as error:
-                self.deck.actions.complain(doing, error)
+                self.deck.toasts.complain(doing, error)
             finally:
                 self._busy = False
 

@@ -65,7 +65,7 @@ class Deeds:
             try:
                 await work
             except QuarterdeckError as error:
-                self._screen.deck.actions.complain(doing, error)
+                self._screen.deck.toasts.complain(doing, error)
 
         self._screen.run_worker(carry_out(), exit_on_error=True)
 

@@ -153,7 +153,7 @@ class HistoryScreen(Behind, ModalScreen[None], Follows, inherit_bindings=False):
         try:
             found = await self.deck.link.request("GET", place(entry.id, entry.bank, "/history"))
         except QuarterdeckError as error:
-            self.deck.actions.complain("read its history", error)
+            self.deck.toasts.complain("read its history", error)
             return
         before = self.versions.chosen
         self.versions.entries = [VersionInfo.of(one) for one in reversed(found)]
