@@ -72,13 +72,17 @@ class Transcript:
         return [line.rstrip() for line in lines]
 
 
-def lines(folder: str | os.PathLike[str], *, join: bool = True) -> Iterator[str]:
-    """All lines of the journal in ``folder`` as it is now."""
+def lines(
+    folder: str | os.PathLike[str], *, join: bool = True, gap: Callable[[journal.Gap], None] | None = None
+) -> Iterator[str]:
+    """All lines of the journal in ``folder`` as it is now; ``gap`` is told of bytes that are missing."""
     transcript = Transcript(folder, join=join)
     try:
         with journal.Reader(folder) as reader:
             while items := reader.read(CHUNK, merge=True):
                 for item in items:
+                    if gap is not None and isinstance(item, journal.Gap):
+                        gap(item)
                     yield from transcript.take(item)
         yield from transcript.rest()
     finally:

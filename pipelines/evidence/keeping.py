@@ -15,6 +15,7 @@ import re
 import shutil
 import stat
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,7 @@ from quarterdeck.text import plain, safe
 from sessions.deck import Deck
 from sessions.model import Agent
 from terminals import transcript
+from terminals.journal import Gap
 from terminals.replay import journal_folder
 
 LOG_LIMIT = 256 << 20
@@ -41,6 +43,11 @@ DIFF_LIMIT = 16 << 20
 _LINE_LIMIT = 16 << 20
 """Bytes of one line of a transcript; a longer one is left out."""
 _CUT = b"\n(cut here: it is too long to be kept whole)\n"
+_MISSING = {
+    "deleted": "it printed more than a journal keeps",
+    "unwritten": "there was no room for them in the state folder",
+}
+"""Why output is in no file."""
 _NAME = 60
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9.@-]{0,99}\Z")
 
@@ -169,15 +176,25 @@ class _Task:
     def log(self, journals: Sequence[tuple[Agent, Path]]) -> str:
         """All that its programs printed, one after the other, as text."""
         look = masking.in_text(self._redactor)
+        missing: Counter[tuple[str, str]] = Counter()
 
         def texts() -> Iterator[str]:
             for agent, journal in journals:
                 how = f": {agent.reason}" if agent.reason else ""
                 yield f"=== {safe(agent.name)} ({safe(agent.profile)}){safe(how)} ===\n"
-                yield from masking.text(map(plain, transcript.lines(journal)), look)
+
+                def gap(found: Gap, name: str = agent.name) -> None:
+                    missing[name, found.reason] += found.end - found.start
+
+                yield from masking.text(map(plain, transcript.lines(journal, gap=gap)), look)
                 yield "\n"
 
-        return self._write("log", "log.txt", self._encoded(texts()), LOG_LIMIT) if journals else ""
+        path = self._write("log", "log.txt", self._encoded(texts()), LOG_LIMIT) if journals else ""
+        for (name, reason), count in missing.items():
+            bytes_said = f"{count:,} bytes of it are missing: {_MISSING.get(reason, 'its journal is damaged')}"
+            said = "what it printed while nobody recorded it is missing" if reason == "unseen" else bytes_said
+            self._problem(f"output of {safe(name)}: {said}")
+        return path
 
     def recordings(self, journals: Sequence[tuple[Agent, Path]], main: str) -> str:
         """A recording of each program; the path of the one of the agent ``main``, else of the last one."""

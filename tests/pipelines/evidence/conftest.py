@@ -9,6 +9,7 @@ from quarterdeck.redaction import Redactor
 from sessions.deck import Deck
 from sessions.model import Agent, Status
 from terminals import journal
+from terminals.journal.format import UNWRITTEN
 from terminals.replay import journal_folder
 
 TOKEN = "correct-horse-battery-staple-0815"
@@ -40,7 +41,7 @@ async def deck(paths, clock):
 
 @pytest.fixture
 def printed(paths, clock, tmp_path):
-    """Makes an agent that printed these pieces, half a second apart."""
+    """Makes an agent that printed these pieces, half a second apart; a number is of bytes that were not recorded."""
 
     def made(*pieces, name="work-1", cols=40, lines=6, **values):
         base = {"id": new_id(), "name": name, "session": "s", "profile": "claude", "adapter": "native", "argv": ("x",)}
@@ -53,7 +54,10 @@ def printed(paths, clock, tmp_path):
         )
         for piece in pieces:
             clock.advance(0.5)
-            writer.append(piece if isinstance(piece, bytes) else piece.encode())
+            if isinstance(piece, int):
+                writer.skip(piece, UNWRITTEN)
+            else:
+                writer.append(piece if isinstance(piece, bytes) else piece.encode())
         writer.close()
         return agent
 

@@ -235,3 +235,12 @@ async def test_too_long_a_log_is_cut_and_too_long_a_recording_left_out(
     assert (runs / "r1" / result.log).read_text().endswith("(cut here: it is too long to be kept whole)\n")
     assert result.recording == ""
     assert result.unkept == ("recording of work-1: it is larger than 0 MB",)
+
+
+async def test_output_that_was_not_recorded_is_told(deck, work, runs, redactor, printed):
+    agent = printed("before\r\n", 5_000_000, "between\r\n", 1_000, "after\r\n")
+    result = await Evidence(runs / "r1", redactor).keep(deck, STEP, DONE, [agent], [turn(agent)])
+    said = "output of work-1: 5,001,000 bytes of it are missing: there was no room for them in the state folder"
+    assert result.unkept == (said,)
+    assert json.loads((runs / "r1" / result.log).with_name("index.json").read_text())["unkept"] == [said]
+    assert "after" in (runs / "r1" / result.log).read_text()
