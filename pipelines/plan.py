@@ -6,6 +6,7 @@ known only later is filled in by :mod:`pipelines.filling`.
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 from collections.abc import Callable, Collection, Mapping
@@ -27,6 +28,7 @@ from quarterdeck.paths import read_file
 from quarterdeck.redaction import secret
 from quarterdeck.text import nearest, safe
 
+_FILE = "name a .toml or .yaml manifest"
 _AGENT_ONLY = ("prompt", "prompt_file", "verify", "corrections", "budget")
 
 
@@ -51,9 +53,11 @@ def load(file: Path, around: Surroundings) -> RunPlan:
     """The plan in a manifest file. Raises :class:`BadFile`, :class:`Invalid` for no file, :class:`Broken`."""
     try:
         data = read_file(file, LIMIT + 1)
-    except FileNotFoundError:
-        raise Invalid(f"there is no file {safe(str(file))}", hint="name a .toml or .yaml manifest") from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise Invalid(f"there is no file {safe(str(file))}", hint=_FILE) from None
     except OSError as error:
+        if error.errno == errno.EINVAL:
+            raise Invalid(f"{safe(str(file))} is no file: {error.strerror}", hint=_FILE) from None
         raise Broken(f"cannot read {safe(str(file))}: {error.strerror or error}", path=str(file)) from error
     return plan(parse(data, str(file)), around)
 

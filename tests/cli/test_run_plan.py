@@ -129,6 +129,8 @@ def test_every_mistake_has_a_line_of_its_own(quick, manifest):
         (["nightly.toml", "--param", "TASK=1", "--policy", "nightly.toml"], 2, "nightly.toml"),
         (["nightly.toml", "--param", "TASK=1", "--database", "mysql://h/d", "--dry-run"], 2, "'mysql' is no kind"),
         (["nightly.toml", "--param", "TASK=1", "--attach", "--trust", "--dry-run"], 2, "cannot be used with --attach"),
+        (["."], 2, ". is no file: not a regular file"),
+        (["nightly.toml/run.toml"], 2, "there is no file nightly.toml/run.toml"),
         (["--resume", "last"], 3, "there is no run yet"),
         (["--resume", "last", "--param", "A=1"], 2, "--param: a run that goes on stays as it was planned"),
     ],
