@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from pipelines.folder import RunFolder
 from quarterdeck.errors import Broken, Refused
@@ -20,10 +20,17 @@ def hold(folder: RunFolder) -> Iterator[None]:
 
     Raises :class:`Refused` where another process holds it, :class:`Broken` where the folder cannot be used.
     """
+    new = not folder.home.exists()
     private_folder(folder.home)
     try:
         lock = Lock.take(folder.lock, patience=PATIENCE)
-    except OSError as error:
+    except (OSError, Broken) as error:
+        if new:  # there is no run
+            with suppress(OSError):
+                folder.lock.unlink(missing_ok=True)
+                folder.home.rmdir()
+        if isinstance(error, Broken):
+            raise
         raise Broken(
             f"run {folder.run_id} cannot be carried out: cannot write {folder.lock}: {error.strerror or error}; "
             "nothing was begun",

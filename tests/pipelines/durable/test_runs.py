@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -42,6 +44,22 @@ def paths(tmp_path: Path) -> Paths:
 @pytest.fixture
 def folder(paths: Paths) -> RunFolder:
     return RunFolder.of(paths, FIRST)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_run_that_cannot_be_held_is_none(
+    paths: Paths, folder: RunFolder, monkeypatch: pytest.MonkeyPatch, begun: bool
+) -> None:
+    def flock(handle: int, how: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    if begun:
+        runs.keep_plan(folder, PLAN)
+    with monkeypatch.context() as patch:
+        patch.setattr(fcntl, "flock", flock)
+        with pytest.raises(Broken, match="No locks available"), hold(folder):
+            pass
+    assert [one.state for one in runs.listed(paths)] == [State.INTERRUPTED] * begun
 
 
 def test_one_process_holds_a_run_until_it_is_killed(paths: Paths, folder: RunFolder) -> None:
