@@ -1,9 +1,10 @@
 """A headless agent that prints what a real one printed: ``streamed.py [OPTIONS] -- "STREAM [WORD ...]"``.
 
 STREAM is a file of ``tests/profiles/headless/streams``. Words: ``exit=N`` its exit status, ``lines=N`` no more than so
-many, ``hold`` does not end, ``deaf`` ignores SIGTERM and SIGHUP, ``reads`` reads its input to the end first,
-``flood=N`` prints so many bytes of noise before. ``asks=touch+a.txt`` runs the real asking hook for that command
-before: denied it prints ``claude-hookdeny`` instead, unanswered ``claude-denied``. Standard library only.
+many, ``waits=FILE`` prints the last one when that file is there, ``hold`` does not end, ``deaf`` ignores SIGTERM and
+SIGHUP, ``reads`` reads its input to the end first, ``flood=N`` prints so many bytes of noise before.
+``asks=touch+a.txt`` runs the real asking hook for that command before: denied it prints ``claude-hookdeny`` instead,
+unanswered ``claude-denied``. Standard library only.
 """
 
 import json
@@ -48,7 +49,10 @@ def main() -> None:
         put(b"noise " * 170 + b"\r\n")
     with open(os.path.join(STREAMS, stream + ".stream"), "rb") as file:
         lines = file.read().replace(b"\r\n", b"\n").splitlines(keepends=True)
-    for line in lines[: int(said.get("lines", len(lines)))]:
+    lines = lines[: int(said.get("lines", len(lines)))]
+    for line in lines:
+        while line is lines[-1] and not os.path.exists(said.get("waits", "/")):
+            time.sleep(0.01)
         put(line)
         time.sleep(0.002)
     while "hold" in said:

@@ -123,8 +123,13 @@ async def until(look: Callable[[], Any], what: str) -> Any:
 # -- what real agents printed
 
 
-async def test_a_turn_that_ends_well(played: Any, told: Told, deck: Deck) -> None:
-    turn = await played("claude-tool")
+async def test_a_turn_that_ends_well(played: Any, told: Told, deck: Deck, runs: Rig) -> None:
+    last = runs.home / "last"
+    async with asyncio.TaskGroup() as group:
+        going = group.create_task(played(f"claude-tool waits={last}"))
+        await until(lambda: told.used, "it tells what it uses while it goes on")
+        last.touch()
+    turn = await going
     assert (turn.outcome, turn.reason, turn.exit_code) == (Outcome.SUCCEEDED, "", 0)
     assert turn.message == "FAKE-FINAL: tool said: (Bash completed with no output)"
     assert turn.resume_id == "4915740b-94cd-4f96-bafb-81976e5784d3"
@@ -133,7 +138,7 @@ async def test_a_turn_that_ends_well(played: Any, told: Told, deck: Deck) -> Non
     assert 0 < turn.usage.seconds < PATIENCE
     assert told.texts("agent.message") == ["I will run a command.", turn.message]
     assert told.texts("agent.tool") == ["Bash: touch a.txt"]
-    assert told.used[0].cost is None, "told while it goes on"
+    assert told.used[0].cost is None, "which its last line tells"
     assert replace(told.used[-1], seconds=0) == replace(turn.usage, seconds=0)
     (agent,) = deck.agents()
     assert (agent.name, agent.id, agent.tags) == ("write.1", turn.agent_id, ("run", "write"))
