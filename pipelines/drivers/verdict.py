@@ -63,13 +63,19 @@ def failed(reason: str, exit_code: int | None = None) -> Ending:
     return Ending(outcome=Outcome.FAILED, reason=reason, exit_code=exit_code)
 
 
+def limited(until_ns: int, said: str, exit_code: int | None = None) -> Ending:
+    """A turn that met the agent's usage limit, which ends at ``until_ns``, 0 for unknown."""
+    ends = f"; it ends {datetime.fromtimestamp(until_ns / 1e9, UTC):%Y-%m-%d %H:%M} UTC" if until_ns else ""
+    return failed(f"its usage limit is reached{ends}: {said}".removesuffix(": "), exit_code)
+
+
 def judge(view: View) -> Ending | None:
     """How the turn ended; None while it goes on."""
     agent, prompt = view.agent, view.prompt
     if not agent.status.alive:
         return _gone(agent, prompt)
     if agent.status is Status.LIMITED:
-        return failed(_limit(agent))
+        return limited(agent.doing.until_ns, agent.reason)
     if agent.status is Status.BLOCKED:
         return blocked(view) if view.settled else None
     match prompt.state:
@@ -154,13 +160,9 @@ def _asked(approval: Approval) -> str:
 
 
 def _gone(agent: Agent, prompt: Prompt) -> Ending:
-    if prompt.state is PromptState.ACCEPTED and prompt.receipt == "process":
-        return Ending(outcome=Outcome.SUCCEEDED, reason=agent.reason, exit_code=agent.exit_code)
     before = "before it took its prompt" if prompt.state in (PromptState.QUEUED, PromptState.FAILED) else "in its turn"
+    if prompt.receipt == "process":  # what it was told ended it: nothing was done
+        before = "without a turn"
     return failed(f"its program ended {before}: {agent.reason or agent.status.value}", agent.exit_code)
 
 
-def _limit(agent: Agent) -> str:
-    until = agent.doing.until_ns
-    ends = f"; it ends {datetime.fromtimestamp(until / 1e9, UTC):%Y-%m-%d %H:%M} UTC" if until else ""
-    return f"its usage limit is reached{ends}: {agent.reason}".rstrip(": ")

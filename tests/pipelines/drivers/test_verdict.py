@@ -93,11 +93,10 @@ def test_it_is_over() -> None:
     assert not by_itself(by_person)
 
 
-def test_a_command_that_ends_its_program_is_no_failure() -> None:
+def test_a_program_that_its_prompt_ends_has_done_nothing() -> None:
     known = view(Status.EXITED, PromptState.ACCEPTED, reason="exit status 0")
     ending = judge(replace(known, prompt=replace(known.prompt, receipt="process")))
-    assert ending is not None
-    assert ending.outcome is Outcome.SUCCEEDED
+    assert ending == Ending(outcome=Outcome.FAILED, reason="its program ended without a turn: exit status 0")
 
 
 @pytest.mark.parametrize(
