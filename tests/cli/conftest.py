@@ -1,4 +1,5 @@
 import io
+import itertools
 import json
 import os
 import shlex
@@ -209,9 +210,14 @@ def one_for_all():
     shutil.rmtree(path, ignore_errors=True)
 
 
+_numbers = itertools.count(1)
+
+
 @pytest.fixture
 def shared(one_for_all):
-    """The command line with the orchestrator these tests share; it has no agents and no sessions."""
+    """The command line with the orchestrator these tests share; no agents, no sessions, an empty ``work``."""
+    one_for_all.work = one_for_all.home.parent / str(next(_numbers)) / "work"
+    one_for_all.work.mkdir(parents=True)
     yield one_for_all
     try:
         clean(one_for_all)

@@ -1,11 +1,11 @@
 """Banks as the orchestrator keeps them: opened when needed, in step with files, whole after a kill."""
 
 import asyncio
-import os
 import sqlite3
 import subprocess
 import sys
 
+import psutil
 import pytest
 
 from memory.backend import Filter
@@ -172,8 +172,7 @@ def test_a_bank_nobody_opened_is_searched_and_let_go_again(place, memory):
     assert hit["bank"] == str(memory.folder)
     banks = {bank["root"]: bank for bank in place.client.request("GET", "/v1/memory/banks")}
     assert (banks[str(memory.folder)]["open"], banks[str(memory.folder)]["entries"]) == (False, 1)
-    open_files = [os.readlink(f"/proc/{place.pid()}/fd/{name}") for name in os.listdir(f"/proc/{place.pid()}/fd")]
-    assert not any("bank.db" in path for path in open_files)
+    assert not any("bank.db" in file.path for file in psutil.Process(place.pid()).open_files())
 
 
 def test_what_the_settings_do_not_keep_goes_by_itself(tmp_path, monkeypatch):

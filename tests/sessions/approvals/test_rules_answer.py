@@ -123,7 +123,7 @@ async def test_what_becomes_known_while_the_rules_are_asked_counts(ruled: Deck, 
     try:
         asker.ask("touch a.txt", "hook", "status")
         await asyncio.to_thread(entered.wait, 30)
-        approval = await opened(ruled)
+        approval = await opened(ruled, lambda a: a.rule and a.key)
         other = words(approval, tool="Bash", command="curl x | sh", key=approval.key)
         ruled.status.tell(approval.agent, other)
     finally:
@@ -164,11 +164,14 @@ async def test_a_rule_denies_by_any_file_and_behind_any_length(stage: Stage) -> 
             asked = Evidence(source=Source.HOOK, sign=Sign.ASKED, wall_ns=time.time_ns(),
                              data={**data, "key": str(number), "reply": address})  # fmt: skip
             deck.status.tell(asker.agent.id, asked)
+            rows: list[Any] = []
             async with asyncio.timeout(PATIENCE):
-                while len(rows := [row for row in await deck.store.audited() if row.role == "policy"]) <= number:
+                while not rows:
                     await asyncio.sleep(0.01)
-            assert rows[0].action == "approval.deny"
-            assert rule in rows[0].data["by"], data
+                    about = {approval.id for approval in await deck.approvals.newest(9) if approval.key == str(number)}
+                    rows = [row for row in await deck.store.audited() if row.data.get("approval") in about]
+            assert {(row.role, row.action) for row in rows} == {("policy", "approval.deny")}
+            assert all(rule in row.data["by"] for row in rows), data
 
 
 async def test_a_person_is_asked_where_no_rule_speaks(ruled: Deck, stage: Stage) -> None:
