@@ -95,7 +95,7 @@ class Runs:
         from pipelines.run import go_on
 
         if not folder.attached.exists():
-            hint = f"quarterdeck run --resume {folder.run_id}, without --attach"
+            hint = f"{folder.resume}, without --attach"
             raise Refused(f"run {folder.run_id} has a deck of its own", hint=hint, run=folder.run_id)
         if self.here(folder.run_id):
             raise Refused(f"run {folder.run_id} goes on already", hint="quarterdeck run list", run=folder.run_id)

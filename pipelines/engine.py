@@ -17,6 +17,7 @@ from typing import Any
 
 from pipelines import starting
 from pipelines.dbos_engine import framed
+from pipelines.folder import resume_command
 from pipelines.ports import Json
 from quarterdeck.errors import Broken, QuarterdeckError, Refused
 from quarterdeck.text import safe
@@ -129,7 +130,7 @@ class Engine:
         """In words; for all of them holds that what was remembered before is kept."""
         place = self._place()
         detail = safe(detail, 300)
-        go_on = f"quarterdeck run --resume {self.run_id}"
+        go_on = resume_command(self.run_id)
         if kind == "missing":
             return Broken("what a run has done is kept with DBOS, which is not installed", hint=MISSING)
         if kind == "elsewhere":

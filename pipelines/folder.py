@@ -25,6 +25,11 @@ def new_run_id(now: datetime) -> str:
     return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
 
+def resume_command(run_id: str, *, attach: bool = False) -> str:
+    """What a person types to go on with a run; ``attach`` where it belongs to the person's orchestrator."""
+    return f"quarterdeck run --resume {run_id}{' --attach' * attach}"
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """The state of one run. Pure: nothing is made."""
@@ -66,6 +71,11 @@ class RunFolder:
     def attached(self) -> Path:
         """Is there where the person's own orchestrator carries the run out: its agents are in that one's deck."""
         return self.home / "attached"
+
+    @property
+    def resume(self) -> str:
+        """What a person types to go on with it, as it was begun."""
+        return resume_command(self.run_id, attach=self.attached.exists())
 
     @property
     def bundles(self) -> Path:

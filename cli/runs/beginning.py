@@ -72,7 +72,7 @@ def go_on(scope: Scope, run_id: str, options: Options) -> None:
     elif folder.attached.exists():
         raise Refused(
             f"run {folder.run_id} belongs to your orchestrator",
-            hint=f"quarterdeck run --resume {folder.run_id} --attach",
+            hint=folder.resume,
             run=folder.run_id,
         )
     else:

@@ -18,7 +18,7 @@ from cli.runs import reports
 from cli.runs.options import Options
 from cli.runs.telling import Telling
 from pipelines import report
-from pipelines.folder import RunFolder, evidence, new_run_id
+from pipelines.folder import RunFolder, evidence, new_run_id, resume_command
 from pipelines.model import Outcome, RunPlan, RunResult
 from pipelines.report import words
 from pipelines.report.display import table
@@ -62,7 +62,7 @@ class Stopping:
                 loop.remove_signal_handler(one)
 
     def _heard(self, number: signal.Signals) -> None:
-        resume = f"quarterdeck run --resume {self._run_id}"
+        resume = resume_command(self._run_id)
         if self._stopping:
             self._telling.close()
             self._telling.note(f"ended at once; what still runs ends itself within a minute; go on: {resume}")
@@ -164,8 +164,7 @@ def conclude(scope: Scope, result: RunResult, plan: RunPlan, options: Options, t
     for profile in dict.fromkeys(agents[one.key] for one in result.steps if one.outcome is Outcome.NOT_INSTALLED):
         scope.out.note(f"install the program of profile {profile}, or name another profile: quarterdeck profile list")
     if result.outcome is Outcome.INTERRUPTED:
-        attach = " --attach" if RunFolder.of(scope.paths, result.run_id).attached.exists() else ""
-        scope.out.note(f"go on with it: quarterdeck run --resume {result.run_id}{attach}")
+        scope.out.note(f"go on with it: {RunFolder.of(scope.paths, result.run_id).resume}")
     raise click.exceptions.Exit(result.exit_code or (Broken.exit_code if problems else 0))
 
 

@@ -57,8 +57,7 @@ def follow(scope: Scope, folder: RunFolder, options: Options) -> None:
     if found["state"] == State.INTERRUPTED:
         scope.post(f"/v1/runs/{folder.run_id}/resume", _wish(options))
     elif not found["attached"]:
-        hint = f"quarterdeck run --resume {folder.run_id}"
-        raise Refused(f"run {folder.run_id} is no run of your orchestrator", hint=hint)
+        raise Refused(f"run {folder.run_id} is no run of your orchestrator", hint=folder.resume)
     _follow(scope, folder, kept_plan(folder), options)
 
 
@@ -102,7 +101,7 @@ def _result(folder: RunFolder) -> RunResult:
         time.sleep(_MOMENT)
     result = kept_result(folder)
     if result is None:
-        raise Broken(f"run {folder.run_id} was cut off", hint=f"quarterdeck run --resume {folder.run_id} --attach")
+        raise Broken(f"run {folder.run_id} was cut off", hint=folder.resume)
     return result
 
 

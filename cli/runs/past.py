@@ -108,8 +108,7 @@ def show(scope: Scope, run: str) -> None:
         out.write("\n")
         out.table(_STEPS, [_step(step) for step in result.steps])
     if one.state is State.INTERRUPTED:
-        attach = " --attach" if folder.attached.exists() else ""
-        out.note(f"go on with it: quarterdeck run --resume {one.run_id}{attach}")
+        out.note(f"go on with it: {folder.resume}")
 
 
 @click.command()

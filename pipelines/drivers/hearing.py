@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from pipelines.drivers.command import Lines
 from pipelines.drivers.program import CHUNK, Ended, Program
-from pipelines.drivers.verdict import Ending, failed
+from pipelines.drivers.verdict import Ending, failed, limited
 from pipelines.drivers.voice import Voice
 from pipelines.model import Outcome
 from profiles import headless
@@ -91,7 +90,7 @@ def judge(heard: Heard, ended: Ended, *, says_so: bool) -> Ending:
     if heard.ended is End.SUCCESS and code == 0:
         return Ending(outcome=Outcome.SUCCEEDED, exit_code=code)
     if heard.limited_ns is not None:
-        return failed(_limited(heard), code)
+        return limited(heard.limited_ns, heard.reason or (heard.errors[-1] if heard.errors else ""), code)
     if heard.ended in (End.TURNS, End.MONEY):
         return Ending(outcome=Outcome.OVER_BUDGET, reason=f"it stopped itself: {heard.reason}", exit_code=code)
     if heard.ended is End.ERROR:
@@ -103,13 +102,6 @@ def judge(heard: Heard, ended: Ended, *, says_so: bool) -> Ending:
         said = heard.errors[-1] if heard.errors else _last_noise(heard)
         return failed("it ended without saying that it had finished" + (f": {said}" if said else ""), code)
     return Ending(outcome=Outcome.SUCCEEDED, exit_code=code)
-
-
-def _limited(heard: Heard) -> str:
-    until = heard.limited_ns or 0
-    ends = f"; it ends {datetime.fromtimestamp(until / 1e9, UTC):%Y-%m-%d %H:%M} UTC" if until else ""
-    said = heard.reason or (heard.errors[-1] if heard.errors else "")
-    return f"its usage limit is reached{ends}: {said}".removesuffix(": ")
 
 
 def _last_noise(heard: Heard) -> str:

@@ -164,5 +164,3 @@ def _gone(agent: Agent, prompt: Prompt) -> Ending:
     if prompt.receipt == "process":  # what it was told ended it: nothing was done
         before = "without a turn"
     return failed(f"its program ended {before}: {agent.reason or agent.status.value}", agent.exit_code)
-
-
