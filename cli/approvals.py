@@ -193,7 +193,7 @@ def _watch(scope: Scope) -> None:
     lines = scope.client.follow("/v1/events")
     for raw in lines:
         line = raw.decode("utf-8", "replace").rstrip("\n")
-        first = line.startswith(": quarterdeck")
+        first = line.startswith(": begins after ")
         if not first and not line.startswith("event: approval."):
             continue
         found: list[dict[str, Any]] = scope.get("/v1/approvals")

@@ -24,6 +24,7 @@ VERBS: dict[str, dict[str, str]] = {
         "ls": "cli.overview:ls",
         "why": "cli.why:why",
         "wait": "cli.why:wait",
+        "watch": "cli.watch:watch",
         "show": "cli.screens:show",
         "logs": "cli.screens:logs",
         "send": "cli.prompts:send",

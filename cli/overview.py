@@ -29,6 +29,7 @@ _STATES = {
     "lost": ("◌", "&", RED),
     "interrupted": ("◑", "%", YELLOW),
 }
+STATUSES = tuple(_STATES)
 _COLUMNS = (
     Column(""),
     Column("AGENT", cut="middle"),

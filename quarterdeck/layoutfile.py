@@ -284,7 +284,7 @@ def _sizes(shares: Sequence[float]) -> list[float]:
         whole = [round(share * total) for share in shares]
         if all(abs(size / total - share) < _CLOSE / 5 for size, share in zip(whole, shares, strict=True)):
             return [float(size) for size in whole]
-    return [round(share * 100, 2) for share in shares]
+    return [max(0.01, round(share * 100, 2)) for share in shares]
 
 
 def _star(panel: str) -> str:

@@ -271,6 +271,18 @@ class Store:
             for cursor, kind, wall_ns, session, agent, data in await self._database.read(work)
         ]
 
+    async def cursor_before(self, wall_ns: int) -> int:
+        """The cursor after which the events are that are not older than ``wall_ns``, as far as they are kept."""
+        # backwards from the newest: what is looked through is what is asked for
+        sql = "SELECT cursor FROM events WHERE wall_ns < ? ORDER BY cursor DESC LIMIT 1"
+
+        def work(db: Connection) -> int:
+            self._bounds(db)
+            row = db.execute(sql, (wall_ns,)).fetchone()
+            return int(row[0]) if row else self.oldest
+
+        return await self._database.read(work)
+
     # snapshots
 
     async def save_snapshots(self, snapshots: Mapping[str, Snapshot], *, durable: bool = False) -> None:

@@ -39,11 +39,17 @@ async def follow_events(
     cursor: Annotated[
         int | None, Query(ge=0, le=MAX_OFFSET, description="Begin after this one; now, when left out.")
     ] = None,
+    since_ns: Annotated[
+        int | None,
+        Query(ge=0, le=MAX_OFFSET, description="Begin with the first that is not older, where no cursor is."),
+    ] = None,
     last_event_id: Annotated[str | None, Header(description="As `cursor`; browsers send it.")] = None,
 ) -> StreamingResponse:
     """Follow what happens, as server-sent events. A caller inside an agent gets the events about that agent."""
     if cursor is None and last_event_id and last_event_id.isascii() and last_event_id.isdigit():
         cursor = min(int(last_event_id[:19]), MAX_OFFSET)
+    if cursor is None and since_ns is not None:
+        cursor = await engine.deck.store.cursor_before(since_ns)
     first = [] if cursor is None else await engine.deck.events(cursor, _AT_ONCE)
     return StreamingResponse(
         _stream(engine, caller, cursor, first),

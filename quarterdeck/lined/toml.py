@@ -31,11 +31,11 @@ def read(text: str, told: Mistakes) -> Source:
     """The values and lines of ``text``; empty where it is no TOML. Keys that are set twice keep their first value."""
     data = text.encode()
     reader = _Reader(told)
-    reader.document(_parser().parse(data).root_node)
-    for node in reader.again:
-        data = data[: node.start_byte] + re.sub(rb"[^\n]", b" ", node.text or b"") + data[node.end_byte :]
     told.lines = reader.lines
     try:
+        reader.document(_parser().parse(data).root_node)
+        for node in reader.again:
+            data = data[: node.start_byte] + re.sub(rb"[^\n]", b" ", node.text or b"") + data[node.end_byte :]
         return Source(tomllib.loads(data.decode(), parse_float=Written), reader.lines)
     except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
         found = _WHERE.search(str(error))
