@@ -470,11 +470,11 @@ SIZES = {"small": (80, 24), "middle": (120, 36), "large": (250, 60)}
 TINY = (50, 12)
 
 
-async def picture(name: str, size: tuple[int, int], title: str = "quarterdeck") -> str:
-    """The scene as SVG."""
+async def picture(name: str, size: tuple[int, int], title: str = "quarterdeck", **more: Any) -> str:
+    """The scene as SVG, with other options where some are given."""
     build, act, options = SCENES[name]
     peer = build()
-    app = app_for(peer, **options)
+    app = app_for(peer, **(options | more))
     async with app.run_test(size=size, notifications=True) as pilot:
         await settle(pilot)
         await act(pilot, peer)
