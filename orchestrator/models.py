@@ -413,6 +413,7 @@ class ProfileView(Answer):
     argv: list[str] = Field(description="The command; empty when it must be given.")
     resumes: bool = Field(description="Whether its conversation goes on after a restore.")
     checkpoint: str = Field(description="How a new one is handed a checkpoint: file, prompt, none.")
+    install: str = Field(description="How a person gets its program, in one line; empty where nobody says.")
     source: str = Field(description="The file it comes from.")
 
 

@@ -35,14 +35,14 @@ class Actions:
         self._drafts: dict[str, str] = {}
         """Prompts begun and not sent, by agent, "" for the broadcast; as long as this client lives."""
 
-    def run(self, work: Awaitable[Any], doing: str) -> None:
-        """Do it beside everything else; what goes wrong is shown, with what is safe and one thing to do."""
+    def run(self, work: Awaitable[Any], doing: str, again: Callable[[], object] | None = None) -> None:
+        """Do it beside everything else; what goes wrong is shown, with what is safe and one thing to do: ``again``."""
 
         async def carry_out() -> None:
             try:
                 await work
             except QuarterdeckError as error:
-                self._app.toasts.complain(doing, error)
+                self._app.toasts.complain(doing, error, again)
 
         self._app.run_worker(carry_out(), exit_on_error=True)
 
@@ -170,7 +170,7 @@ class Actions:
         """Ask what to start; ``place`` gives the new agent its panel, of so many columns and lines."""
 
         async def create(body: dict[str, Any]) -> None:
-            await self._create(body, place, size)
+            await self.create(body, place, size)
 
         async def open_dialog() -> None:
             session = self._app.session
@@ -186,7 +186,7 @@ class Actions:
             return
 
         async def create(body: dict[str, Any]) -> None:
-            await self._create(body | {"from_checkpoint": session.id})
+            await self.create(body | {"from_checkpoint": session.id})
 
         async def open_dialog() -> None:
             choices = _choices([p for p in await self._profiles() if p.get("checkpoint", "none") != "none"])
@@ -203,12 +203,13 @@ class Actions:
         listed: list[dict[str, Any]] = answer.get("profiles", []) if isinstance(answer, dict) else answer
         return listed
 
-    async def _create(
+    async def create(
         self,
         body: dict[str, Any],
         place: Callable[[str], object] | None = None,
         size: tuple[int, int] | None = None,
     ) -> None:
+        """Start what ``body`` asks for, of the size it will have, and focus it; ``place`` says where its panel goes."""
         session = self._app.session
         workspace = session.workspace if session and body["session"] in ("", session.name) else self._app.workspace
         cols, lines = size or self._size_of_next()

@@ -34,6 +34,7 @@ from tui.dialogs import Moves
 from tui.doctor import Doctor
 from tui.dress import textual_theme
 from tui.driver import Key, Surroundings, Terminal, usable
+from tui.empty import Empty
 from tui.faults import Faults, log
 from tui.fleet import Fleet, SessionInfo
 from tui.follower import Follower
@@ -55,6 +56,7 @@ from tui.times import MINUTE, span
 from tui.toasts import BEGUN, Toasts
 from tui.watching import Watching
 from tui.wearing import Wearing
+from tui.welcome import Welcome
 from tui.whichkey import Guide
 from tui.words import Words
 
@@ -96,11 +98,13 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         self.arranging = Arranging(self)
         self.guide = Guide(self)
         self.toasts = Toasts(self)
+        self.welcome = Welcome(self)
+        self.empty = Empty(self)
         self.faults = Faults(self)
         self.fault: Exception | None = None
         """What ended this client, if a mistake of ours did."""
         self.verbs: tuple[object, ...] = (
-            self.actions, self.arranging, self.wearing, self.guide, self.toasts, Doctor(self),
+            self.actions, self.arranging, self.wearing, self.guide, self.toasts, self.welcome, Doctor(self),
         )  # fmt: skip
         """Whose ``do_<id>`` carry commands out, the first that has one."""
         self.state = LinkState("connecting")
@@ -393,7 +397,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         )
         self.deck_screen.follow(wanted)
         self.watching.follow(wanted)
-        self.words.notice(wanted)
+        self.empty.sync(wanted)
         self.deck_screen.roster.sync()
         self.deck_screen.top.touch()
         self.deck_screen.tabs.sync()

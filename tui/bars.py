@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from rich.cells import cell_len
@@ -115,22 +116,27 @@ class KeyBar(Canvas):
                 hint.run()
 
 
+_NO_DEEDS: Mapping[int, Callable[[], object]] = MappingProxyType({})
+
+
 class Notice(Canvas):
     """A few centred lines where no panel can be: nothing there yet, nobody answers, no room."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self.text: list[list[tuple[str, str]]] = []
+        self._deeds: Mapping[int, Callable[[], object]] = {}
 
-    def put(self, text: list[list[tuple[str, str]]]) -> None:
-        """Lines of (text, colour role); a role ending in ``!`` is bold."""
+    def put(self, text: list[list[tuple[str, str]]], deeds: Mapping[int, Callable[[], object]] = _NO_DEEDS) -> None:
+        """Lines of (text, colour role), a role ending in ``!`` is bold; by line, what a click on it does."""
+        self._deeds = deeds
         if text != self.text:
             self.text = text
             self.touch()
 
     def paint(self, y: int, width: int) -> Line:
         """The line of the block that falls on ``y``."""
-        number = y - max(0, (self.outer_size.height - len(self.text)) // 2)
+        number = self._number(y)
         if not 0 <= number < len(self.text):
             return self.blank(width)
         block = max(sum(cell_len(text) for text, _ in line) for line in self.text)
@@ -139,6 +145,15 @@ class Notice(Canvas):
         size = cells(spans) if number == 0 else min(block, max(self._measure(n) for n in range(1, len(self.text))))
         pad = " " * max(1, (width - size) // 2)
         return compose(width, [(pad, self.style()), *spans], (), self.palette, self.style())
+
+    def _number(self, y: int) -> int:
+        return y - max(0, (self.outer_size.height - len(self.text)) // 2)
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """Do what the line says."""
+        event.stop()
+        if (deed := self._deeds.get(self._number(event.y))) is not None:
+            deed()
 
     def _measure(self, number: int) -> int:
         return sum(cell_len(text) for text, _ in self.text[number])

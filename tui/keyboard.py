@@ -62,7 +62,8 @@ class Keyboard:
         elif (command := self._app.keymap.direct(press)) and self._app.commands.verb(command):
             self._app.run_command(command)
         elif (panel := self._app.focused_panel()) is None:
-            self._app.words.say(f"{self._app.commands.shortest('new')} starts an agent")
+            if not self._app.welcome.key(press):
+                self._app.words.say(f"{self._app.commands.shortest('new')} starts an agent")
         elif not self._looks_back(panel, press):
             self._type(panel, press)
 

@@ -1,4 +1,4 @@
-"""What the client says in words: the key bar, passing remarks, and the notice where no panel can be."""
+"""What the client says in words: the key bar and passing remarks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from quarterdeck.keymap.commands import BY_ID, Command
 from quarterdeck.text import safe
 from tui.bars import Hint, KeyBar
 from tui.links import hand_over, opener, showable
-from tui.screen import LEAST_HEIGHT, LEAST_WIDTH, Plan
 from tui.toasts import Offer
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Words:
-    """Fills the key bar and the notice from how things stand."""
+    """Fills the key bar from how things stand."""
 
     def __init__(self, app: QuarterdeckApp) -> None:
         self._app = app
@@ -32,40 +31,6 @@ class Words:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-    def notice(self, wanted: Plan) -> None:
-        """What stands where no panel can."""
-        app = self._app
-        if wanted.tiny:
-            text = [
-                [(f"quarterdeck needs {LEAST_WIDTH}x{LEAST_HEIGHT} cells", "text!")],
-                [("the agents run on", "muted")],
-            ]
-        elif not app.follower.listed and app.connected:
-            text = [[("asking for sessions and agents", "muted")]]
-        elif not app.follower.listed:
-            text = [[(safe(app.state.reason) or "connecting to the orchestrator", "muted")]]
-            if app.state.phase == "stopped" or app.state.hint:
-                text += [
-                    [],
-                    [*self._way("palette", "reconnect  "), *self._way("detach", "leave")],
-                ]
-        else:
-            where = app.session.name if app.session else app.home_relative(app.workspace)
-            first = [("no agents in ", "text"), (where, "text!"), (" yet", "text")]
-            if app.wanted_session and app.session is None:
-                first = [("no session is called ", "text"), (safe(app.wanted_session, 40), "text!")]
-            text = [
-                first,
-                [],
-                self._way("new", "start one"),
-                self._way("sessions", "open another session"),
-                self._way("help", "all keys"),
-            ]
-        app.deck_screen.notice.put(text)
-
-    def _way(self, command: str, words: str) -> list[tuple[str, str]]:
-        return [(f"{self._app.commands.shortest(command)} ", "text!"), (words, "muted")]
 
     def keys(self) -> None:
         """The key bar: the keys that work now."""
@@ -86,7 +51,8 @@ class Words:
         note = self._note or self._hint or self._trouble()
         if not app.connected and app.follower.listed:
             if app.state.phase == "stopped":
-                ways = [self._command_hint(app.commands.shortest("palette"), "reconnect", "reconnect")]
+                key = app.commands.shortest("reconnect") or f"{app.commands.shortest('palette')} reconnect"
+                ways = [self._command_hint(key, "reconnect", "reconnect")]
                 ways.append(self._command_hint(app.commands.shortest("detach"), "detach", "detach"))
                 bar.put(ways, safe(app.state.reason, 60), note)
             else:

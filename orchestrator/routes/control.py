@@ -121,6 +121,7 @@ async def list_profiles(
                 argv=list(one.argv),
                 resumes=bool(one.conversation.resume),
                 checkpoint=manner(one),
+                install=one.install,
                 source=one.source,
             )
             for one in sorted(outlook.catalogue.profiles.values(), key=lambda one: one.name)

@@ -49,6 +49,8 @@ class Peer:
         self.answers = True
         """Whether an answer is taken at once; else it stays on its way."""
         self.revived = 0
+        self.trash: list[dict[str, Any]] = []
+        self.findings: dict[str, Any] = {"versions": {}, "places": {}, "problems": []}
         self._up = up
         self._fixed: set[str] = set()
         self._watched: dict[str, int] = {}
@@ -189,15 +191,26 @@ class Peer:
                 return {"problems": self.complaints}
             case "GET", "/v1/restore":
                 return self.report
+            case "GET", "/v1/trash":
+                return self.trash
+            case "GET", "/v1/doctor":
+                return self.findings
             case "GET", "/v1/profiles":
                 return [
-                    {"name": "claude", "title": "Claude Code", "checkpoint": "file"},
-                    {"name": "shell", "title": "your shell", "checkpoint": "none"},
+                    {"name": "claude", "title": "Claude Code", "checkpoint": "file", "kind": "agent",
+                     "argv": ["claude"], "install": "npm install -g @anthropic-ai/claude-code"},
+                    {"name": "codex", "title": "Codex", "checkpoint": "file", "kind": "agent",
+                     "argv": ["codex", "--no-daemon"], "install": "npm install -g @openai/codex"},
+                    {"name": "shell", "title": "your shell", "checkpoint": "none", "kind": "shell",
+                     "argv": ["{shell}", "-i"]},
                     {"name": "custom", "title": "any command", "checkpoint": "none"},
                 ]
             case "POST", "/v1/agents":
-                self.add(body["name"] or body["profile"], self.sessions[0]["id"], profile=body["profile"])
-                return self.agents[body["name"] or body["profile"]]
+                if not self.sessions:
+                    self.session("work", body["workspace"])
+                name = body.get("name") or body["profile"]
+                self.add(name, self.sessions[0]["id"], profile=body["profile"])
+                return self.agents[name]
             case "POST", "/v1/restore":
                 return self.report
             case "GET", "/v1/approvals":
