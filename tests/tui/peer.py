@@ -199,11 +199,11 @@ class Peer:
                 return [
                     {"name": "claude", "title": "Claude Code", "checkpoint": "file", "kind": "agent",
                      "argv": ["claude"], "install": "npm install -g @anthropic-ai/claude-code"},
-                    {"name": "codex", "title": "Codex", "checkpoint": "file", "kind": "agent",
-                     "argv": ["codex", "--no-daemon"], "install": "npm install -g @openai/codex"},
                     {"name": "shell", "title": "your shell", "checkpoint": "none", "kind": "shell",
                      "argv": ["{shell}", "-i"]},
                     {"name": "custom", "title": "any command", "checkpoint": "none"},
+                    {"name": "codex", "title": "Codex", "checkpoint": "none", "kind": "agent",
+                     "argv": ["codex", "--no-daemon"], "install": "npm install -g @openai/codex"},
                 ]
             case "POST", "/v1/agents":
                 if not self.sessions:
