@@ -80,7 +80,8 @@ _KEYS = ("dark", "contrast", "color_blind", "colors", "terminal", "ansi")
 
 def user_folder(environ: Mapping[str, str] = os.environ) -> Path:
     """Where a user's own themes lie."""
-    return config_folder(environ) / "themes"
+    base = Path(environ.get("XDG_CONFIG_HOME", ""))
+    return (base if base.is_absolute() else Path("~/.config").expanduser()) / "quarterdeck" / "themes"
 
 
 def folders(environ: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
