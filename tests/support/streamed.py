@@ -1,8 +1,8 @@
 """A headless agent that prints what a real one printed: ``streamed.py [OPTIONS] -- "STREAM [WORD ...]"``.
 
 STREAM is a file of ``tests/profiles/headless/streams``. Words: ``exit=N`` its exit status, ``lines=N`` no more than so
-many, ``waits=FILE`` prints the last one when that file is there, ``hold`` does not end, ``deaf`` ignores SIGTERM and
-SIGHUP, ``reads`` reads its input to the end first, ``flood=N`` prints so many bytes of noise before.
+many, ``after=N waits=FILE`` prints those after so many when that file is there, ``hold`` does not end, ``deaf`` ignores
+SIGTERM and SIGHUP, ``reads`` reads its input to the end first, ``flood=N`` prints so many bytes of noise before.
 ``asks=touch+a.txt`` runs the real asking hook for that command before: denied it prints ``claude-hookdeny`` instead,
 unanswered ``claude-denied``. Standard library only.
 """
@@ -49,9 +49,8 @@ def main() -> None:
         put(b"noise " * 170 + b"\r\n")
     with open(os.path.join(STREAMS, stream + ".stream"), "rb") as file:
         lines = file.read().replace(b"\r\n", b"\n").splitlines(keepends=True)
-    lines = lines[: int(said.get("lines", len(lines)))]
-    for line in lines:
-        while line is lines[-1] and not os.path.exists(said.get("waits", "/")):
+    for number, line in enumerate(lines[: int(said.get("lines", len(lines)))]):
+        while number == int(said.get("after", -1)) and not os.path.exists(said["waits"]):
             time.sleep(0.01)
         put(line)
         time.sleep(0.002)

@@ -124,11 +124,11 @@ async def until(look: Callable[[], Any], what: str) -> Any:
 
 
 async def test_a_turn_that_ends_well(played: Any, told: Told, deck: Deck, runs: Rig) -> None:
-    last = runs.home / "last"
+    rest = runs.home / "rest"
     async with asyncio.TaskGroup() as group:
-        going = group.create_task(played(f"claude-tool waits={last}"))
+        going = group.create_task(played(f"claude-tool after=3 waits={rest}"))
         await until(lambda: told.used, "it tells what it uses while it goes on")
-        last.touch()
+        rest.touch()
     turn = await going
     assert (turn.outcome, turn.reason, turn.exit_code) == (Outcome.SUCCEEDED, "", 0)
     assert turn.message == "FAKE-FINAL: tool said: (Bash completed with no output)"
@@ -138,7 +138,7 @@ async def test_a_turn_that_ends_well(played: Any, told: Told, deck: Deck, runs: 
     assert 0 < turn.usage.seconds < PATIENCE
     assert told.texts("agent.message") == ["I will run a command.", turn.message]
     assert told.texts("agent.tool") == ["Bash: touch a.txt"]
-    assert told.used[0].cost is None, "which its last line tells"
+    assert told.used[0].cost is None, "which it tells at its end"
     assert replace(told.used[-1], seconds=0) == replace(turn.usage, seconds=0)
     (agent,) = deck.agents()
     assert (agent.name, agent.id, agent.tags) == ("write.1", turn.agent_id, ("run", "write"))
