@@ -202,8 +202,10 @@ def resized(node: Node, name: str, side: Side, cells: int, room: Box) -> Node:
             if inner.way != way or not 0 <= border < len(inner.parts) - 1:
                 continue
             box = boxes_at(node, path[:number], room)
-            size = (box.width - GAP * (len(inner.parts) - 1)) if way == "columns" else box.height
-            shares = _moved(inner.shares, border, (cells if forward else -cells) / max(1, size))
+            size = max(1, (box.width - GAP * (len(inner.parts) - 1)) if way == "columns" else box.height)
+            sizes = apportion(size, inner.shares)
+            known = tuple(one / size for one in sizes) if all(sizes) else inner.shares
+            shares = _moved(known, border, (cells if forward else -cells) / size)
             return _with(node, path[:number], Split(way, inner.parts, shares))
     return node
 

@@ -251,7 +251,7 @@ class Actions:
             self._app.fleet.drop_agent(agent.id)
             self._app.sync()
             return
-        self._app.words.say(f"{agent.name} is in the trash for seven days")
+        self._app.closing.remember(agent)
 
     def _ask_to_end(self, agent: AgentInfo) -> None:
         async def end(_: dict[str, str]) -> None:

@@ -28,10 +28,12 @@ from tui.arranging import Arranging
 from tui.askbar import Answering
 from tui.asks import Asks
 from tui.attention import Attention
+from tui.closing import Closing
 from tui.commands import Commands
 from tui.crash import attend
 from tui.dialogs import Moves
 from tui.doctor import Doctor
+from tui.dragging import Dragging
 from tui.dress import textual_theme
 from tui.driver import Key, Surroundings, Terminal, usable
 from tui.empty import Empty
@@ -51,6 +53,7 @@ from tui.screen import DeckScreen
 from tui.stage import Stage
 from tui.states import PLAIN_GLYPHS, Glyphs
 from tui.surface import Surface
+from tui.tabbing import Tabbing
 from tui.ticker import Ticker
 from tui.times import MINUTE, span
 from tui.toasts import BEGUN, Toasts
@@ -96,6 +99,11 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         self.stage = Stage(self)
         self.watching = Watching(self)
         self.arranging = Arranging(self)
+        self.tabbing = Tabbing(self)
+        self.closing = Closing(self)
+        self.dragging = Dragging(self)
+        self.state = LinkState("connecting")
+        self.keyboard = Keyboard(self)
         self.guide = Guide(self)
         self.toasts = Toasts(self)
         self.welcome = Welcome(self)
@@ -103,17 +111,16 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         self.faults = Faults(self)
         self.fault: Exception | None = None
         """What ended this client, if a mistake of ours did."""
-        self.verbs: tuple[object, ...] = (
-            self.actions, self.arranging, self.wearing, self.guide, self.toasts, self.welcome, Doctor(self),
-        )  # fmt: skip
-        """Whose ``do_<id>`` carry commands out, the first that has one."""
-        self.state = LinkState("connecting")
-        self.keyboard = Keyboard(self)
         self.follower = Follower(self)
         self.asks = Asks(self)
         self.answering = Answering(self)
         self.attention = Attention(self)
         self.words = Words(self)
+        self.verbs: tuple[object, ...] = (
+            self.actions, self.arranging, self.tabbing, self.closing, self.guide, self.toasts, self.welcome,
+            self.wearing, Doctor(self),
+        )  # fmt: skip
+        """Whose ``do_<id>`` carry commands out, the first that has one."""
         self.frames_taken = 0
         self.wanted_session = session
         self._surfaces: dict[str, Surface] = {}
@@ -221,9 +228,8 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         first = here.index(shown[0]) if shown[0] in here else 0
         if here[first : first + len(shown)] != shown:
             return f"{len(shown)} of {len(here)}"
-        return (
-            f"{first + 1} to {first + len(shown)} of {len(here)}" if len(shown) > 1 else f"{first + 1} of {len(here)}"
-        )
+        last = first + len(shown)
+        return f"{first + 1} to {last} of {len(here)}" if len(shown) > 1 else f"{first + 1} of {len(here)}"
 
     def surface(self, agent: str) -> Surface:
         """What is known of an agent's screen."""
@@ -458,6 +464,9 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         if isinstance(event, events.MouseDown) and self.toasts.clicked(event):
             return
         if self.screen_stack and self.screen is self.deck_screen:
+            if isinstance(event, events.Key) and self.dragging.active:
+                self.dragging.cancel()
+                return
             if isinstance(event, events.Key):
                 press = event.press if isinstance(event, Key) else key_press(event.key, event.character)
                 if press is not None:

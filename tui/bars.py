@@ -30,9 +30,12 @@ class Top(Canvas):
             right = [*right[:-2], right[-1]]  # the least urgent goes first, the time of day stays
         left: list[Span] = [(" quarterdeck", self.style("muted", "surface"))]
         if session is not None:
-            paged = f"  {deck.page_words()}" if len(deck.shown) < len(deck.members) else ""
-            left.append((f"  {cut_middle(session.name, 30)}", self.style("text", "surface", bold=True)))
-            for text, cut in ((session.goal, cut_right), (deck.home_relative(session.workspace), cut_left)):
+            paged = f"  {words}" if (words := deck.page_words()) else ""
+            needing = deck.stage.needing
+            title = "those that need you" if needing.open else cut_middle(session.name, 30)
+            left.append((f"  {title}", self.style("text", "surface", bold=True)))
+            about = [(session.goal, cut_right), (deck.home_relative(session.workspace), cut_left)]
+            for text, cut in [(f"of {' '.join(needing.names())}", cut_right)] if needing.open else about:
                 room = width - cells(left) - cells(right) - len(paged) - 4
                 if text and room >= 12:
                     left.append((f"  {cut(text, room)}", self.style("muted", "surface")))

@@ -57,6 +57,10 @@ class Line(Strip):
         """This line and another one to its right."""
         return Line([*self._pieces, *other._pieces], self.cell_length + other.cell_length, self._palette)
 
+    def part(self, first: int, width: int) -> Line:
+        """Some cells of this line."""
+        return Line(crop(self._pieces, first, width, PLAIN), width, self._palette)
+
 
 @lru_cache(maxsize=2048)
 def graphemes(text: str, cells: int) -> tuple[tuple[str, int, bool], ...]:

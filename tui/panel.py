@@ -17,6 +17,9 @@ from tui.states import WAITING, look
 from tui.surface import Surface, window
 
 WHEEL_LINES = 3
+_BUTTONS = (("split", "split_right"), ("zoom", "zoom"), ("hide", "hide"), ("bad", "close"))
+_ROOM_FOR_BUTTONS = 3 * len(_BUTTONS) + 13
+"""Columns a title has left where its buttons are shown: they and a stretch to take hold of."""
 _PAINTED = 400
 """Rows whose lines are kept beyond the present ones, so that scrolling text is drawn once."""
 
@@ -40,6 +43,11 @@ class Panel(Canvas):
         self._after: list[Piece] = []
         self._pointer = (-1, -1)
         self._noticed = False
+        self._lit = ""
+        self._mark = ""
+        self._texts = (0, 0)
+        """Where the title's left text ends, and where its right one begins."""
+        self._buttons: list[tuple[int, int, str]] = []
 
     # what it shows
 
@@ -142,8 +150,40 @@ class Panel(Canvas):
 
     # drawing
 
+    def light(self, border: str) -> None:
+        """Show that a border is pointed to: ``left``, ``up``, "" for none."""
+        if border != self._lit:
+            self._lit = border
+            self.touch()
+
+    def mark(self, zone: str) -> None:
+        """Show where a panel would be dropped: at one side, in its place (``swap``), "" for nowhere."""
+        if zone != self._mark:
+            self._mark = zone
+            self.touch()
+
     def paint(self, y: int, width: int) -> Line:
-        """One line: title, screen, or the notice below it."""
+        """One line: title, screen, or the notice below it; over it where a panel would be dropped."""
+        line = self._plain(y, width)
+        return self._marked(line, y, width) if self._mark else line
+
+    def _marked(self, line: Line, y: int, width: int) -> Line:
+        height = self.outer_size.height
+        across, down = (width + 1) // 2, (height + 1) // 2
+        first = {"right": width - across}.get(self._mark, 0)
+        cells_ = across if self._mark in ("left", "right") else width
+        top, bottom = {"up": (0, down), "down": (height - down, height)}.get(self._mark, (0, height))
+        if not top <= y < bottom:
+            return line
+        text = f" {'swap' if self._mark == 'swap' else 'here'} " if y == (top + bottom - 1) // 2 else ""
+        pad = max(0, (cells_ - len(text)) // 2)
+        blank = compose(
+            cells_, [(" " * pad, self.style(bg="focus")), (text, self.style("accent", "focus", bold=True))], (),
+            self.palette, self.style(bg="focus"),
+        )  # fmt: skip
+        return line.part(0, first).beside(blank).beside(line.part(first + cells_, width - first - cells_))
+
+    def _plain(self, y: int, width: int) -> Line:
         surface = self.surface
         inner = width - self.edge
         if not self.agent:
@@ -168,18 +208,20 @@ class Panel(Canvas):
         """A line with the separator before it."""
         if not self.edge:
             return line
-        edge = compose(1, [(self.glyphs.bar, self.style("line", bg))], (), self.palette, self.style())
+        color = "accent" if self._lit == "left" else "line"
+        edge = compose(1, [(self.glyphs.bar, self.style(color, bg))], (), self.palette, self.style())
         return edge.beside(line)
 
     def _row(self, row: Row, row_y: int, left: int, inner: int) -> Line:
         """A row of the screen; what was drawn once is kept, for text that scrolls or stays."""
         cols = min(inner, self.surface.cols)
-        frame = (self.palette, self.edge, left, cols, inner)
+        lit = "accent" if self._lit == "left" else "line"
+        frame = (self.palette, self.edge, left, cols, inner, lit)
         if self._painted_for != frame or len(self._painted) > _PAINTED:
             self._painted.clear()
             self._painted_for = frame
             spare = inner - cols
-            self._before = [Piece(self.glyphs.bar, 1, self.style("line"))] if self.edge else []
+            self._before = [Piece(self.glyphs.bar, 1, self.style(lit))] if self.edge else []
             self._after = [Piece(" " * spare, spare, self.style(bg="surface"))] if spare else []
         cursor = self._drawn_cursor(row_y)
         if cursor is not None:
@@ -239,16 +281,51 @@ class Panel(Canvas):
             (f" {self.deck.since(info.since_ns):>5} ", self.style("muted", bg)),
         ]
         name_color = "accent" if focused else "text"
+        stage = self.deck.stage
+        kept = [
+            (sign, word)
+            for sign, word, there in (
+                (self.glyphs.pinned, "pinned", not stage.needing.open and info.id in stage.layout.pinned),
+                (self.glyphs.zoomed, "zoomed", stage.tab.zoom),
+            )
+            if there
+        ]
         left: list[Span] = [
             (mark, self.style("accent", bg)),
             (f"{number} " if number else "", self.style("accent" if focused else "muted", bg, bold=True)),
+            ("".join(f"{sign} " for sign, _ in kept), self.style("accent", bg)),
             (cut_middle(info.name, max(8, width - cells(right) - 6)), self.style(name_color, bg, bold=True)),
         ]
         queue = f"{info.queue} queued" if info.queue else ""
-        for text in (info.kind, "tmux" if info.adapter == "tmux" else "", info.branch, queue, info.spent):
+        away = self.deck.fleet.sessions.get(info.session) if info.session != self.deck.session_id else None
+        facts = (
+            away.name if away else "", info.kind, "tmux" if info.adapter == "tmux" else "", info.branch, queue,
+            info.spent, *(word for _, word in kept),
+        )  # fmt: skip
+        for text in facts:
             if text and cells(left) + cells(right) + len(text) + 3 < width:
                 left.append((f"  {text}", self.style("muted", bg)))
+        self._buttons = []
+        if focused and not stage.needing.open and cells(left) + cells(right) + _ROOM_FOR_BUTTONS <= width:
+            x = self.edge + width - 3 * len(_BUTTONS) - 1
+            for name, command in _BUTTONS:
+                self._buttons.append((x, x + 3, command))
+                right.append((f" {getattr(self.glyphs, name)} ", self.style("muted", bg)))
+                x += 3
+            right.append((" ", self.style(bg=bg)))
+        self._texts = self.edge + cells(left), self.edge + width - cells(right)
+        gap = self._texts[1] - self._texts[0]
+        if self._lit == "up" and gap > 2:
+            left.append((f" {self.glyphs.rule * (gap - 2)}", self.style("accent", bg)))
         return compose(width, left, right, self.palette, self.style(bg=bg))
+
+    def button(self, x: int) -> str:
+        """The command of the title's button at a column, "" for none."""
+        return next((command for start, end, command in self._buttons if start <= x < end), "")
+
+    def blank_title(self, x: int) -> bool:
+        """Whether the title says nothing at a column."""
+        return self._texts[0] < x < self._texts[1]
 
     def _notice(self, width: int) -> Line:
         info = self.info
@@ -291,9 +368,13 @@ class Panel(Canvas):
     # the mouse
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
-        """Focus; where it is focused already and its program asked for the mouse, pass it on."""
+        """Focus; where it is focused already and its program asked for the mouse, pass it on. The frame is ours."""
         event.stop()
         if not self.agent:
+            return
+        if self.deck.dragging.press(self, event):
+            if self.deck.dragging.active:
+                self.capture_mouse()
             return
         if event.ctrl and event.button == 1 and (link := self._link(event)):
             self.deck.words.open_link(link)
@@ -301,25 +382,42 @@ class Panel(Canvas):
         if not self.focused_here:
             self.deck.focus_agent(self.agent)
             return
-        if event.y > 0 and self._passes(event):
+        if self._passes(event):
             self.capture_mouse()
             self._pointer = self.cell(event.x, event.y)
             self._send(event, "press")
+        elif event.button == 3:
+            self.deck.dragging.menu(self.agent)
 
     def on_mouse_up(self, event: events.MouseUp) -> None:
         """The end of a click or drag."""
         event.stop()
         if self.app.mouse_captured is self:
             self.release_mouse()
-            self._send(event, "release")
+            if self.deck.dragging.active:
+                self.deck.dragging.release()
+            else:
+                self._send(event, "release")
+
+    def on_click(self, event: events.Click) -> None:
+        """Its title clicked twice: alone, or all again."""
+        event.stop()
+        if event.chain == 2 and event.y == 0 and event.button == 1 and not self.button(event.x) and self.focused_here:
+            self.deck.run_command("zoom")
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
         """Tell what a link points to; pass moves on where the program asked for them."""
         event.stop()
+        held = self.app.mouse_captured is self
+        if held and self.deck.dragging.active:
+            self.deck.dragging.move(event)
+            return
+        if not held:
+            self.deck.dragging.hover(self, event)
         self.deck.words.hint_link(self._link(event))
         mode = self.surface.modes.mouse
-        held = self.app.mouse_captured is self
-        if self.focused_here and self._passes(event) and (mode == 1003 or (mode == 1002 and held)):
+        framed = not held and (event.y < 1 or event.x < self.edge)
+        if self.focused_here and not framed and self._passes(event) and (mode == 1003 or (mode == 1002 and held)):
             place = self.cell(event.x, event.y)
             if place != self._pointer:
                 self._pointer = place
@@ -328,6 +426,8 @@ class Panel(Canvas):
     def on_leave(self, _: events.Leave) -> None:
         """The mouse went elsewhere."""
         self.deck.words.hint_link("")
+        if not self.deck.dragging.active:
+            self.deck.dragging.unlight()
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         """Look up, or let the program do it."""

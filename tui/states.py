@@ -65,10 +65,16 @@ class Glyphs(NamedTuple):
     unsure: str = "?"
     off: str = "–"
     more: str = "⤷"
+    pinned: str = "◉"
+    zoomed: str = "▣"
+    split: str = "◫"
+    zoom: str = "□"
+    hide: str = "–"
 
 
 PLAIN_GLYPHS = Glyphs(
-    "|", ">", ">", "<", "^", "...", "-", "< >", "enter", "up down", "x", "-", "+", "x", "-", "->", "?", "-", "\\"
+    "|", ">", ">", "<", "^", "...", "-", "< >", "enter", "up down", "x", "-", "+", "x", "-", "->", "?", "-", "\\",
+    "@", "[]", "|", "^", "_",
 )  # fmt: skip
 
 

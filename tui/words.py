@@ -46,7 +46,7 @@ class Words:
                 for one in app.keymap.under(path)
                 if len(one.presses) == len(path) + 1 and BY_ID[one.command].repeats
             ]
-            bar.put(hints, "again", "", bg="raised")
+            bar.put(hints, "again", self._note, bg="raised")
             return
         note = self._note or self._hint or self._trouble()
         if not app.connected and app.follower.listed:

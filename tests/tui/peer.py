@@ -41,6 +41,9 @@ class Peer:
         self.complaints: list[str] = []
         self.report: dict[str, Any] = {"wall_ns": 0, "rebooted": False, "worth_telling": False, "outcomes": []}
         self.refuse: QuarterdeckError | None = None
+        self.findings: dict[str, Any] = {"versions": {}, "places": {}, "problems": []}
+        self.trash: list[dict[str, Any]] = []
+        """Removed agents, newest first."""
         self.approvals: dict[str, dict[str, Any]] = {}
         self.prompts: dict[str, dict[str, Any]] = {}
         self.why: dict[str, Any] = {}
@@ -49,8 +52,6 @@ class Peer:
         self.answers = True
         """Whether an answer is taken at once; else it stays on its way."""
         self.revived = 0
-        self.trash: list[dict[str, Any]] = []
-        self.findings: dict[str, Any] = {"versions": {}, "places": {}, "problems": []}
         self._up = up
         self._fixed: set[str] = set()
         self._watched: dict[str, int] = {}
@@ -221,6 +222,12 @@ class Peer:
             return self._approval(found[1], body)
         if found := re.fullmatch(r"/v1/prompts/(\w+)", place):
             return self._prompt(method, found[1], body)
+        if found := re.fullmatch(r"/v1/trash/(\w[\w-]*)/restore", place):
+            back = next(one for one in self.trash if one["id"] == found[1])
+            self.trash.remove(back)
+            self.agents[back["id"]] = back | {"status": "exited"}
+            self.happen("agent.restored", back["id"])
+            return self.agents[back["id"]]
         if found := re.fullmatch(r"/v1/agents/(\w[\w-]*)(/\w+)?", place):
             return self._agent(method, found[1], found[2] or "", body)
         if method == "PATCH" and place.startswith("/v1/sessions/"):
@@ -278,6 +285,7 @@ class Peer:
             self.agents[ident]["tags"] = sorted(tags)
         elif method == "DELETE":
             found = self.agents[ident]
+            self.trash.insert(0, found)
             self.remove(ident)
             return found
         elif verb == "/restore":
