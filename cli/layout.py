@@ -161,10 +161,10 @@ def remove_layout(scope: Scope, name: str, theirs: bool, yes: bool) -> None:
 
 
 def _shelf() -> Shelf:
-    from cli.projects.asking import own_folder
     from quarterdeck.layoutshelf import Shelf
+    from quarterdeck.paths import user_folder
 
-    return Shelf(Path(own_folder()), Path(workspace()))
+    return Shelf(user_folder(), Path(workspace()))
 
 
 def _session(scope: Scope, name: str | None) -> tuple[dict[str, Any], dict[str, str]]:

@@ -37,6 +37,7 @@ from pydantic_settings import (
 from quarterdeck.errors import Invalid
 from quarterdeck.keymap import settings as keymap
 from quarterdeck.paths import read_file
+from quarterdeck.paths import user_folder as user_folder
 from quarterdeck.text import nearest, safe
 
 PREFIX = "QUARTERDECK_"
@@ -265,12 +266,6 @@ class Loaded(NamedTuple):
 
     config: Config
     problems: tuple[str, ...]
-
-
-def user_folder(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where the user's ``config.toml``, ``profiles/`` and ``themes/`` lie."""
-    base = Path(environ.get("XDG_CONFIG_HOME", ""))
-    return (base if base.is_absolute() else Path("~/.config").expanduser()) / "quarterdeck"
 
 
 def workspace_folder(workspace: Path) -> Path:

@@ -18,7 +18,6 @@ from quarterdeck.lined.mistakes import Mistakes
 from quarterdeck.lined.mistakes import Path as Where
 from quarterdeck.lined.shapes import Items, Key, Number, Table, Text, Word
 from quarterdeck.lined.source import LIMIT
-from quarterdeck.lined.writing import text as toml_text
 from quarterdeck.names import NAME, check_name
 from quarterdeck.splits import DEEP, MANY, Way
 from quarterdeck.text import nearest, safe
@@ -253,8 +252,10 @@ def plain(layout: Layout) -> dict[str, Any]:
 
 def dumps(layout: Layout) -> str:
     """The text of a named layout's file."""
+    import tomlkit  # costly to import, and only needed here
+
     said = plain(layout)
-    return toml_text({name: said[name] for name in ("hidden", "pinned", "tabs") if name in said})
+    return tomlkit.dumps({name: said[name] for name in ("hidden", "pinned", "tabs") if name in said})
 
 
 def _tab(tab: Tab) -> dict[str, Any]:
@@ -283,7 +284,7 @@ def _sizes(shares: Sequence[float]) -> list[float]:
     for total in range(2, 25):
         whole = [round(share * total) for share in shares]
         if all(abs(size / total - share) < _CLOSE / 5 for size, share in zip(whole, shares, strict=True)):
-            return [float(size) for size in whole]
+            return list(whole)
     return [max(0.01, round(share * 100, 2)) for share in shares]
 
 

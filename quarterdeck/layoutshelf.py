@@ -12,6 +12,7 @@ from typing import NamedTuple
 from quarterdeck.errors import Broken, Invalid, NotFound, Refused
 from quarterdeck.layout import AUTOMATIC, Layout
 from quarterdeck.layoutfile import dumps, loads, tiled
+from quarterdeck.lined.mistakes import BadFile
 from quarterdeck.lined.source import LIMIT
 from quarterdeck.names import check_name
 from quarterdeck.paths import private_folder, read_file, write_file
@@ -30,6 +31,7 @@ class Named(NamedTuple):
     where: str
     """``yours`` or ``workspace``."""
     layout: Layout
+    """Empty where there is a problem."""
     problem: str = ""
 
 
@@ -112,6 +114,10 @@ class Shelf:
     def _read(path: Path, where: str) -> Named:
         try:
             return Named(path.stem, path, where, _load(path))
+        except BadFile as error:
+            first, more = error.mistakes[0], len(error.mistakes) - 1
+            said = f"line {first.line}: {first}" if first.line else str(first)
+            return Named(path.stem, path, where, Layout(), said + (f"; and {more} more" if more else ""))
         except (Invalid, Broken) as error:
             return Named(path.stem, path, where, Layout(), error.message)
 

@@ -160,6 +160,12 @@ def _shared_parent(folder: Path) -> None:
     folder.chmod(0o700)
 
 
+def user_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where a person's own ``config.toml``, ``profiles/``, ``themes/`` and ``layouts/`` lie."""
+    base = Path(environ.get("XDG_CONFIG_HOME", ""))
+    return (base if base.is_absolute() else Path("~/.config").expanduser()) / "quarterdeck"
+
+
 def default_home(environ: Mapping[str, str] = os.environ) -> Path:
     """The state folder the environment names."""
     if home := environ.get("QUARTERDECK_HOME"):

@@ -20,7 +20,6 @@ from quarterdeck.lined.mistakes import Mistakes
 from quarterdeck.lined.mistakes import Path as Where
 from quarterdeck.lined.shapes import FlagOr, Items, Key, Named, Table, Text, Word
 from quarterdeck.lined.source import LIMIT
-from quarterdeck.lined.writing import text as toml_text
 from quarterdeck.names import NAME, check_name
 from quarterdeck.paths import read_file
 from quarterdeck.tags import GOAL_LENGTH, MOST, check_goal, tidy
@@ -251,7 +250,9 @@ def _below(folder: str, path: str) -> str:
 
 def dumps(sessions: Mapping[str, Mapping[str, Any]]) -> str:
     """The text of a project file from the plain values of its sessions by name."""
-    return toml_text({"sessions": sessions})
+    import tomlkit  # costly to import, and only needed here
+
+    return tomlkit.dumps({"sessions": sessions})
 
 
 def session_out(

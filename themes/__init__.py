@@ -21,6 +21,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NoReturn
 
+from quarterdeck import paths
 from quarterdeck.errors import Invalid, NotFound
 from themes.ansi import NAMES, Ansi
 
@@ -80,8 +81,7 @@ _KEYS = ("dark", "contrast", "color_blind", "colors", "terminal", "ansi")
 
 def user_folder(environ: Mapping[str, str] = os.environ) -> Path:
     """Where a user's own themes lie."""
-    base = Path(environ.get("XDG_CONFIG_HOME", ""))
-    return (base if base.is_absolute() else Path("~/.config").expanduser()) / "quarterdeck" / "themes"
+    return paths.user_folder(environ) / "themes"
 
 
 def folders(environ: Mapping[str, str] = os.environ) -> tuple[Path, ...]:

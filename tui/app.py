@@ -43,6 +43,7 @@ from tui.follower import Follower
 from tui.inbox import Inbox, column
 from tui.ink import Palette
 from tui.keyboard import Keyboard
+from tui.layouts import Layouts
 from tui.names import key_press
 from tui.names import words as key_words
 from tui.options import Options
@@ -118,7 +119,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         self.words = Words(self)
         self.verbs: tuple[object, ...] = (
             self.actions, self.arranging, self.tabbing, self.closing, self.guide, self.toasts, self.welcome,
-            self.wearing, Doctor(self),
+            Layouts(self), self.wearing, Doctor(self),
         )  # fmt: skip
         """Whose ``do_<id>`` carry commands out, the first that has one."""
         self.frames_taken = 0

@@ -11,17 +11,12 @@ from urllib.parse import quote
 
 from cli.scope import Scope
 from quarterdeck.errors import Refused
+from quarterdeck.paths import user_folder
 from quarterdeck.project import Project, WantedAgent
 from quarterdeck.text import safe
 
 _SHOWN = 1000
 """Characters of one thing that would be run: more than anybody reads on."""
-
-
-def own_folder() -> str:
-    """Where a person's own files lie: what is there is theirs and asks nobody."""
-    base = os.environ.get("XDG_CONFIG_HOME", "")
-    return os.path.join(base if os.path.isabs(base) else os.path.expanduser("~/.config"), "quarterdeck")
 
 
 def agree(scope: Scope, project: Project, starting: list[tuple[str, WantedAgent]], *, yes: bool) -> None:
@@ -33,7 +28,7 @@ def agree(scope: Scope, project: Project, starting: list[tuple[str, WantedAgent]
     said = [line for session, agent in starting for line in _runs(session, agent)]
     path = os.path.realpath(project.file)
     digest = hashlib.sha256(project.data).hexdigest()
-    mine = os.path.realpath(own_folder())
+    mine = os.path.realpath(user_folder())
     if not said or path.startswith(mine.rstrip("/") + "/"):
         return
     seen: dict[str, Any] = scope.get(f"/v1/trust/file?path={quote(path, safe='')}")

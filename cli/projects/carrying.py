@@ -15,7 +15,6 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from cli.agents import outer_size
-from cli.projects.asking import own_folder
 from cli.projects.planning import AgentPlan, Present, SessionPlan, in_order, plan
 from cli.scope import Scope, client_environment
 from quarterdeck.errors import QuarterdeckError, Refused
@@ -24,6 +23,7 @@ from quarterdeck.layout import dumps as stored_text
 from quarterdeck.layout import loads as stored
 from quarterdeck.layoutfile import fitted, same
 from quarterdeck.layoutshelf import Shelf, chosen
+from quarterdeck.paths import user_folder
 from quarterdeck.project import Project, WantedSession
 
 AT_ONCE = 4
@@ -65,7 +65,7 @@ def _present(scope: Scope, wanted: WantedSession, session: dict[str, Any] | None
     layout, trouble = None, ""
     if wanted.called:
         try:
-            layout = chosen(wanted.called, Shelf(Path(own_folder()), Path(wanted.workspace)))
+            layout = chosen(wanted.called, Shelf(user_folder(), Path(wanted.workspace)))
         except QuarterdeckError as error:
             trouble = error.message
     profiles = None

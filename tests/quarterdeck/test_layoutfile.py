@@ -17,7 +17,7 @@ pinned = ["api"]
 
 [[tabs]]
 name = "work"
-columns = ["api", { rows = ["tests", "*"], sizes = [2, 1] }]
+columns = ["api", {rows = ["tests", "*"], sizes = [2, 1]}]
 sizes = [3, 2]
 
 [[tabs]]
