@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from quarterdeck.text import safe
+from tui.toasts import Offer
 
 if TYPE_CHECKING:
     from tui.app import QuarterdeckApp
     from tui.fleet import AgentInfo
 
 MOST = 20
+SECONDS = 6.0
+"""How long the way back is offered after closing."""
 
 
 class Closed(NamedTuple):
@@ -37,9 +40,8 @@ class Closing:
     def remember(self, agent: AgentInfo) -> None:
         """An agent was closed; say how it comes back."""
         self._closed.append(Closed(agent.id, agent.name, agent.alive and not agent.adopted))
-        key = self._app.commands.shortest("undo_close")
-        back = f"; {key} brings it back" if key else ""
-        self._app.words.say(f"{agent.name} is in the trash for seven days{back}", seconds=8)
+        back = Offer("bring it back", lambda: self._app.run_command("undo_close"))
+        self._app.toasts.tell(f"{agent.name} is closed", "In the trash for seven days.", seconds=SECONDS, offer=back)
 
     def do_undo_close(self) -> None:
         """Bring back what was closed last."""

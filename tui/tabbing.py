@@ -27,19 +27,6 @@ class Tabbing:
     def _stage(self) -> Stage:
         return self._app.stage
 
-    def nothing_here(self) -> tuple[str, list[tuple[str, str]]]:
-        """What stands where nothing that is open has a panel: a sentence, and commands with what they do about it."""
-        stage = self._stage
-        if stage.needing.open:
-            return "nobody needs you any more", [("needing", "back to where you were")]
-        agents = stage.tabs[stage.layout.at]
-        if agents:
-            them = self._app.fleet.agents[agents[0]].name if len(agents) == 1 else f"all {len(agents)} agents"
-            return f"{them} of this tab: hidden", [("palette", "find one to show it again"), ("new", "start another")]
-        ways = [("new", "start an agent here"), ("split_right", "bring one here"), ("tab_previous", "another tab"),
-                ("tab_close", "close this one")]  # fmt: skip
-        return "this tab is empty", ways
-
     def do_tab_new(self) -> None:
         """An empty tab."""
         self._new_tab()
@@ -118,7 +105,7 @@ class Tabbing:
             if number != stage.layout.at:
                 names = [self._app.fleet.agents[one].name for one in stage.tabs[number]]
                 about = f"{len(names)}: {' '.join(names)}" if names else "empty"
-                title = f"{number + 1} {tab.name}".strip()
+                title = f"{number + 1} {tab.name}" if tab.name else f"tab {number + 1}"
                 items.append(Item("", "muted", title, about, "", self._mover(agent, number)))
         items.append(Item("+", "accent", "new tab", "make one for it", "", lambda: self._new_tab(agent)))
         self._app.push_screen(Finder(items, "the tab to move it to", "move"))

@@ -206,7 +206,7 @@ async def test_tabs_are_made_named_filled_turned_and_closed(on_peer, scenes):
         await after_leader(scenes, pilot, "o")
         assert app.deck_screen.plan.tabs
         assert app.shown == ()
-        assert "this tab is empty" in notice(app)
+        assert "nothing is on this tab yet" in notice(app)
         await after_leader(scenes, pilot, "l n")
         await type_keys(scenes, pilot, *"review", "enter")
         await after_leader(scenes, pilot, ",")
@@ -314,7 +314,8 @@ async def test_what_was_closed_comes_back_to_its_place_and_goes_on(on_peer, scen
         before = where(app)
         await after_leader(scenes, pilot, "x")
         await type_keys(scenes, pilot, "enter")
-        assert "brings it back" in app.deck_screen.keys.note
+        (toast,) = app._notifications
+        assert "bring it back" in toast.message
         await after_leader(scenes, pilot, "2", "x")
         await type_keys(scenes, pilot, "enter")
         assert len(app.shown) == 2
