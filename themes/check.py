@@ -57,8 +57,13 @@ def _texts(theme: Theme) -> Iterator[Fault]:
             yield fault
 
 
+def palette_least(theme: Theme) -> float:
+    """The contrast that colours of programs have on the background."""
+    return AA if theme.contrast >= AAA else PALETTE_LEAST
+
+
 def _palette(theme: Theme) -> Iterator[Fault]:
-    need = AA if theme.contrast >= AAA else PALETTE_LEAST
+    need = palette_least(theme)
     for number, color in enumerate(theme.palette):
         if number != _BLACK and (
             fault := _low(f"terminal.palette[{number}]", "background", color, theme.colors.background, need)
@@ -83,10 +88,10 @@ def _hues(theme: Theme) -> Iterator[Fault]:
 
 def _low(key: str, name: str, color: int, ground: int, need: float) -> Fault | None:
     have = contrast(color, ground)
-    return None if have >= need else Fault(key, name, have, need, color, _enough(color, ground, need))
+    return None if have >= need else Fault(key, name, have, need, color, enough(color, ground, need))
 
 
-def _enough(color: int, ground: int, need: float) -> int:
+def enough(color: int, ground: int, need: float) -> int:
     """``color`` with just as much white or black as it needs; -1 where even that is not enough."""
     best, least = -1, 101
     for end in (0xFFFFFF, 0):

@@ -2,6 +2,7 @@
 
 Rows are drawn with escape sequences of our own, since Rich knows neither curly, dotted and dashed underlines nor
 their colour. Beside them stands a Rich style for whatever works on segments (pictures, dimming behind a dialog).
+Programs choose colours for the background they expect: text on ours that could not be read is made lighter or darker.
 Dim, inverse and hidden are resolved to colours here, so they look the same everywhere; blink is not shown. With sixteen
 colours roles become what the theme says they do; without any, grounds that mean something are inverse.
 """
@@ -15,7 +16,8 @@ from rich.color import Color, ColorSystem
 from rich.style import Style as RichStyle
 
 from quarterdeck.rows import BOLD, DEFAULT, DIM, HIDDEN, INVERSE, ITALIC, OVERLINE, RGB, STRIKE, UNDERLINE_SHIFT, Style
-from themes import ROLES, Theme, mix
+from themes import ROLES, Theme, contrast, mix
+from themes.check import enough, palette_least
 from tui.depth import Depth, cube, legible, nearest_of_16, nearest_of_256
 
 ROLE = 1 << 25
@@ -49,6 +51,8 @@ class Palette:
         self.faded = faded
         self.ink = lru_cache(maxsize=4096)(self._ink)
         self.roles = theme.roles
+        self._least = palette_least(theme)
+        self._lifted = lru_cache(maxsize=1024)(self._lift)
 
     def color(self, value: int, default: int) -> int:
         """``0xrrggbb`` of a colour as rows carry it."""
@@ -59,6 +63,16 @@ class Palette:
         if value & RGB:
             return value & 0xFFFFFF
         return self.theme.palette[value] if value < 16 else cube(value & 255)
+
+    def text(self, style: Style) -> int:
+        """``0xrrggbb`` of the text: a program's own colour on a ground it did not choose is at least readable."""
+        value = self.color(style.fg, self.theme.colors.text)
+        own = style.bg == DEFAULT and style.fg >= 16 and not style.fg & ROLE
+        return self._lifted(value) if own else value
+
+    def _lift(self, value: int) -> int:
+        ground = self.theme.colors.background
+        return value if contrast(value, ground) >= self._least else enough(value, ground, self._least)
 
     def role(self, fg: str = "text", bg: str = "background", attrs: int = 0) -> Style:
         """A style in the theme's own colours."""
@@ -71,7 +85,7 @@ class Palette:
             return self._few(style)
         colors = self.theme.colors
         attrs = style.attrs
-        fg, bg = self.color(style.fg, colors.text), self.color(style.bg, colors.background)
+        fg, bg = self.text(style), self.color(style.bg, colors.background)
         if attrs & INVERSE:
             fg, bg = bg, fg
         if attrs & DIM:
@@ -106,8 +120,11 @@ class Palette:
         bg_role = NAMES[style.bg & 255] if style.bg != DEFAULT and style.bg & ROLE else "background"
         role_fg, role_bg = ansi.pair(fg_role, bg_role)
         fg, bg = (
-            role if value == DEFAULT or value & ROLE else value if value < 16 else nearest_of_16(self.color(value, 0))
-            for value, role in ((style.fg, role_fg), (style.bg, role_bg))
+            role if value == DEFAULT or value & ROLE else value if value < 16 else nearest_of_16(exact)
+            for value, role, exact in (
+                (style.fg, role_fg, self.text(style)),
+                (style.bg, role_bg, self.color(style.bg, 0)),
+            )
         )
         # what a program wanted to be the same is to stay so
         return (fg if style.fg == style.bg != DEFAULT or style.attrs & HIDDEN else legible(fg, bg)), bg

@@ -214,6 +214,19 @@ def test_sixteen_colours_are_the_terminals_own(name):
     assert palette.ink(Style(attrs=HIDDEN)).rich.color == palette.ink(Style(attrs=HIDDEN)).rich.bgcolor
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_what_a_program_writes_can_be_read_on_any_background(name):
+    theme = themes.load(name)
+    palette = Palette(theme)
+    ground = theme.colors.background
+    for fg in (*range(16, 256), RGB | 0xAFD7FF, RGB | 0x101010):
+        assert themes.contrast(palette.text(Style(fg)), ground) >= 3
+        over = Style(fg, RGB | 0x808080)
+        assert palette.text(over) == palette.color(fg, 0), "on a ground of its own it is as it wanted"
+    seen = next(fg for fg in range(16, 256) if themes.contrast(cube(fg), ground) > 7)
+    assert palette.text(Style(seen)) == cube(seen)
+
+
 def test_without_colours_grounds_and_marks_stay():
     palette = Palette(themes.load("dark"), None)
     assert palette.ink(palette.role()).sgr == ""
