@@ -6,13 +6,15 @@ one that is named as a secret somewhere reaches nobody else. The file ``QUARTERD
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from pipelines import masking
 from pipelines.filling import Filled
 from pipelines.model import RunPlan
 from pipelines.outputs import VARIABLE
-from quarterdeck.redaction import KNOWN_LENGTH, Redactor, secret, secrets_in
+from quarterdeck.redaction import KNOWN_LENGTH, Finding, Redacted, Redactor, secret, secrets_in
 
 UNATTENDED = {"PAGER": "cat", "GIT_PAGER": "cat", "GIT_TERMINAL_PROMPT": "0"}
 """Variables of every program where they are not set: what would wait for a key does not."""
@@ -35,6 +37,14 @@ class Learning(Redactor):
     def __init__(self) -> None:
         super().__init__()
         self._learnt: dict[str, str] = {}
+
+    def redact(self, text: str) -> Redacted:
+        """Also of known values that are broken over lines: reports mask what the log of a step masks."""
+        spans = masking.in_text(self).find(text)
+        found = super().redact(masking.masked(text, spans))
+        counts = Counter(one.rule for one in spans)
+        counts.update({one.rule: one.count for one in found.findings})
+        return Redacted(found.text, tuple(Finding(rule, count) for rule, count in sorted(counts.items())))
 
     def learn(self, known: Mapping[str, str]) -> None:
         """Mask these too, by name. Each line of a secret of several lines is one: texts are told line by line."""

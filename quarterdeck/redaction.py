@@ -273,6 +273,40 @@ class Redactor:
                 at = quiet.find(form, at + 1)
         return sorted(spans)
 
+    def open_at(self, text: str, noise: re.Pattern[str], least: int) -> int:
+        """Where a secret may begin that goes on behind the end of ``text``; its length where none does.
+
+        Known values count from ``least`` characters on, and where the last line has nothing else, with characters of
+        ``noise`` between theirs or not; a private key counts until its end.
+        """
+        places = [len(text)]
+        begun = max(text.rfind("-----BEGIN "), len(text) - _KEY_SIZE)
+        if (key := _BEGIN.search(text, begun)) and not _END.search(text, key.end()):
+            places.append(key.start())
+        forms = [form for form, _ in self._quiet(noise)]
+        size = max(map(len, forms), default=1) - 1
+        quiet = ""
+        at = len(text)
+        while len(quiet) < size and at:
+            at = max(0, at - 4 * size)
+            quiet = noise.sub("", text[at:])
+        quiet = quiet[-size:] if size else ""
+        line = len(noise.sub("", text.rstrip("\n").rpartition("\n")[2]))
+        most = 0
+        for form in forms:
+            begin = quiet.find(form[:1])
+            while begin >= 0 and len(quiet) - begin > most:
+                if form.startswith(quiet[begin:]) and len(quiet) - begin >= min(least, max(1, line)):
+                    most = len(quiet) - begin
+                begin = quiet.find(form[:1], begin + 1)
+        if most:
+            place = len(text)
+            while most:
+                place -= 1
+                most -= not noise.match(text, place)
+            places.append(place)
+        return min(places)
+
     def _quiet(self, noise: re.Pattern[str]) -> list[tuple[str, str]]:
         known = self._forms
         of, found = self._quieted.get(noise, (None, []))

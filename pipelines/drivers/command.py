@@ -10,11 +10,12 @@ import codecs
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.drivers.program import Ended, Program, Programs
+from pipelines.masking import Passing
 from pipelines.model import Outcome, RunEvent, Usage
 from pipelines.naming import turn_name
 from pipelines.outputs import VARIABLE
@@ -40,6 +41,8 @@ TOLD_AT_ONCE = 200
 """Lines told together."""
 TOLD_A_SECOND = 500
 """Lines of one command told in a second; of a flood the rest is counted, and stands in its log."""
+_NEAR = 200
+"""Lines behind those that are told, in which a secret that begins there may go on."""
 _SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
 
 
@@ -179,6 +182,7 @@ class Lines:
 
     def __init__(self, redactor: Redactor, tell: Callable[[str], None]) -> None:
         self._redactor, self._tell = redactor, tell
+        self._passing = Passing(redactor)
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         self._open = ""
         self._long = False
@@ -202,6 +206,7 @@ class Lines:
         if self._open and not self._long:
             self._lines([self._open])
             self._open = ""
+        self._say(self._passing.rest())
         self._say_left_out()
 
     def _lines(self, lines: list[str]) -> None:
@@ -211,11 +216,14 @@ class Lines:
             self._second, self._told = now, 0
         room = max(0, TOLD_A_SECOND - self._told)
         self._left_out += max(0, len(lines) - room)
-        lines = lines[:room]
-        self._told += len(lines)
+        self._told += min(room, len(lines))
+        near = lines[: room + _NEAR]
+        self._say(self._passing.take([_clean(line) for line in near], room))
+
+    def _say(self, lines: Sequence[str]) -> None:
         for at in range(0, len(lines), TOLD_AT_ONCE):
             # Redacted before it is cut: half a secret is not recognised.
-            text = self._redactor.redact("\n".join(_clean(line) for line in lines[at : at + TOLD_AT_ONCE])).text
+            text = self._redactor.redact("\n".join(lines[at : at + TOLD_AT_ONCE])).text
             if text.strip():
                 self._tell(plain("\n".join(line[:LINE] for line in text.split("\n"))))
 

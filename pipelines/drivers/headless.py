@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipelines.drivers import hearing
+from pipelines.drivers.conversation import transcript
 from pipelines.drivers.hearing import Hearing, judge
 from pipelines.drivers.parts import AGAIN, GO_ON
 from pipelines.drivers.program import Ended, Program, Programs, unbroken
@@ -25,7 +26,7 @@ from pipelines.model import Outcome, Usage
 from pipelines.money import add
 from pipelines.naming import turn_name
 from pipelines.ports import Ask, Tell, Turn
-from profiles import Profile, headless, transcripts
+from profiles import Profile, headless
 from profiles.headless import Heard
 from profiles.profile import RESUME_ID
 from profiles.tally import Counts
@@ -239,18 +240,10 @@ class HeadlessDriver:
             usage=life.usage() if life and program else Usage(),
             agent_id=agent.id if agent else "",
             resume_id=resume_id,
-            transcript=await self._transcript(life, agent, resume_id) if life and agent else "",
+            transcript=await transcript(life.profile, agent, ask, resume_id) if life and agent else "",
             started_ns=began,
             ended_ns=(program.ended_ns if program else 0) or time.time_ns(),
         )
-
-    async def _transcript(self, life: _Life, agent: Agent, resume_id: str) -> str:
-        """The file of its conversation, "" where there is none that can be found."""
-        name = life.profile.sources.transcript
-        if agent.doing.transcript or name not in transcripts.FORMATS:
-            return agent.doing.transcript
-        found = await asyncio.to_thread(transcripts.find, name, life.ask.environ, life.ask.cwd, resume_id)
-        return str(found) if found is not None and await asyncio.to_thread(found.is_file) else ""
 
 
 _NAMELESS = "\0"

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 
 from pipelines import naming
+from pipelines.drivers.conversation import was_told
 from pipelines.drivers.following import Following
 from pipelines.drivers.parts import AGAIN, GO_ON, Parts, denied
 from pipelines.drivers.program import Program, Programs, unbroken
@@ -99,7 +100,7 @@ class TerminalDriver:
         if found := self._programs.find(name):
             return found, False
         for former in reversed(self._programs.former(name)):
-            if await self._conversed(former):
+            if await self._conversed(former, ask):
                 self._cut_ns = Program(self._deck, former.id).ended_ns
                 return await self._again(former, name, ask), True
         begun = await self._programs.begin(
@@ -112,10 +113,15 @@ class TerminalDriver:
         )
         return begun, False
 
-    async def _conversed(self, agent: Agent) -> bool:
-        """Whether it may have taken a prompt."""
+    async def _conversed(self, agent: Agent, ask: Ask) -> bool:
+        """Whether it may have taken a prompt: one that was cut off while it was typed stands in its transcript then."""
         taken = (PromptState.ACCEPTED, PromptState.WRITTEN, PromptState.UNCONFIRMED)
-        return any(prompt.state in taken for prompt in await self._deck.outbox.prompts(agent.id))
+        typed = (PromptState.SENDING, PromptState.FAILED)
+        prompts = await self._deck.outbox.prompts(agent.id)
+        if any(prompt.state in taken for prompt in prompts):
+            return True
+        last = next((prompt for prompt in prompts if prompt.state in typed), None)
+        return last is not None and await was_told(self._profile(ask), agent, ask, last.text)
 
     async def _again(self, agent: Agent, name: str, ask: Ask) -> Program:
         """Start it again, with its conversation and under its name."""
@@ -160,6 +166,5 @@ class TerminalDriver:
             return await parts.give(ask.prompt)
         if not again or last.state in (PromptState.QUEUED, PromptState.SENDING):
             return last
-        if last.state is PromptState.FAILED:
-            return await parts.give(last.text)
-        return await parts.give(AGAIN.format(prompt=last.text) if last.state is PromptState.UNCONFIRMED else GO_ON)
+        unknown = last.state in (PromptState.UNCONFIRMED, PromptState.FAILED)
+        return await parts.give(AGAIN.format(prompt=last.text) if unknown else GO_ON)

@@ -22,7 +22,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pipelines.evidence import artifacts, changes, files, masking, recording
+from pipelines import masking
+from pipelines.evidence import artifacts, changes, files, recording
 from pipelines.model import StepPlan, StepResult
 from pipelines.naming import slug
 from pipelines.ports import Turn

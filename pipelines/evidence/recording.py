@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 
-from pipelines.evidence import masking
+from pipelines import masking
 from quarterdeck.redaction import Redactor
 from terminals import asciicast, journal
 from terminals.asciicast import Event

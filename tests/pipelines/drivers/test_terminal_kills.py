@@ -205,6 +205,27 @@ async def test_when_its_agent_died_with_it(runs: Rig) -> None:
     assert "do it" in str(runs.model.requests()[-1]["messages"][0]), "its conversation was gone on with"
 
 
+async def test_when_its_agent_died_with_it_before_its_receipt_was_kept(runs: Rig) -> None:
+    """Its conversation tells that it was given its prompt: it is not given it as a new one."""
+    runs.script(
+        {"match": "^do it$", "moves": [{"hang": True}]},
+        {"match": "^You were interrupted, and it is not known", "moves": [{"text": "Gone on."}]},
+    )
+    with driving(runs) as driver:
+        driver.turn("do it")
+        until(runs.model.requests, "it asks its model")
+        until(lambda: accepted(runs), "its prompt is known to be taken")
+        driver.kill()
+    runs.end()
+    database = runs.state / "runs" / RUN / "state" / "state.db"
+    with closing(sqlite3.connect(database)) as db, db:  # as it stood a moment earlier
+        db.execute("UPDATE prompts SET state = 'sending', receipt = ''")
+    turn, prompts = await go_on(runs, "do it")
+    assert (turn.outcome, turn.message) == (Outcome.SUCCEEDED, "Gone on."), turn
+    assert len(prompts) == 2
+    assert "do it" in str(runs.model.requests()[-1]["messages"][0]), "its conversation was gone on with"
+
+
 async def test_when_its_agent_died_between_two_turns(runs: Rig) -> None:
     runs.script({"match": "^say (.*)", "moves": [{"text": "I say {1}."}]})
     with driving(runs) as driver:

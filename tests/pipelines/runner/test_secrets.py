@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -103,3 +104,26 @@ def test_it_leaves_the_run_nowhere(runs: Rig, source: str) -> None:
     assert [name for name, text in left.items() if VALUE in text] == []
     assert result.steps[0].message == f"[redacted: {NAME}]"
     assert result.outcome is Outcome.FAILED
+
+
+def test_one_that_is_broken_over_lines_is_masked_wherever_the_log_masks_it(runs: Rig) -> None:
+    run = 'printf %s "$FAVOURITE_COLOUR" | fold -w 5; echo; printf %s "$FAVOURITE_COLOUR" | base64 -w 6; exit 1'
+    steps = (StepPlan(key="says", name="says", run=run),)
+    plan = RunPlan(name="t", workspace=str(runs.work), steps=steps, secrets=(NAME,))
+    folder = RunFolder.of(Paths(runs.state), new_run_id(datetime.now(UTC)))
+    kept = runs.home / "kept"
+    events: list[RunEvent] = []
+    options = RunOptions(environ=runs.environ | {NAME: VALUE}, evidence=kept)
+    result = asyncio.run(carry_out(plan, folder, events.append, options))
+    coded = b64encode(VALUE.encode()).decode()
+    pieces = [VALUE[at : at + 5] for at in range(0, len(VALUE) - 4, 5)]
+    pieces += [coded[at : at + 6] for at in range(0, len(coded) - 6, 6)]
+    left = {
+        "log": (kept / result.steps[0].log).read_text(),
+        "told": "".join(event.text for event in events),
+        "result": json.dumps(result_json(result, plan)),
+        "junit": junit(result, plan).decode(),
+        "summary": report.summary(result, plan),
+    }
+    assert [(name, one) for name, text in left.items() for one in pieces if one in text] == []
+    assert all(f"[redacted: {NAME}]" in text for text in left.values())

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -36,6 +36,10 @@ _NOISE = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0), *range(0x2500, 0x25A0)
 """Characters that :data:`SEQUENCES` passes over, and :data:`FRAMES` but for control characters."""
 _BLOCK = 8 << 10
 _PIECE = 64 << 10
+HELD = 64 << 10
+"""Characters of lines that are held back."""
+_LEAST = 4
+"""Characters of a known value at the end of a line from which on it is held back."""
 _T = TypeVar("_T")
 
 
@@ -222,6 +226,62 @@ def _blocks(lines: Iterable[str]) -> Iterator[str]:
             block, size = [], 0
     if block:
         yield "\n".join(block) + "\n"
+
+
+class Passing:
+    """Lines that come one after the other, on their way to people: without what :func:`in_text` finds in all of them.
+
+    A line is held back as long as a secret may go on behind it; at most :data:`HELD` characters of lines are.
+    """
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._behind = ""
+        self._waiting: list[tuple[str, bool]] = []
+
+    def take(self, lines: Sequence[str], room: int) -> list[str]:
+        """What may be given out now that there are more lines. Of these only the first ``room`` ever are."""
+        self._waiting += [(line + "\n", True) for line in lines[:room]]
+        enough = self._reach
+        for line in lines[room:]:
+            if enough <= 0:
+                break
+            self._waiting.append((line + "\n", False))
+            enough -= len(line) + 1
+        text = "".join((self._behind, *(line for line, _ in self._waiting)))
+        until = len(text) if len(text) > HELD else self._redactor.open_at(text, FRAMES, _LEAST)
+        return self._give(text, until)
+
+    def rest(self) -> list[str]:
+        """What was held back: nothing comes any more."""
+        text = "".join((self._behind, *(line for line, _ in self._waiting)))
+        return self._give(text, len(text))
+
+    @property
+    def _reach(self) -> int:
+        return BEHIND + 4 * self._redactor.longest
+
+    def _give(self, text: str, until: int) -> list[str]:
+        given: list[str] = []
+        if not self._waiting or len(self._behind) + len(self._waiting[0][0]) > until:
+            return given
+        spans = in_text(self._redactor).find(text)
+        begin, count = len(self._behind), 0
+        for line, shown in self._waiting:
+            end = begin + len(line)
+            if end > until:
+                break
+            if shown:
+                mine = [
+                    Span(max(one.start, begin) - begin, min(one.end, end - 1) - begin, one.rule)
+                    for one in spans
+                    if one.start < end - 1 and one.end > begin
+                ]
+                given.append(masked(line[:-1], mine))
+            begin, count = end, count + 1
+        self._behind = text[max(0, begin - self._reach) : begin]
+        del self._waiting[:count]
+        return given
 
 
 def json_line(line: str, redactor: Redactor) -> str:

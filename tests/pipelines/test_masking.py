@@ -5,12 +5,17 @@ import random
 
 import pytest
 
-from pipelines.evidence import masking
+from pipelines import masking
 from quarterdeck.redaction import Redactor
 
 TOKEN = "correct-horse-battery-staple-0815"
 KEY = "-----BEGIN PRIVATE KEY-----\n" + "\n".join("MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEA" for _ in range(20))
 KEY += "\n-----END PRIVATE KEY-----"
+
+
+@pytest.fixture
+def redactor():
+    return Redactor({"DEPLOY_TOKEN": TOKEN, "SECOND": "Zq8/kD+w=4711 with blanks"})
 
 
 def masked(lines, redactor):
