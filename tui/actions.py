@@ -84,6 +84,14 @@ class Actions:
         if agent in self._app.fleet.agents:
             self._app.push_screen(Composer(agent, self._drafts.pop(agent, ""), self._keeper(agent)))
 
+    def do_edit(self) -> None:
+        """Write a prompt for the focused agent in the person's own editor; it is sent from the composer."""
+        from tui.composer import Composer
+
+        self.do_prompt()
+        if isinstance(composer := self._app.screen, Composer):
+            composer.call_after_refresh(composer.outside)
+
     def do_broadcast(self) -> None:
         """One prompt to many agents."""
         from tui.broadcast import Broadcast

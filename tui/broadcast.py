@@ -21,6 +21,7 @@ from tui.faults import Rescues
 from tui.fleet import AgentInfo
 from tui.follower import Follows
 from tui.line import Line, Span, cells, compose
+from tui.outside import rewrite
 from tui.port import frames
 from tui.prompts import PromptInfo
 from tui.states import LOOKS, look
@@ -148,7 +149,7 @@ class Broadcast(ModalScreen[None], Follows, Moves, Rescues, inherit_bindings=Fal
         self._busy = False
         self._note = ""
         self.targets = Targets()
-        self.editor = Editor(draft, self.send, placeholder="what should they all do?")
+        self.editor = Editor(draft, self.send, self.outside, placeholder="what should they all do?")
         self.heading = Static("broadcast", id="title", markup=False)
         self.keys = KeyBar(id="keys")
         self._filters: dict[str, Choice] = {}
@@ -221,6 +222,7 @@ class Broadcast(ModalScreen[None], Follows, Moves, Rescues, inherit_bindings=Fal
                 Hint(enter, "send when idle", lambda: self.send(False)),
                 Hint("^S", "send now", lambda: self.send(True)),
                 Hint(f"alt+{enter}", "new line", lambda: self.editor.insert("\n")),
+                Hint("^G", "your editor", self.outside),
             ]
         hints += [Hint("tab", "go on", lambda: self.focus_next()), Hint("esc", "back", self.leave)]
         self.keys.put(hints, "", self._note, bg="background")
@@ -303,6 +305,20 @@ class Broadcast(ModalScreen[None], Follows, Moves, Rescues, inherit_bindings=Fal
             self.recount()
 
         self.run_worker(hand_over())
+
+    def outside(self) -> None:
+        """Write it in the person's own editor."""
+        if self._busy or self.targets.receipts is not None:
+            return
+        self._busy = True
+
+        async def write() -> None:
+            try:
+                await rewrite(self.deck, self.editor, "broadcast", self._say)
+            finally:
+                self._busy = False
+
+        self.run_worker(write(), exit_on_error=True)
 
     def leave(self) -> None:
         """Close; a text that was not sent is kept for next time."""

@@ -24,6 +24,7 @@ from tui.faults import Rescues
 from tui.fleet import AgentInfo
 from tui.follower import Follows
 from tui.line import Line, Span, cells, compose
+from tui.outside import rewrite
 from tui.port import frames
 from tui.prompts import PromptInfo, history, listed, moved
 from tui.states import look
@@ -109,7 +110,7 @@ class Composer(ModalScreen[None], Follows, Moves, Rescues, inherit_bindings=Fals
         self._busy = False
         self._again = Again(self, self._renew)
         self.heading = Title()
-        self.editor = Editor(draft, self.send, placeholder="what should it do?")
+        self.editor = Editor(draft, self.send, self.outside, placeholder="what should it do?")
         self.queue = Queue(id="queue")
         self.keys = KeyBar(id="keys")
 
@@ -193,6 +194,7 @@ class Composer(ModalScreen[None], Follows, Moves, Rescues, inherit_bindings=Fals
             if not self.editing:
                 hints.append(Hint("^S", "send now", lambda: self.send(True)))
             hints += [Hint(f"alt+{enter}", "new line", lambda: self.editor.insert("\n"))]
+            hints += [Hint("^G", "your editor", self.outside)]
             hints += [Hint("tab", "queue", self.queue.focus), Hint("esc", "back", self.leave)]
         self.keys.put(hints, "", self._note, bg="background")
 
@@ -225,6 +227,21 @@ class Composer(ModalScreen[None], Follows, Moves, Rescues, inherit_bindings=Fals
                 self._busy = False
 
         self.run_worker(carry_out())
+
+    def outside(self) -> None:
+        """Write it in the person's own editor."""
+        if self._busy:
+            return
+        self._busy = True
+
+        async def write() -> None:
+            try:
+                name = self.agent.name if self.agent is not None else "prompt"
+                await rewrite(self.deck, self.editor, f"prompt-{name}", self._say)
+            finally:
+                self._busy = False
+
+        self.run_worker(write(), exit_on_error=True)
 
     def edit(self) -> None:
         """Take the marked prompt's text; a queued one is changed by sending."""

@@ -25,15 +25,18 @@ def clean(text: str) -> str:
 
 
 class Editor(TextArea):
-    """A text area. ``send`` is called on enter (True: now) with a text that is not blank."""
+    """A text area. ``send`` is called on enter (True: now) with a text that is not blank, ``outside`` on ctrl+g."""
 
-    def __init__(self, text: str, send: Callable[[bool], None], *, placeholder: str = "") -> None:
+    def __init__(
+        self, text: str, send: Callable[[bool], None], outside: Callable[[], None], *, placeholder: str = ""
+    ) -> None:
         super().__init__(
             clean(text), soft_wrap=True, tab_behavior="focus", compact=True, highlight_cursor_line=False,
             placeholder=placeholder, id="editor",
         )  # fmt: skip
         self.cursor_blink = False
         self._send = send
+        self._outside = outside
         self._history: Sequence[str] = ()
         self._at = -1
         self._draft = ""
@@ -69,6 +72,8 @@ class Editor(TextArea):
             case "enter" | "ctrl+s":
                 if self.text.strip():
                     self._send(event.key == "ctrl+s")
+            case "ctrl+g":
+                self._outside()
             case key if key in _NEW_LINE:
                 self.insert("\n")
             case "up" if self.cursor_at_first_line and self._step(1):

@@ -32,8 +32,8 @@ from tui.memory.compare import (
 from tui.memory.entries import EntryInfo, author_words, place
 from tui.memory.history import Title
 from tui.memory.markdown import Bit, Bits, size
-from tui.memory.outside import Draft
 from tui.memory.reader import Rows
+from tui.outside import Draft
 from tui.port import frames
 from tui.screen import Behind
 

@@ -11,7 +11,7 @@ from tui.bars import Hint
 from tui.dialogs import Choice, Dialog, Field, line_dialog, text_input, words
 from tui.lists import Finder, Item, Page
 from tui.memory.entries import KINDS, SHARED, EntryInfo, place
-from tui.memory.outside import Draft, edited
+from tui.outside import Draft, edited
 
 if TYPE_CHECKING:
     from tui.memory.screen import MemoryScreen

@@ -320,7 +320,7 @@ async def _settle_conflict(deck, bank, editor, until, clash, ident, size):
             await pilot.press("e")
             toast = await until(pilot, lambda: list(app._notifications), "that marks are left in it")
             assert "marks of the merge" in toast[-1].message
-            kept = Path(toast[-1].message.rpartition("what was written: ")[2])
+            kept = Path(toast[-1].message.rpartition("what was written: ")[2].partition("\n")[0])
             assert ">>>>>>> " in kept.read_text()
             shutil.rmtree(kept.parent)
             editor('assert "<<<<<<< " in text, text\npath.write_text("The pool has 30.\\n")')
@@ -388,7 +388,7 @@ async def test_a_text_that_could_not_be_stored_stays_in_its_file(deck, bank, edi
         editor("sys.exit(3)")
         await pilot.press("e")
         await until(pilot, lambda: any("status 3" in one.message for one in app._notifications), "the status")
-        assert len(list(tmp_path.glob("quarterdeck-memory-*"))) == 1
+        assert len(list(tmp_path.glob("quarterdeck-*"))) == 1
         assert screen.found.chosen.body == "Short.\n"
         kept.unlink()
         kept.parent.rmdir()

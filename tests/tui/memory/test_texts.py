@@ -14,8 +14,8 @@ from tui.memory.compare import MARKS, VersionInfo, base_of, diff_rows, lines_of,
 from tui.memory.entries import EntryInfo, Wanted, answer_of, bank_name
 from tui.memory.found import excerpt, snippet_bits
 from tui.memory.markdown import LONGEST, Bit, readable, render, size, wrap
-from tui.memory.outside import _file_name
 from tui.memory.reader import body_rows
+from tui.outside import _file_name
 from tui.states import PLAIN_GLYPHS, Glyphs
 
 HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}

@@ -10,17 +10,20 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from quarterdeck.errors import Broken, Invalid, Refused
+from quarterdeck.errors import Broken, Invalid, QuarterdeckError, Refused
 from tui.driver import Terminal
+from tui.prompts import TEXT_LIMIT
 
 if TYPE_CHECKING:
     from tui.app import QuarterdeckApp
+    from tui.editor import Editor
 
 LARGEST = 10 << 20
+"""Bytes of a memory entry."""
 
 
 def editor(environ: Mapping[str, str] = os.environ) -> list[str]:
@@ -70,16 +73,41 @@ class Draft:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-async def edited(app: QuarterdeckApp, text: str, name: str) -> Draft | None:
-    """Let the person change ``text``; None where nothing was changed.
+async def rewrite(app: QuarterdeckApp, editor: Editor, name: str, say: Callable[[str], None]) -> None:
+    """Let the person write what stands in ``editor`` with their own; it stays where that brings back nothing to use.
+
+    Nothing is sent. ``say`` tells what became of it, an error is a message over the screen.
+    """
+    say("written in your editor")
+    try:
+        draft = await edited(app, editor.text, name, largest=TEXT_LIMIT, of="a prompt")
+    except QuarterdeckError as error:
+        say("the draft is as it was")
+        app.toasts.complain("take what was written", error)
+        return
+    if draft is None:
+        say("nothing was changed")
+    elif not draft.text.strip():
+        draft.done()
+        say("the file came back empty; the draft is as it was")
+    else:
+        editor.put(draft.text.rstrip("\n"))
+        draft.done()
+        say("")
+
+
+async def edited(
+    app: QuarterdeckApp, text: str, name: str, *, largest: int = LARGEST, of: str = "an entry"
+) -> Draft | None:
+    """Let the person change ``text``, at most ``largest`` bytes ``of`` something; None where nothing was changed.
 
     Raises Invalid without an editor, Refused where the editor failed, Broken where its file cannot be read; what was
     written stays then in the file the error names.
     """
     argv = editor()
-    folder = Path(tempfile.mkdtemp(prefix="quarterdeck-memory-"))
+    folder = Path(tempfile.mkdtemp(prefix="quarterdeck-"))
     path = folder / f"{_file_name(name)}.md"
-    await asyncio.to_thread(path.write_bytes, text.encode("utf-8", "replace"))
+    await asyncio.to_thread(_write, path, text.encode("utf-8", "replace"))
     try:
         with aside(app):
             status = await _run([*argv, str(path)])
@@ -87,7 +115,7 @@ async def edited(app: QuarterdeckApp, text: str, name: str) -> Draft | None:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     try:
-        data = await asyncio.to_thread(_read, path)
+        data = await asyncio.to_thread(_read, path, largest)
     except OSError as error:
         raise Broken(f"what was written cannot be read: {error}", hint=f"look into {folder}") from error
     draft = Draft(folder, path, "")
@@ -96,8 +124,8 @@ async def edited(app: QuarterdeckApp, text: str, name: str) -> Draft | None:
             draft.done()
             raise Refused(f"{argv[0]} ended with status {status}; nothing was changed")
         raise Refused(f"{argv[0]} ended with status {status}; nothing was stored", hint=f"what was written: {path}")
-    if len(data) > LARGEST:
-        raise Refused(f"the text has {len(data):,} bytes, more than an entry holds", hint=f"what was written: {path}")
+    if len(data) > largest:
+        raise Refused(f"the text has more than the {largest:,} bytes {of} holds", hint=f"what was written: {path}")
     try:
         draft.text = data.decode().replace("\r\n", "\n")
     except UnicodeDecodeError:
@@ -113,9 +141,14 @@ def _file_name(name: str) -> str:
     return kept.strip("-.")[:60] or "entry"
 
 
-def _read(path: Path) -> bytes:
+def _write(path: Path, data: bytes) -> None:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+        file.write(data)
+
+
+def _read(path: Path, largest: int) -> bytes:
     with path.open("rb") as file:
-        return file.read(LARGEST + 1)
+        return file.read(largest + 1)
 
 
 async def _run(argv: list[str]) -> int:
