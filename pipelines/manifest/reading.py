@@ -76,6 +76,9 @@ def parse(data: bytes, file: str) -> Document:
     except UnicodeDecodeError as error:
         told.add((), "not a text in UTF-8", line=data[: error.start].count(b"\n") + 1)
         text = ""
+    if "\0" in text:
+        told.add((), "holds a NUL character, which is in no text", line=text[: text.index("\0")].count("\n") + 1)
+        text = ""
     source = read(text, told)
     return Document(file, _validated(source, told), source.values, told)
 

@@ -90,13 +90,19 @@ def plain(value: str) -> str:
 
 
 def _command(value: str) -> str:
-    if not value.strip() or "\0" in value:
+    if not _whole(value).strip():
         raise ValueError("must be a command")
     return value
 
 
+def _whole(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("holds a NUL character, which no program can be given")
+    return value
+
+
 def _some(value: str) -> str:
-    if not value.strip() or "\0" in value:
+    if not _whole(value).strip():
         raise ValueError("must not be empty")
     return value
 

@@ -45,7 +45,10 @@ def read(text: str, told: Mistakes) -> Source:
         values = _Reader(source, told).value((), root)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        told.add((), f"not YAML: {error.problem or error.context}", line=mark.line + 1 if mark else 0)
+        what = f"not YAML: {error.problem or error.context}"
+        if error.problem == "but found another document":
+            what = "a second document begins here, and one file is one run"
+        told.add((), what, line=mark.line + 1 if mark else 0)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         what = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         told.add((), f"not YAML: {what}")

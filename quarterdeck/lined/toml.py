@@ -16,6 +16,8 @@ from quarterdeck.lined.source import Source, Written
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
 
+DEPTH = 100
+"""Tables and lists in one another."""
 _WHERE = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)$")
 
 
@@ -37,12 +39,22 @@ def read(text: str, told: Mistakes) -> Source:
         for node in reader.again:
             data = data[: node.start_byte] + re.sub(rb"[^\n]", b" ", node.text or b"") + data[node.end_byte :]
         return Source(tomllib.loads(data.decode(), parse_float=Written), reader.lines)
+    except _TooDeep as error:
+        told.add((), "not TOML: it is nested too deeply", line=error.line)
     except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
         found = _WHERE.search(str(error))
         line = int(found[1] or text.count("\n") + 1) if found else 0
         what = _WHERE.sub("", str(error)) if not isinstance(error, RecursionError) else "it is nested too deeply"
         told.add((), f"not TOML: {what}", line=line)
-        return Source()
+    return Source()
+
+
+class _TooDeep(Exception):
+    """What begins in ``line`` is nested deeper than anything that is meant."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__(line)
+        self.line = line
 
 
 class _Reader:
@@ -95,6 +107,8 @@ class _Reader:
             self._value(here, value)
 
     def _value(self, here: Path, node: Node) -> None:
+        if len(here) > DEPTH:
+            raise _TooDeep(_line(node))
         if node.type == "inline_table":
             for pair in node.named_children:
                 if pair.type == "pair":
@@ -124,6 +138,8 @@ def _names(node: Node) -> list[str]:
     """The names of a key, without their quotes."""
     names: list[str] = []
     while node.type == "dotted_key":
+        if len(names) >= DEPTH:
+            raise _TooDeep(_line(node))
         names.insert(0, _name(node.named_children[-1]))
         node = node.named_children[0]
     return [_name(node), *names]
