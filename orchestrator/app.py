@@ -9,14 +9,11 @@ from urllib.parse import unquote
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse
 
 from orchestrator.access import SLASH
 from orchestrator.engine import Engine
-from orchestrator.models import Problem
 from orchestrator.routes import (
     agents,
     approvals,
@@ -31,6 +28,7 @@ from orchestrator.routes import (
     status,
     terminals,
 )
+from orchestrator.routing import Json
 from quarterdeck import __version__
 from quarterdeck.errors import Invalid, NotFound, QuarterdeckError
 
@@ -48,13 +46,6 @@ go over the WebSocket `/v1/socket` (MessagePack, see `docs/api.md`).
 _Message = MutableMapping[str, Any]
 _Receive = Callable[[], Awaitable[_Message]]
 _Send = Callable[[_Message], Awaitable[None]]
-
-
-class Json(JSONResponse):
-    """JSON in ASCII: text an agent chose may hold what UTF-8 cannot."""
-
-    def render(self, content: Any) -> bytes:
-        return json.dumps(content, default=str).encode("ascii")
 
 
 class Edge:
@@ -111,14 +102,14 @@ def describe() -> FastAPI:
 def _add_memory(app: FastAPI) -> None:
     from orchestrator.routes import memory, memory_banks
 
-    app.include_router(memory.router)
-    app.include_router(memory_banks.router)
+    memory.router.join(app)
+    memory_banks.router.join(app)
 
 
 def _add_runs(app: FastAPI) -> None:
     from orchestrator.routes import runs
 
-    app.include_router(runs.router)
+    runs.router.join(app)
 
 
 _LATER = {b"/v1/memory/": _add_memory, b"/v1/runs": _add_runs}
@@ -132,10 +123,7 @@ def _application() -> FastAPI:
         description=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
-        default_response_class=Json,
         separate_input_output_schemas=False,
-        generate_unique_id_function=_operation,
-        responses={"default": {"model": Problem, "description": "What went wrong."}},
     )
     for module in (
         sessions,
@@ -151,16 +139,12 @@ def _application() -> FastAPI:
         control,
         sockets,
     ):
-        app.include_router(module.router)
+        module.router.join(app)
     app.add_exception_handler(QuarterdeckError, _quarterdeck_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _internal_error)
     return app
-
-
-def _operation(route: APIRoute) -> str:
-    return route.name
 
 
 def openapi_text() -> str:

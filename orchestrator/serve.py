@@ -69,6 +69,7 @@ async def serve(paths: Paths, on_started: Callable[[], None], on_stopping: Calla
             listener = bind(paths.socket)
             log.info("serving", extra={"agents": len(deck.agents())})
             gc.freeze()  # what is there now stays: a full collection that looks at it all holds up keys for 30 ms
+            gc.enable()
             await server.serve(sockets=[listener])
         log.info("stopping")
     log.info("stopped")

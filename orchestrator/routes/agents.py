@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 
 from orchestrator.access import Change, PersonOnly, ReadableAgent, Ref, TheCaller, TheEngine, own_only, plain
 from orchestrator.engine import Engine
 from orchestrator.models import Adoption, AgentChange, AgentView, AgentWish, End, ReportView, RestoreWish
+from orchestrator.routing import Routes
 from quarterdeck.errors import QuarterdeckError
 from quarterdeck.tags import changed, tidy
 from sessions.deck import Adopt, NewAgent
@@ -17,7 +18,7 @@ from sessions.model import Agent
 from sessions.outbox.selection import tagged
 from sessions.restore import RestoreReport
 
-router = APIRouter(prefix="/v1", tags=["agents"])
+router = Routes("/v1", tag="agents")
 
 
 def view(engine: Engine, agent: Agent) -> AgentView:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 from pydantic import Field
 
 from orchestrator.access import ReadableAgent, TheCaller, TheEngine, plain
 from orchestrator.engine import Engine, refusal
 from orchestrator.models import Answer, Body, Text
 from orchestrator.roles import Caller, Role
+from orchestrator.routing import Routes
 from quarterdeck.errors import QuarterdeckError
 from quarterdeck.text import safe
 from sessions.approvals.asked import digest, what
 from sessions.model import Approval, ApprovalState
 
-router = APIRouter(prefix="/v1", tags=["approvals"])
+router = Routes("/v1", tag="approvals")
 
 HISTORY = 1000
 

@@ -7,7 +7,7 @@ import os
 import re
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 
 from orchestrator import doctor
 from orchestrator.access import Change, PersonOnly, TheCaller, TheEngine
@@ -25,13 +25,14 @@ from orchestrator.models import (
     TrustView,
 )
 from orchestrator.roles import Role
+from orchestrator.routing import Routes
 from quarterdeck import __version__
 from quarterdeck.errors import Invalid, Refused
 from sessions.groups import folder_of
 from sessions.markdown.begin import manner
 from sessions.trust import Outlook
 
-router = APIRouter(prefix="/v1", tags=["orchestrator"])
+router = Routes("/v1", tag="orchestrator")
 
 API = 1
 """Grows when a client of an earlier version could not go on."""

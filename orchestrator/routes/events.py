@@ -6,16 +6,17 @@ import json
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query
+from fastapi import Header, Query
 from starlette.responses import StreamingResponse
 
 from orchestrator.access import TheCaller, TheEngine
 from orchestrator.engine import Engine
 from orchestrator.models import MAX_OFFSET, EventView, Problem
 from orchestrator.roles import Caller
+from orchestrator.routing import Routes
 from sessions.model import Event
 
-router = APIRouter(prefix="/v1", tags=["events"])
+router = Routes("/v1", tag="events")
 
 HEARTBEAT = 15.0
 """Seconds of silence after which a comment is sent, so that a dead connection is noticed."""

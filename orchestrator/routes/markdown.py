@@ -7,17 +7,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from pydantic import Field
 
 from orchestrator.access import Change, PersonOnly, Ref, TheEngine, plain
 from orchestrator.models import Answer, Body, Environ, Name, PathText
+from orchestrator.routing import Routes
 from sessions.markdown import folder
 from sessions.markdown.plan import Plan, PlannedAgent, PlannedSession, plan
 from sessions.markdown.rebuild import Rebuilt, rebuild
 from sessions.model import Restore
 
-router = APIRouter(prefix="/v1", tags=["checkpoints"])
+router = Routes("/v1", tag="checkpoints")
 
 Workspaces = Annotated[list[PathText], Query(min_length=1, max_length=100, description="Folders, absolute.")]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import Depends, Path, Query
 
 from orchestrator.access import TheCaller, TheEngine, plain
 from orchestrator.engine import refusal
@@ -26,9 +26,10 @@ from orchestrator.routes.memory_models import (
     VersionView,
     first,
 )
+from orchestrator.routing import Routes
 from quarterdeck.errors import Invalid
 
-router = APIRouter(prefix="/v1/memory", tags=["memory"])
+router = Routes("/v1/memory", tag="memory")
 
 PAGE, MOST = 100, 500
 HISTORY_ROOM = 32 << 20

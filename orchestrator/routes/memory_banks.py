@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from starlette.responses import StreamingResponse
 
 from orchestrator.access import PersonOnly, TheCaller, TheEngine
@@ -28,10 +28,11 @@ from orchestrator.routes.memory_models import (
     SyncWish,
     first,
 )
+from orchestrator.routing import Routes
 from quarterdeck.errors import Invalid
 from quarterdeck.text import safe
 
-router = APIRouter(prefix="/v1/memory", tags=["memory"])
+router = Routes("/v1/memory", tag="memory")
 
 
 @router.get("/banks", dependencies=[PersonOnly])

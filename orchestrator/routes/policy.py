@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from pydantic import BaseModel, Field
 
 from orchestrator.access import Change, PersonOnly, TheEngine
 from orchestrator.engine import Engine
 from orchestrator.models import PathText
+from orchestrator.routing import Routes
 from sessions.policy import Request
 from sessions.policy.accepted import accept, difference
 
-router = APIRouter(prefix="/v1/policy", tags=["policy"])
+router = Routes("/v1/policy", tag="policy")
 
 
 class PolicyView(BaseModel):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import Depends, Path, Query
 from pydantic import Field
 
 from orchestrator.access import Change, ReadableAgent, TheCaller, TheEngine, plain
 from orchestrator.engine import Engine, refusal
 from orchestrator.models import Answer, Body, Name, Tags
 from orchestrator.roles import Caller, Role
+from orchestrator.routing import Routes
 from quarterdeck.errors import Invalid, Unreachable
 from quarterdeck.tags import tidy
 from quarterdeck.text import safe
@@ -19,7 +20,7 @@ from sessions.model import Prompt, PromptState, Status
 from sessions.outbox.selection import select
 from sessions.outbox.turns import Until
 
-router = APIRouter(prefix="/v1", tags=["prompts"])
+router = Routes("/v1", tag="prompts")
 
 WAIT_LIMIT = 86_400.0
 PromptText = Annotated[

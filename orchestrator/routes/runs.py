@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Annotated, Any, Self
 
-from fastapi import APIRouter, Depends, Header, Path, Query
+from fastapi import Depends, Header, Path, Query
 from pydantic import Field
 from starlette.responses import StreamingResponse
 
@@ -14,6 +14,7 @@ from orchestrator.access import Change, PersonOnly, TheEngine
 from orchestrator.engine import Engine
 from orchestrator.models import MAX_OFFSET, Answer, Body, Environ, PathText
 from orchestrator.routes.events import HEARTBEAT
+from orchestrator.routing import Routes
 from orchestrator.runs import Line
 from pipelines import codec, runs
 from pipelines.folder import RunFolder
@@ -21,7 +22,7 @@ from pipelines.model import Outcome
 from pipelines.runs import Listed, State
 from quarterdeck.errors import Broken, Invalid, NotFound
 
-router = APIRouter(prefix="/v1/runs", tags=["runs"])
+router = Routes("/v1/runs", tag="runs")
 
 
 class RunAgain(Body):

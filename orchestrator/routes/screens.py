@@ -8,19 +8,20 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from starlette.responses import PlainTextResponse, StreamingResponse
 
 from orchestrator.access import ReadableAgent, TheEngine
 from orchestrator.engine import Engine
 from orchestrator.models import Row, ScreenView
+from orchestrator.routing import Routes
 from quarterdeck import rows
 from quarterdeck.errors import QuarterdeckError
 from sessions.model import Agent
 from terminals import asciicast, transcript
 from terminals.replay import journal_folder
 
-router = APIRouter(prefix="/v1/agents/{ref}", tags=["screens"])
+router = Routes("/v1/agents/{ref}", tag="screens")
 
 BATCH = 64 << 10
 """Characters of a long answer that are put together before they are sent."""

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 
 from orchestrator.access import Change, PersonOnly, Ref, TheCaller, TheEngine, own_only, plain
 from orchestrator.engine import Engine
 from orchestrator.models import AskedView, NewSession, SessionChange, SessionView
 from orchestrator.roles import Role
+from orchestrator.routing import Routes
 from quarterdeck.tags import check_goal
 from sessions.model import Agent, Session
 
-router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
+router = Routes("/v1/sessions", tag="sessions")
 
 
 def _view(engine: Engine, session: Session) -> SessionView:

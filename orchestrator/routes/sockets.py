@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, WebSocket
+from fastapi import WebSocket
 
 from orchestrator.access import TheCaller, TheEngine
 from orchestrator.models import MAX_OFFSET
 from orchestrator.roles import Role
+from orchestrator.routing import Routes
 from orchestrator.viewer import Viewer
 
-router = APIRouter()
+router = Routes()
 
 
 @router.websocket("/v1/socket")

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from pydantic import Field
 
 from orchestrator.access import Change, ReadableAgent, TheEngine
 from orchestrator.models import AgentView, Answer
 from orchestrator.routes.agents import view
+from orchestrator.routing import Routes
 from sessions.model import Status
 from sessions.status.waiting import statuses
 
-router = APIRouter(prefix="/v1/agents/{ref}", tags=["status"])
+router = Routes("/v1/agents/{ref}", tag="status")
 
 WAIT_LIMIT = 600.0
 """Seconds one request waits at most; a client that waits longer asks again."""

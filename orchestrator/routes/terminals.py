@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import signal as signals
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 
 from orchestrator.access import Change, ReadableAgent, TheEngine
 from orchestrator.engine import Engine
 from orchestrator.models import AgentView, Input, Signal, Size, WrittenView
 from orchestrator.routes.agents import view
+from orchestrator.routing import Routes
 from quarterdeck.errors import Invalid, NotFound
 from sessions.model import Agent
 from sessions.pasting import paste
 from terminals.adapter import Written
 
-router = APIRouter(prefix="/v1/agents/{ref}", tags=["terminals"])
+router = Routes("/v1/agents/{ref}", tag="terminals")
 
 _NAMES = {name: number.value for name, number in signals.Signals.__members__.items()}
 

@@ -13,8 +13,6 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import libtmux
-
 from quarterdeck.errors import Broken, Invalid, NotFound, QuarterdeckError, Refused, Unreachable
 from quarterdeck.paths import boot_id
 from quarterdeck.process import alive, identity
@@ -184,7 +182,7 @@ class TmuxAdapter:
         """
         tmux = await asyncio.to_thread(tool.find)
         path = socket_path(server)
-        facts = await asyncio.to_thread(_ask, libtmux.Server(socket_path=path, tmux_bin=tmux), pane, path)
+        facts = await asyncio.to_thread(_ask, tmux, path, pane)
         child, process = identity(int(facts["pane_pid"])), identity(int(facts["pid"]))
         if path.resolve() == self.server.socket.resolve():
             raise Refused(f"pane {pane} is one of Quarterdeck's own", hint="see: quarterdeck ls")
@@ -324,7 +322,7 @@ class TmuxAdapter:
         path = Path(record.server_socket)
         try:
             tmux = await asyncio.to_thread(tool.find)
-            facts = await asyncio.to_thread(_ask, libtmux.Server(socket_path=path, tmux_bin=tmux), record.pane, path)
+            facts = await asyncio.to_thread(_ask, tmux, path, record.pane)
         except NotFound as error:
             raise await self._gone(record, folder, "its tmux pane was closed") from error
         return self._user_server(path, facts["session_id"])
@@ -393,8 +391,11 @@ def socket_path(server: str, environ: Mapping[str, str] = os.environ) -> Path:
     return Path(environ.get("TMUX_TMPDIR") or "/tmp") / f"tmux-{os.getuid()}" / (server or "default")  # noqa: S108
 
 
-def _ask(server: libtmux.Server, pane: str, path: Path) -> dict[str, str]:
+def _ask(tmux: str, path: Path, pane: str) -> dict[str, str]:
     """What a user's server tells of a pane. Raises NotFound, or Broken for a server that is too old."""
+    import libtmux  # see tool.find
+
+    server = libtmux.Server(socket_path=path, tmux_bin=tmux)
     # display-message takes another pane for one it cannot find
     answer = server.cmd("capture-pane", "-p", "-S", "0", "-E", "0", "-t", pane)
     if not answer.stderr:

@@ -9,9 +9,6 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Protocol
 
-import libtmux
-from libtmux import exc
-
 from quarterdeck.errors import Broken, Unreachable
 from quarterdeck.process import Identity, alive, identity
 from terminals import scope
@@ -274,6 +271,9 @@ class PrivateServer(TmuxServer):
 
     async def _launch(self, tmux: str) -> str:
         """Start server and session; what went wrong, "" for nothing."""
+        import libtmux  # see tool.find
+        from libtmux import exc
+
         process = await asyncio.create_subprocess_exec(
             *(tmux, "-u", "-S", os.fspath(self.socket), "-f", os.fspath(self.config), "start-server"),
             stdin=asyncio.subprocess.DEVNULL,

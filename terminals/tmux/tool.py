@@ -7,9 +7,6 @@ import re
 import shutil
 from collections.abc import Mapping
 
-from libtmux import exc
-from libtmux.common import get_version, get_version_str, has_gte_version
-
 from quarterdeck.errors import Broken
 
 OLDEST = "3.2"
@@ -29,7 +26,11 @@ _KEPT = (
 
 
 def find() -> str:
-    """The path of a tmux that is new enough. Raises :class:`Broken` with what to do about it."""
+    """The path of a tmux that is new enough, for a thread. Raises :class:`Broken` with what to do about it."""
+    # libtmux comes with the first use of tmux: it would be a tenth of every start
+    from libtmux import exc
+    from libtmux.common import get_version, get_version_str, has_gte_version
+
     path = shutil.which("tmux")
     if path is None:
         raise Broken("tmux is not installed; nothing was started", hint=_INSTALL)

@@ -2,8 +2,10 @@ import json
 from pathlib import Path
 
 import pytest
+from fastapi.routing import APIRoute, APIWebSocketRoute
+from starlette.routing import Route
 
-from orchestrator.app import openapi_text
+from orchestrator.app import describe, openapi_text
 
 CHECKED_IN = Path(__file__).parents[2] / "docs" / "openapi.json"
 MEND = "python -c \"from orchestrator.app import openapi_text; open('docs/openapi.json', 'w').write(openapi_text())\""
@@ -11,6 +13,10 @@ MEND = "python -c \"from orchestrator.app import openapi_text; open('docs/openap
 
 def test_the_checked_in_document_agrees():
     assert CHECKED_IN.read_text() == openapi_text(), f"write it anew: {MEND}"
+
+
+def test_no_route_is_analysed_again_by_the_first_request():
+    assert {type(route) for route in describe().routes} == {Route, APIRoute, APIWebSocketRoute}
 
 
 def test_the_served_document_is_the_checked_in_one(shared):
