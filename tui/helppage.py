@@ -67,14 +67,17 @@ def rows(found: Sequence[Entry]) -> list[Row]:
     return lines
 
 
+class Keys(Table):
+    """The lines, below what is looked for."""
+
+    AROUND = 13
+
+
 class HelpPage(Dialog):
     """All keys, scrolled; what is typed narrows them down."""
 
     def __init__(self, deck: QuarterdeckApp) -> None:
-        lead = deck.leader_words
-        about = (
-            f"Every key goes to the focused agent, but {lead}, direct keys and, while you look back, those that move."
-        )
+        about = "What is not here is typed into the focused agent."
         self._all = list(entries(deck))
         self._nothing: list[Row] = [[("no key is called that", "muted")]]
         palette = deck.commands.shortest("palette")
@@ -88,7 +91,7 @@ class HelpPage(Dialog):
             )
         super().__init__("keys" if preset == "default" else f"keys, preset {preset}", about, more=more)
         self.add_class("wide")
-        self.table = Table(rows(self._all))
+        self.table = Keys(rows(self._all))
         self._height = len(self.table.rows)
         """Stays, whatever is looked for."""
 

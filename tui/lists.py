@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
 from rich.cells import cell_len
 from textual import events
@@ -151,6 +151,9 @@ class Finder(ModalScreen[None], inherit_bindings=False):
 class Table(Scrolled):
     """Fixed lines of spans, scrolled when there are more than fit."""
 
+    AROUND: ClassVar[int] = 11
+    """Lines of the screen left for what stands above and below."""
+
     def __init__(self, lines: Sequence[Sequence[tuple[str, str]]]) -> None:
         super().__init__()
         self._rows = [list(line) for line in lines]
@@ -163,7 +166,7 @@ class Table(Scrolled):
 
     def on_mount(self) -> None:
         """Leave room for the title above and the keys below."""
-        self.styles.max_height = max(3, self.app.size.height - 11)
+        self.styles.max_height = max(3, self.app.size.height - self.AROUND)
 
     def on_resize(self) -> None:
         """As above."""

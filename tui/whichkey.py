@@ -21,8 +21,8 @@ from tui.names import words as key_words
 if TYPE_CHECKING:
     from tui.app import QuarterdeckApp
 
-LEAST = 5
-"""Lines of the screen left above the guide."""
+LEAST, LEAST_SMALL = 5, 2
+"""Lines of panels left above the guide; of a screen with less than twenty lines."""
 _GAP = 3
 _TALL = 10
 """Lines a column may have before another one stands beside it."""
@@ -63,7 +63,7 @@ def folded(choices: Sequence[tuple[Command | None, Choice]]) -> list[Choice]:
         if not command or len(family) < len(_SIDES) or command.id.rpartition("_")[2] not in _SIDES:
             found.append(choice)
         elif family[0][0] == command:
-            label = {"focus": "focus", "move": "move the panel", "resize": "move its border"}.get(stem, stem)
+            label = {"move": "move it", "resize": "move its border"}.get(stem, stem)
             found.append(Choice(_together([one.key for _, one in family]), label, choice.group))
     return found
 
@@ -116,7 +116,7 @@ def _columns(groups: Sequence[tuple[str, list[Choice]]], width: int, lines: int)
         for y, (text, choice) in enumerate(entries):
             if text:
                 found.append(Cell(x, y, text, choice, pad if choice else 0))
-        x += max(cell_len(text) + (pad if one else 0) for text, one in entries) + _GAP
+        x += max((cell_len(text) + (pad if one else 0) for text, one in entries), default=0) + _GAP
     return found if x - _GAP <= width - 1 else None
 
 
@@ -153,7 +153,8 @@ class Guide:
     def layout(self) -> tuple[int, list[Cell]]:
         """Where everything stands on a screen of this size, below a line of its own."""
         width, height = self._app.size
-        most = height - 2 - LEAST - self._app.answering.lines
+        left = LEAST if height >= 20 else LEAST_SMALL
+        most = height - 2 - left - self._app.answering.lines
         taken, found = lay(self.choices(), width, max(1, most - 1))
         return taken + 1, [cell._replace(y=cell.y + 1) for cell in found]
 

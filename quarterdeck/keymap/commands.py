@@ -89,7 +89,6 @@ COMMANDS = (
     Command("which_key", "quarterdeck", "key guide", "the keys that work now"),
     Command("doctor", "quarterdeck", "doctor", "what is installed, what runs, what is wrong"),
     Command("welcome", "quarterdeck", "welcome", "what is installed on this machine"),
-    Command("doctor", "quarterdeck", "doctor", "what is installed, running and wrong"),
     Command("report", "quarterdeck", "restore report", "what the last start found and did"),
     Command("reconnect", "quarterdeck", "reconnect", "start the orchestrator again and connect"),
 )  # fmt: skip

@@ -7,6 +7,7 @@ sequence through the parser.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,8 @@ sys.path.insert(0, str(ROOT))
 
 from quarterdeck.keymap.bindings import keymap  # noqa: E402
 from quarterdeck.keymap.commands import COMMANDS, GROUPS  # noqa: E402
+from quarterdeck.keymap.fixed import FIXED  # noqa: E402
+from quarterdeck.keymap.settings import PRESETS, Settings  # noqa: E402
 
 PAGE = ROOT / "docs" / "keys.md"
 
@@ -150,55 +153,58 @@ KEYS = [*_plain(), *_control(), *_alt(), *_shift(), *_moving(), *_function()]
 
 HEAD = """# Keys
 
-Every key goes to the focused agent, except the leader (`ctrl+]`) and the key after it; the leader twice types the
+Every key goes to the focused agent, except the leader (`ctrl+]`) and the keys after it; the leader twice types the
 leader. While a panel looks back, `pageup`, `pagedown`, `up`, `down`, `home` and `end` move and any other key returns
 to the live screen.
 
+A moment after the leader a guide above the key bar shows the keys that work now; each can be clicked as well. `escape`
+and any key that means nothing closes it. Some keys are pressed one after the other (`l g`): after the first one the
+guide shows what may follow, `backspace` goes one back. Keys that move a border may be pressed again for a second
+without the leader. A capital letter that has no meaning of its own counts as the small one.
+
+`?` after the leader shows all keys as they are now, narrowed down by typing; `quarterdeck bindings` prints them. What
+has no key is found by its name (`p`), and there an agent is found by its tags as well.
+
 ## After the leader
+
+The preset `default`; then what the presets `tmux` and `vim` have.
 
 ACTIONS
 
-What has no key is found by its name (`p`): the tags of the focused agent, the goal and the name of the open session,
-an agent that begins from its checkpoint, the restore report, reconnecting. There an agent is found by its tags as well.
-
 While an agent asks for something, the bar above the footer takes some keys after the leader; what they mean else has
-another key then (`c` for `n`). A key answers the request that was shown when the leader was pressed, if
+another key then (`c` for `n`, `R` for `a`). A key answers the request that was shown when the leader was pressed, if
 it had been there for 0.4 s; whatever comes meanwhile is not answered.
 
-| key | with what the bar shows |
-|---|---|
-| `y` | allow it once |
-| `a` | allow it always, where the agent can |
-| `n` | deny it, with a reason if you have one |
-| `enter` | look at all of it, in the inbox |
+## Keys of your own
+
+In `~/.config/quarterdeck/config.toml`:
+
+```toml
+[keys]
+preset = "tmux"              # default, tmux or vim
+leader = "ctrl+a"            # else that of the preset: LEADERS
+
+[keys.bind]                  # after the leader
+zoom = ["z", "f11"]          # several keys for one command
+tile_grid = "t g"            # one after the other
+broadcast = ""               # none
+
+[keys.direct]                # without the leader, before the agent gets them
+zoom = "alt+z"
+focus_left = "alt+left"
+focus_right = "alt+right"
+```
+
+The names of commands are those in the table (`quarterdeck bindings` lists them). A key you choose is taken from
+whatever the preset has on it. What cannot be is left out, the rest works, and the screen, `quarterdeck bindings` and
+`quarterdeck doctor` say so: two commands on one key; a key that would hide longer ones (`f5` and `f5 x`); the leader
+itself, `escape`, and the digits; a direct key that agents cannot do without (what types text, `enter`, `tab`,
+`escape`, `backspace`, plain arrows, `ctrl+c`, `ctrl+d`). It is only remarked when a key waits while an agent asks
+(`y`, `a`, `n`, `enter`), when it arrives in some terminals only, and when a command has lost its last key.
 
 ## Where the keys are not the agent's
 
-| where | key | does |
-|---|---|---|
-| inbox | `y` `a` `n` | allow once, always, deny what is chosen |
-| inbox | `up` `down` | choose |
-| inbox | `pageup` `pagedown` `home` `end` | move in the request |
-| inbox | `enter` | go to the panel of who asks |
-| prompt | `enter` | send it when the agent is idle |
-| prompt | `ctrl+s` | send it now, while the agent works |
-| prompt | `alt+enter` `ctrl+j` `shift+enter` | a new line |
-| prompt | `up` `down` at the first and last line | what was sent before |
-| prompt | `tab` | the queue: `enter` edits, `x` cancels, `u` and `d` move |
-| broadcast | `left` `right` | another session, state, profile, tag |
-| broadcast | `space` `a` | take an agent in or out; all or none |
-| memory | letters | search; `enter` or `tab` goes to the list, where letters are keys, `/` or `tab` back |
-| memory | `up` `down` `pageup` `pagedown` | choose; read on |
-| memory list | `enter` | the entry alone, or the list again |
-| memory list | `e` `n` `t` `r` | edit in your editor, write a new one, change tags, name and kind |
-| memory list | `h` `v` `o` | its history, its text as it was written, open a link of it |
-| memory list | `x` `u` | delete, bring back |
-| memory list | `c` `m` | decide a conflict, keep or delete what is not on this branch |
-| memory list | `1` to `6` `0` | kind, tag, namespace, everywhere, conflicts, not on this branch; all |
-| memory list | `p` `?` | what is wrong with the memory; everything that can be done |
-| history | `v` `r` | another look at the changes, restore |
-| conflict | `1` `2` `e` `b` | keep one side, merge in your editor, what each changed; `tab` another side |
-| anywhere | `escape` | back, nothing changed; what was written is kept |
+FIXED
 
 ## What arrives
 
@@ -207,6 +213,10 @@ such a key **cannot arrive** there as itself, in this or any other program, and 
 Inside tmux the legacy column holds. With `set -s extended-keys on` in tmux (3.2 or newer) and a terminal that reports
 them, `shift+enter`, `ctrl+enter`, `ctrl+tab` and `ctrl+shift` with a letter arrive too: the TUI asks for them
 (`CSI > 4 ; 1 m`).
+
+The agent's side is the same protocol: a program that asks for it (`CSI > 1 u`) is told keys apart as it wishes,
+with the text of a key where it asks for that; releases are not told. What the outer terminal cannot tell apart, it
+gets as what arrived. `shift+enter` is `ESC` `0d` for a program that asked for nothing.
 
 `ctrl+]` itself arrives everywhere (`1d`, or `CSI 93;5u`). An escape key is told from the start of a sequence by 20 ms
 of silence (`ESCDELAY`, in milliseconds, changes that; kitty terminals need no wait). Keys no terminal sends to any
@@ -234,17 +244,28 @@ def spelled(data: bytes) -> str:
     return f"`{data.hex()}`"
 
 
+def _cell(keys: Iterable[str]) -> str:
+    return " ".join(f"`{key}`".replace("|", "\\|") for key in keys)
+
+
 def actions() -> str:
-    """The table of the TUI's own actions."""
-    lines = ["| key | does |", "|---|---|"]
-    bound = keymap()
+    """The table of the TUI's own commands, with the keys of each preset; "" as in the first one."""
+    lines = ["| command | does | default | tmux | vim |", "|---|---|---|---|---|"]
+    maps = [keymap(Settings(preset=name)) for name in PRESETS]
     for group in GROUPS:
+        lines.append(f"| **{group}** | | | | |")
         for command in COMMANDS:
-            if command.group == group and (keys := bound.keys(command.id)):
-                spelled = " ".join(f"`{key}`".replace("|", "\\|") for key in keys)
-                lines.append(f"| {spelled} | {command.about} |")
-    lines.append("| `1` to `9` | focus that agent of the session |")
-    return "\n".join([*lines, "| `ctrl+]` | the leader key itself, to the agent |"])
+            if command.group == group:
+                first, *others = (found.keys(command.id) for found in maps)
+                cells = [_cell(first), *("" if keys == first else _cell(keys) for keys in others)]
+                lines.append(f"| `{command.id}` | {command.about} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def fixed() -> str:
+    """The table of keys that nobody rebinds."""
+    lines = ["| where | key | does |", "|---|---|---|"]
+    return "\n".join([*lines, *(f"| {one.where} | {_cell(one.keys)} | {one.does} |" for one in FIXED)])
 
 
 def page() -> str:
@@ -257,7 +278,9 @@ def page() -> str:
         lines.append(
             f"| {name} | {spelled(key.kitty)} | {missing if key.legacy is None else spelled(key.legacy)} | {tmux} |"
         )
-    return HEAD.replace("ACTIONS", actions()) + "\n".join(lines) + "\n"
+    leaders = ", ".join(str(keymap(Settings(preset=name)).leader) for name in PRESETS)
+    head = HEAD.replace("ACTIONS", actions()).replace("FIXED", fixed()).replace("LEADERS", leaders)
+    return head + "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

@@ -453,6 +453,11 @@ SCENES: dict[str, Scene] = {
     "rename": (fleet, keys(LEADER, "r"), {}),
     "close": (fleet, keys(LEADER, "x"), {}),
     "help": (fleet, keys(LEADER, "question_mark"), {}),
+    "help-found": (fleet, keys(LEADER, "question_mark", *"tile"), {}),
+    "guide": (fleet, keys(LEADER), {"reduced_motion": True}),
+    "guide-light": (fleet, keys(LEADER), {"reduced_motion": True, "theme": "light"}),
+    "guide-layout": (fleet, keys(LEADER, "l"), {"reduced_motion": True}),
+    "guide-asking": (asking, keys(LEADER), {"reduced_motion": True}),
     "palette": (fleet, keys(LEADER, "p", *"re"), {}),
     "sessions": (fleet, keys(LEADER, "s"), {}),
     "ended": (fleet, keys(LEADER, "6"), {}),
@@ -468,6 +473,8 @@ SCENES: dict[str, Scene] = {
 }
 SIZES = {"small": (80, 24), "middle": (120, 36), "large": (250, 60)}
 TINY = (50, 12)
+LEAST = (60, 15)
+"""The smallest screen on which anything is shown."""
 
 
 async def picture(name: str, size: tuple[int, int], title: str = "quarterdeck", **more: Any) -> str:
