@@ -8,7 +8,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -96,18 +96,24 @@ def has_tmux() -> bool:
 
 def processes_of(home: Path) -> list[int]:
     """Pids of living processes whose command line, environment or open files name ``home``; never this one."""
-    mark, found = os.fsencode(home), []
-    for name in os.listdir("/proc"):
-        if not name.isdigit() or int(name) == os.getpid() or identity(int(name)) is None:
-            continue
-        try:
-            texts = [Path("/proc", name, part).read_bytes() for part in ("cmdline", "environ")]
-            texts += [os.fsencode(os.readlink(link)) for link in Path("/proc", name, "fd").iterdir()]
-        except OSError:
-            continue
-        if any(mark in text for text in texts):
-            found.append(int(name))
-    return found
+    mark = os.fsencode(home)
+    pids = (int(name) for name in os.listdir("/proc") if name.isdigit())
+    return [pid for pid in pids if pid != os.getpid() and _names(pid, mark) and identity(pid) is not None]
+
+
+def _names(pid: int, mark: bytes) -> bool:
+    """Whether a process has ``mark`` in its texts; the dearest to look at come last."""
+    folder = f"/proc/{pid}/fd"
+    with suppress(OSError):
+        for part in ("cmdline", "environ"):
+            with open(f"/proc/{pid}/{part}", "rb") as file:
+                if mark in file.read():
+                    return True
+        for name in os.listdir(folder):
+            with suppress(FileNotFoundError):  # it was closed meanwhile
+                if mark in os.fsencode(os.readlink(f"{folder}/{name}")):
+                    return True
+    return False
 
 
 @contextmanager

@@ -103,11 +103,13 @@ class Rig:
     def gone(self) -> None:
         """Wait until nothing runs any more."""
 
-        def said() -> list[str]:
-            return [Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode() for pid in self.processes()]
+        def left() -> str:
+            pids = self.processes()
+            with contextlib.suppress(OSError):
+                return f"everything ends, left: {[Path(f'/proc/{pid}/cmdline').read_bytes() for pid in pids]}"
+            return f"everything ends, left: {pids}"
 
-        with contextlib.suppress(OSError):
-            polling.until(lambda: not self.processes(), f"everything ends, left: {said()}", 120)
+        polling.until(lambda: not self.processes(), left, 120)
 
     def end(self) -> None:
         """kill -9 of all that is left."""

@@ -150,7 +150,7 @@ def fleet() -> Iterator[Fleet]:
         yield made
         made.remember_all()
         made.client.stop(agents=True)
-        polling.until(lambda: not made.left(), f"every process gone, left: {made.left()}", 20)
+        polling.until(lambda: not made.left(), lambda: f"every process gone, left: {made.left()}", 20)
     finally:
         made.kill_all()
         if made.paths.run.parent != made.paths.home:

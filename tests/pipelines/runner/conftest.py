@@ -154,7 +154,7 @@ def bench() -> Iterator[Bench]:
     made = Bench(home)
     try:
         yield made
-        polling.until(lambda: not made.left(), f"no program of a run is left: {made.left()}", 20)
+        polling.until(lambda: not made.left(), lambda: f"no program of a run is left: {made.left()}", 20)
     finally:
         for pid in made.left():
             os.kill(pid, 9)

@@ -11,8 +11,9 @@ import pytest
 
 from pipelines.folder import RunFolder, new_run_id
 from pipelines.model import AgentPlan, Budget, Drive, Outcome, RunPlan, RunResult, StepPlan
-from pipelines.run import RunOptions, carry_out
+from pipelines.run import RunOptions
 from quarterdeck.paths import Paths
+from tests.pipelines.runner.conftest import carried_out
 from tests.support.runs import Rig, rig
 
 AT_ONCE: dict[str, Any] = {"tool": "Sleep", "input": {"seconds": 0}}
@@ -32,7 +33,7 @@ def runs() -> Iterator[Rig]:
         made.gone()
 
 
-def carried_out(runs: Rig, prompt: str, drive: Drive, *, beside: int) -> RunResult:
+def spent(runs: Rig, prompt: str, drive: Drive, *, beside: int) -> RunResult:
     steps = [StepPlan(key="work", name="work", agent="worker", prompt=prompt, budget=Budget(tokens=3_000))]
     steps += [StepPlan(key=f"f{n}", name="f", agent="worker", prompt="flood") for n in range(beside)]
     worker = AgentPlan(name="worker", profile="scripted", drive=drive, secrets=("ANTHROPIC_API_KEY",))
@@ -45,7 +46,7 @@ def carried_out(runs: Rig, prompt: str, drive: Drive, *, beside: int) -> RunResu
         concurrency=8,
     )
     folder = RunFolder.of(Paths(runs.state), new_run_id(datetime.now(UTC)))
-    return asyncio.run(carry_out(plan, folder, lambda _: None, RunOptions(environ=runs.environ, keep_evidence=False)))
+    return asyncio.run(carried_out(plan, folder, lambda _: None, RunOptions(environ=runs.environ, keep_evidence=False)))
 
 
 def asked(runs: Rig, prompt: str) -> int:
@@ -55,12 +56,12 @@ def asked(runs: Rig, prompt: str) -> int:
 
 @pytest.mark.parametrize("drive", [Drive.HEADLESS, Drive.TERMINAL])
 def test_one_that_asks_without_a_pause_is_stopped_beside_floods(runs: Rig, drive: Drive) -> None:
-    result = carried_out(runs, "spend", drive, beside=2)
+    result = spent(runs, "spend", drive, beside=2)
     assert [step.outcome for step in result.steps] == [Outcome.OVER_BUDGET, *[Outcome.SUCCEEDED] * 2]
     assert ANSWERS <= asked(runs, "spend") <= 2 * ANSWERS + 10
 
 
 def test_one_that_hears_no_signal_has_no_time_to_spend_more(runs: Rig) -> None:
-    result = carried_out(runs, "deaf", Drive.HEADLESS, beside=0)
+    result = spent(runs, "deaf", Drive.HEADLESS, beside=0)
     assert result.steps[0].outcome is Outcome.OVER_BUDGET
     assert asked(runs, "deaf") < 8 * ANSWERS

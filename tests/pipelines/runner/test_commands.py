@@ -171,8 +171,8 @@ def test_only_declared_secrets_reach_a_program(bench, command):
         command("without", show, secrets=("OTHER",)),
         environ={"PLAIN": "plain"},
     )
-    folder = bench.folder()
-    result = bench.run(plan, folder)
+    result = bench.run(plan)
+    folder = bench.folder(bench.runs[-1])
     told = {step.key: step.message.split("\n")[0] for step in result.steps}
     assert told == {
         "with_it": "<> <[redacted: DEPLOY]> <> plain",

@@ -8,12 +8,12 @@ import os
 import pytest
 
 from pipelines.model import Outcome
-from pipelines.run import carry_out
 from quarterdeck.clock import SystemClock
 from quarterdeck.errors import Broken
 from quarterdeck.paths import Paths
 from sessions.deck import Deck, NewAgent
 from terminals.native import NativeAdapter
+from tests.pipelines.runner.conftest import carried_out
 
 S = Outcome.SUCCEEDED
 
@@ -36,7 +36,7 @@ def test_beside_an_orchestrator_and_on_its_deck(bench, command):
             for given in (None, deck):
                 folder = bench.folder()
                 plan = bench.plan(command("one", "nohup sleep 1000 >/dev/null 2>&1 & echo one >> done"))
-                result = await carry_out(plan, folder, bench.events.append, bench.options(deck=given))
+                result = await carried_out(plan, folder, bench.events.append, bench.options(deck=given))
                 assert result.outcome is S
                 assert deck.agent(theirs.id).status.alive
                 seen = [one.name for one in deck.agents() if one.id != theirs.id]

@@ -17,8 +17,9 @@ from pipelines.folder import RunFolder, new_run_id
 from pipelines.model import AgentPlan, AnalysisPlan, Drive, Outcome, RunEvent, RunPlan, StepPlan, Verify
 from pipelines.report.junit import junit
 from pipelines.report.result import result_json
-from pipelines.run import RunOptions, carry_out
+from pipelines.run import RunOptions
 from quarterdeck.paths import Paths
+from tests.pipelines.runner.conftest import carried_out
 from tests.support.runs import Rig, rig
 
 NAME, VALUE = "FAVOURITE_COLOUR", "teal-and-vermilion"
@@ -84,7 +85,7 @@ def test_it_leaves_the_run_nowhere(runs: Rig, source: str) -> None:
     folder = RunFolder.of(Paths(runs.state), new_run_id(datetime.now(UTC)))
     kept = runs.home / "kept"
     options = RunOptions(environ=environ, evidence=kept)
-    result = asyncio.run(carry_out(plan, folder, events.append, options))
+    result = asyncio.run(carried_out(plan, folder, events.append, options))
     outcomes = {step.key: step.outcome for step in result.steps}
     assert outcomes == {"says": "succeeded", "checked": "failed", "headless": "succeeded", "terminal": "succeeded"}, [
         (step.key, step.reason) for step in result.steps
@@ -114,7 +115,7 @@ def test_one_that_is_broken_over_lines_is_masked_wherever_the_log_masks_it(runs:
     kept = runs.home / "kept"
     events: list[RunEvent] = []
     options = RunOptions(environ=runs.environ | {NAME: VALUE}, evidence=kept)
-    result = asyncio.run(carry_out(plan, folder, events.append, options))
+    result = asyncio.run(carried_out(plan, folder, events.append, options))
     coded = b64encode(VALUE.encode()).decode()
     pieces = [VALUE[at : at + 5] for at in range(0, len(VALUE) - 4, 5)]
     pieces += [coded[at : at + 6] for at in range(0, len(coded) - 6, 6)]
