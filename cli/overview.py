@@ -13,6 +13,7 @@ import click
 
 from cli.output import DIM, GREEN, RED, YELLOW, Cell, Column, Output
 from cli.scope import Scope, json_option
+from quarterdeck.errors import Invalid
 from quarterdeck.text import safe
 
 _STATES = {
@@ -149,8 +150,14 @@ def ls(scope: Scope, everything: bool, session: str | None, tags: tuple[str, ...
 
 
 def workspace() -> str:
-    """The workspace a person stands in: the git work tree around the present folder, else the folder itself."""
-    here = Path.cwd()
+    """The workspace a person stands in: the git work tree around the present folder, else the folder itself.
+
+    Raises :class:`Invalid` where that folder was deleted.
+    """
+    try:
+        here = Path.cwd()
+    except FileNotFoundError as error:
+        raise Invalid("the folder you stand in was deleted", hint="cd to another one") from error
     for folder in (here, *here.parents):
         if (folder / ".git").exists():
             return str(folder)

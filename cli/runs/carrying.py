@@ -152,7 +152,7 @@ def _conclude_early(
 def conclude(scope: Scope, result: RunResult, plan: RunPlan, options: Options, telling: Telling) -> None:
     """Write the reports, say what came of it, and end with its exit code."""
     where = evidence(plan.workspace, result.run_id, options.output)
-    named = safe(os.path.relpath(where), 1000) if where.is_dir() else ""
+    named = safe(reports.named(where), 1000)
     problems = reports.write(result, plan, options, os.environ)
     if telling.style is Style.GITHUB:
         telling.lines(report.annotations(result, plan, root=os.environ.get("GITHUB_WORKSPACE", "")))

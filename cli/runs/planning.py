@@ -90,8 +90,8 @@ def from_prompt(agent: str, prompt: str, place: Place, options: Options) -> RunP
         raise Invalid("--param is for manifests and workflows; a prompt has no parameters")
     if not prompt.strip() or "\0" in prompt:
         raise Invalid("the prompt is empty" if not prompt.strip() else "the prompt is no text")
-    here = os.path.relpath(os.getcwd(), place.workspace)
-    inside = "" if options.workspace or here == "." or here.startswith("..") else here
+    here = "." if options.workspace else os.path.relpath(os.getcwd(), place.workspace)
+    inside = "" if here == "." or here.startswith("..") else here
     made = planning.single(agent, prompt, place.around({}), cwd=inside)
     names = sorted(name for name, value in place.environ.items() if value and secret(name, value))
     return adjusted(replace(made, secrets=tuple(names)), place, options)

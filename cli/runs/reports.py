@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from cli.runs import targets
 from cli.runs.options import Options
@@ -55,6 +56,14 @@ def write(result: RunResult, plan: RunPlan, options: Options, environ: Mapping[s
     return problems
 
 
+def named(folder: Path) -> str:
+    """A folder as a person finds it from here; "" where it is not there."""
+    try:
+        return os.path.relpath(folder) if folder.is_dir() else ""
+    except FileNotFoundError:  # the folder we stand in was deleted
+        return str(folder)
+
+
 def _junit(result: RunResult, plan: RunPlan) -> bytes:
     from pipelines.report.junit import junit
 
@@ -71,5 +80,5 @@ def _summary(result: RunResult, plan: RunPlan, options: Options, after: str = ""
     """The summary; what stands in the file ``after`` leaves the less room for it."""
     where = evidence(plan.workspace, result.run_id, options.output)
     room = MOST - (os.path.getsize(after) if os.path.exists(after) else 0)
-    folder = os.path.relpath(where) if where.is_dir() else ""
+    folder = named(where)
     return report.summary(result, plan, folder=folder, limit=room).encode("utf-8", "backslashreplace")

@@ -1,6 +1,7 @@
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -75,6 +76,24 @@ def test_what_makes_no_sense_ends_with_2(cold, words, message, hint):
     assert message in done.stderr.splitlines()[0]
     assert done.stderr.startswith("error: ")
     assert hint in done.stderr
+
+
+def test_a_deleted_folder_to_stand_in_is_told(cold, tmp_path):
+    (tmp_path / "ok.toml").write_text('[steps.a]\nrun = "true"\n')
+    gone = tmp_path / "gone"
+    environ = {name: value for name, value in cold.environ.items() if name != "PYTHONPATH"}
+
+    def run(*words):
+        gone.mkdir()
+        script = f'cd {gone} && rmdir {gone} && exec "$@"'
+        words = ["sh", "-c", script, "sh", str(Path(sys.executable).with_name("quarterdeck")), *words]
+        done = subprocess.run(words, env=environ, capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stdout, done.stderr.splitlines()
+
+    assert run("--version")[:2] == (0, f"quarterdeck {quarterdeck.__version__}\n")
+    for words in (("run", str(tmp_path / "ok.toml")), ("trust",), ("profile", "list")):
+        assert run(*words) == (2, "", ["error: the folder you stand in was deleted", "hint: cd to another one"])
+    assert run("run", str(tmp_path / "ok.toml"), "--workspace", str(tmp_path))[0] == 0
 
 
 def test_errors_are_json_with_json(cold):
