@@ -146,7 +146,8 @@ class Panel(Canvas):
         x, y = surface.cursor.x - left + self.edge, surface.cursor.y - top + 1
         if not (self.edge <= x < self.outer_size.width and 1 <= y < self.outer_size.height - self.notice):
             return None
-        return surface.cursor, Offset(x, y)
+        cursor = surface.cursor._replace(blink=False) if self.deck.options.reduced_motion else surface.cursor
+        return cursor, Offset(x, y)
 
     # drawing
 

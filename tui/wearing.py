@@ -207,8 +207,7 @@ class Wearing:
     def _items(self) -> list[Item]:
         options = self._options
         asked = self._chosen or options.theme
-        follows = f"what fits the terminal: {options.theme_dark} or {options.theme_light}"
-        about = {AUTO: follows}
+        about = {AUTO: f"{options.theme_dark} or {options.theme_light}, as the terminal is"}
         for name in available(self._folders()):
             try:
                 about[name] = _about(load(name, self._folders()))

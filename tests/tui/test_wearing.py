@@ -265,3 +265,12 @@ def test_the_cursor_of_a_field_is_seen_without_colours():
 
     assert shown("background")
     assert not shown("raised")
+
+
+@pytest.mark.parametrize("still", [False, True])
+async def test_a_cursor_blinks_only_where_motion_is_wanted(on_peer, scenes, still):
+    peer = scenes.fleet()
+    peer.feed("api-auth", "\x1b[1 q")
+    async with on_peer(peer, reduced_motion=still) as (app, _):
+        cursor, _ = app.focused_panel().cursor_place()
+        assert cursor.blink is not still
