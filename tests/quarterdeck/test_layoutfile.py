@@ -64,7 +64,7 @@ sizes = [1, 2]
 """
     ) == (
         "x.toml:2: tabs[0].colums: unknown key (did you mean columns?)",
-        "x.toml:3: tabs[0].columns[1].rows[1]: must be an agent's name, \"*\", or a table with columns or rows",
+        'x.toml:3: tabs[0].columns[1].rows[1]: must be an agent\'s name, "*", or a table with columns or rows',
         "x.toml:3: tabs[0].columns[1].size: unknown key (did you mean sizes?)",
         "x.toml:3: tabs[0].columns[2]: must have columns or rows",
         "x.toml:4: tabs[0].rows: columns and rows cannot stand in one table (put one into the other)",
@@ -75,8 +75,10 @@ sizes = [1, 2]
         "x.toml:6: tabs[0].sizes[1]: must be a number from 0.001 to 1e+06",
         "x.toml:8: tabs[1].sizes: sizes belong to columns or rows",
         "x.toml:9: tabs[1].share: must be a number from 0.1 to 0.9",
-        "x.toml:10: tabs[1].agents[0]: 'x y' cannot be a name "
-        "(1 to 64 letters, digits and . _ + @ - , beginning with a letter or digit)",
+        (
+            "x.toml:10: tabs[1].agents[0]: 'x y' cannot be a name "
+            "(1 to 64 letters, digits and . _ + @ - , beginning with a letter or digit)"
+        ),
         "x.toml:10: tabs[1].agents[1]: b has a place already",
         "x.toml:12: tabs[2].columns[1]: a has a place already",
         "x.toml:13: tabs[2].sizes: has 2 sizes for 3 parts",
@@ -94,9 +96,9 @@ sizes = [1, 2]
         (b'[[tabs]]\ncolumns = ["a"]\n[[tabs]]\ncolumns = ["a"]', "a has a place already"),
         (b"[[tabs]]\ncolumns = " + b"{ rows = [" * 30 + b'"a"' + b"] }" * 30, "must be a list"),
         (b"[[tabs]]\ncolumns = [" + b"{ rows = [" * 30 + b'"a"' + b"] }" * 30 + b"]", "splits deep"),
-        (b"[[tabs]]\ncolumns = [" + b"[" * 5000 + b"]" * 5000 + b"]", "nested too deeply"),
+        (b"[[tabs]]\ncolumns = [" + b"[" * 5000 + b"]" * 5000 + b"]", "nested too deep"),
         (b"[[tabs]]\n" * 40, "must have 1 to 32 items"),
-        (b'[[tabs]]\nagents = ["*"' + b', "*"' * 200 + b"]\n[[tabs]]\nagents = [" + b'"*", ' * 200 + b"]", "256 panels"),
+        (b"[[tabs]]\nagents = [" + b'"*", ' * 200 + b"]\n[[tabs]]\nagents = [" + b'"*", ' * 200 + b"]", "256 panels"),
         (b"\xff", "not a text in UTF-8"),
         (b"[[tabs", "not TOML"),
     ],
