@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+ARGUMENT = 128 << 10
+"""Bytes that no argument of a program may have on Linux; a headless agent gets its prompt as one."""
+
 
 class Outcome(StrEnum):
     """What came of a step, and of a run: the first of :data:`WORST` that any of its steps ended with."""

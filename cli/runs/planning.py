@@ -18,7 +18,7 @@ from cli.runs.options import Options
 from pipelines import plan as planning
 from pipelines.graph import closure
 from pipelines.manifest.values import seconds
-from pipelines.model import AgentPlan, Budget, Drive, Retry, RunPlan, StepPlan, Verify
+from pipelines.model import ARGUMENT, AgentPlan, Budget, Drive, Retry, RunPlan, StepPlan, Verify
 from pipelines.plan import Surroundings
 from pipelines.scope import near_variable
 from profiles import Catalogue
@@ -118,7 +118,20 @@ def adjusted(plan: RunPlan, place: Place, options: Options) -> RunPlan:
         raise Invalid("--worktree and --drive are for agents, and no step has one")
     if options.verify and not any(step.agent for step in steps):
         raise Invalid("--verify checks what agents did, and no step has one", hint="make the command a step")
+    for step in steps:
+        if step.agent and agents[step.agent].drive is Drive.HEADLESS:
+            _check_prompt(step)
     return replace(plan, steps=tuple(steps), agents=agents, **changes)
+
+
+def _check_prompt(step: StepPlan) -> None:
+    """Raise :class:`Invalid` for a prompt that is too long however its values turn out."""
+    if "${{" not in step.prompt and len(step.prompt.encode(errors="surrogateescape")) >= ARGUMENT:
+        raise Invalid(
+            f"the prompt of {step.key} is longer than a command line takes ({ARGUMENT >> 10} KiB)",
+            hint="put it into a file that the prompt names, or --drive terminal",
+            step=step.key,
+        )
 
 
 def budget(text: str) -> Budget:

@@ -22,7 +22,7 @@ from pipelines.drivers.program import Ended, Program, Programs, unbroken
 from pipelines.drivers.questions import Questions
 from pipelines.drivers.verdict import Ending, failed
 from pipelines.drivers.voice import Voice, missing
-from pipelines.model import Outcome, Usage
+from pipelines.model import ARGUMENT, Outcome, Usage
 from pipelines.money import add
 from pipelines.naming import turn_name
 from pipelines.ports import Ask, Tell, Turn
@@ -36,8 +36,6 @@ from sessions.model import Agent
 
 LIVES = 3
 """Times a turn is begun again in one process because its terminal vanished."""
-ARGUMENT = 128 << 10
-"""Bytes that one argument of a program may have on Linux, its end counted."""
 
 
 @dataclass

@@ -143,6 +143,16 @@ def test_what_makes_no_sense_is_told_and_nothing_is_run(quick, manifest, words, 
     assert not (quick.home / "runs").exists()
 
 
+def test_a_prompt_that_no_command_line_takes_is_refused_before_anything_begins(quick, manifest):
+    (quick.work / "long.md").write_text("x" * (128 << 10))
+    words = ["run", manifest('[agents.a]\nprofile = "claude"\n[steps.s]\nagent = "a"\nprompt_file = "long.md"\n')]
+    done = quick.run(*words, code=2)
+    assert done.stderr.startswith("error: the prompt of s is longer than a command line takes (128 KiB)")
+    assert not (quick.home / "runs").exists()
+    assert "128 KiB" in quick.run("run", "--agent", "claude", "--prompt-file", "long.md", code=2).stderr
+    quick.run(*words, "--drive", "terminal", "--dry-run")
+
+
 def test_options_change_the_plan(quick, manifest):
     options = ["--only", "work", "--verify", "echo '${{ x }}'", "--worktree", "--drive", "terminal", "--retries", "3"]
     options += ["--concurrency", "2", "--keep-going", "--timeout", "1h30m", "--secret", "OTHER_KEY"]
