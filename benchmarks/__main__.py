@@ -24,6 +24,7 @@ FIGURES = {
     "idle": "what silent agents cost",
     "memory": "memory of an idle agent",
     "ls": "quarterdeck ls with a hundred agents",
+    "panels": "nine panels repainted at thirty frames a second",
     "start": "the TUI until its first live frame",
     "killed": "orchestrator and TUI killed under load",
     "restore": "everything killed, twenty agents come back",

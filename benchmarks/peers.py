@@ -37,12 +37,12 @@ class Tmux:
         """The argument list of one tmux command."""
         return [*self._words, *words]
 
-    def window(self, argv: Sequence[str], name: str = "w") -> str:
-        """A new window in the one session; its pane."""
-        size = [] if self._started else ["-s", "s", "-x", str(COLS), "-y", str(LINES)]
+    def window(self, argv: Sequence[str], name: str = "w", *, size: tuple[int, int] = (COLS, LINES)) -> str:
+        """A new window in the one session, which the first one makes in this ``size``; its pane."""
+        new = [] if self._started else ["-s", "s", "-x", str(size[0]), "-y", str(size[1])]
         verb = "new-window" if self._started else "new-session"
         self._started = True
-        return self.run(verb, "-d", "-P", "-F", "#{pane_id}", "-n", name, *size, "--", *argv).strip()
+        return self.run(verb, "-d", "-P", "-F", "#{pane_id}", "-n", name, *new, "--", *argv).strip()
 
     def split(self, argv: Sequence[str]) -> str:
         """Another pane in the present window, all of them tiled; its pane."""
@@ -54,9 +54,9 @@ class Tmux:
         """What a pane shows."""
         return self.run("capture-pane", "-p", "-t", pane)
 
-    def attach(self, terminals: Outers) -> Outer:
+    def attach(self, terminals: Outers, *, cols: int = COLS, lines: int = LINES) -> Outer:
         """An attached client in an outer terminal."""
-        return terminals.open(self.command("attach", "-t", "s"), cols=COLS, lines=LINES, environ=self._environ)
+        return terminals.open(self.command("attach", "-t", "s"), cols=cols, lines=lines, environ=self._environ)
 
     @property
     def pid(self) -> int:

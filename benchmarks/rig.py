@@ -110,10 +110,10 @@ class Rig:
         layout = json.dumps({"mode": "auto", "zoom": zoom, "focus": agent["id"]})
         self.request("PATCH", f"/v1/sessions/{session}", {"layout": layout})
 
-    def tui(self, session: str = SESSION) -> Outer:
+    def tui(self, session: str = SESSION, *, cols: int = COLS, lines: int = LINES) -> Outer:
         """The TUI in an outer terminal, focused as :meth:`look_at` said."""
         argv = [sys.executable, "-m", "quarterdeck", "--session", session]
-        outer = self.outers.open(argv, cols=COLS, lines=LINES, environ=self.environ, cwd=str(self.workspace))
+        outer = self.outers.open(argv, cols=cols, lines=lines, environ=self.environ, cwd=str(self.workspace))
         self._seen.add(outer.who)
         return outer
 
