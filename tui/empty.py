@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Lines = list[list[tuple[str, str]]]
 Deeds = dict[int, Callable[[], object]]
-MARGIN = 6
+MARGIN = 2
 """Columns kept free beside the text."""
 
 

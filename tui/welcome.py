@@ -121,16 +121,16 @@ class Welcome:
         if self._starting == one.name:
             about, path = "", "starting"
         else:
-            path = cut_left(self._app.home_relative(one.path), max(8, width - 26 - len(about)))
+            path = cut_left(self._app.home_relative(one.path), max(8, width - 23 - len(about)))
         return [
-            (f"{mark} {number + 1}  ", "accent" if here else "muted"),
-            (f"{cut_right(one.title, 18):<18}  ", "text!" if here else "text"),
+            (f"{mark}{number + 1} ", "accent" if here else "muted"),
+            (f"{cut_right(one.title, 15):<15} ", "text!" if here else "text"),
             (about + path, "muted"),
         ]
 
     def _missing(self, one: Found, width: int) -> list[tuple[str, str]]:
         how = one.install or "its own pages say how"
-        return [(f"     {cut_right(one.title, 18):<18}  ", "muted"), (cut_right(how, max(8, width - 26)), "muted")]
+        return [(f"   {cut_right(one.title, 15):<15} ", "muted"), (cut_right(how, max(8, width - 19)), "muted")]
 
     def _keys(self) -> list[tuple[list[tuple[str, str]], Callable[[], object] | None]]:
         app = self._app
