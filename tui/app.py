@@ -476,8 +476,12 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
             if isinstance(event, events.Paste):
                 self.keyboard.paste(event.text)
                 return
-        elif isinstance(event, events.Key) and isinstance(self.screen, Moves) and self.screen.moved(event.key):
-            return
+        elif isinstance(event, events.Key):
+            press = event.press if isinstance(event, Key) else key_press(event.key, event.character)
+            if press is not None and self.toasts.key(press):
+                return
+            if isinstance(self.screen, Moves) and self.screen.moved(event.key):
+                return
         if isinstance(event, events.Resize):
             self.deck_screen.settled = False
             self.watching.unsettled()

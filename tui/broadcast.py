@@ -81,7 +81,7 @@ class Targets(Chooser[AgentInfo]):
 
     def words(self, y: int) -> str:
         """Where none fits."""
-        return "  no agents here" if y == 1 else ""
+        return {1: "  no agent that runs fits", 2: "  shift+tab goes to what is asked for above"}.get(y, "")
 
     def entry(self, agent: AgentInfo, here: bool, bg: str, width: int) -> Line:
         """One agent: whether it gets it, who it is, how it is or what it made of it."""

@@ -109,6 +109,14 @@ class Requests(Wheel, Canvas):
         self.inbox.choose(self.inbox.at + notches)
 
 
+_NOBODY = {
+    1: ("  nobody asks for anything", "text"),
+    3: ("  what agents ask for comes here, and into the bar below their panels:", "muted"),
+    4: ("  y allows it, n denies it, enter goes to the panel", "muted"),
+}
+"""What the inbox says while it is empty, by line."""
+
+
 class Request(Scrolled):
     """All of one request, exactly, scrolled where it does not fit."""
 
@@ -181,8 +189,8 @@ class Request(Scrolled):
         number = self.first + y
         rows = self.rows
         if not rows:
-            text = "  nobody asks for anything" if y == 1 else ""
-            return compose(width, [(text, self.style("muted"))], (), self.palette, self.style())
+            text, role = _NOBODY.get(y, ("", "muted"))
+            return compose(width, [(text, self.style(role))], (), self.palette, self.style())
         row = rows[number] if number < len(rows) else []
         spans = [("  ", self.style()), *((t, self.style(role.rstrip("!"), bold=role.endswith("!"))) for t, role in row)]
         right: list[Span] = []

@@ -49,7 +49,11 @@ class Picker(Chooser[Item], can_focus=False):
 
     def words(self, y: int) -> str:
         """Where nothing was found."""
-        return "" if self.entries or y else "  nothing is called that"
+        if self.entries:
+            return ""
+        if not cast("Finder", self.screen).any:
+            return "  there is nothing to choose from yet" if y == 0 else ""
+        return {0: "  nothing is called that", 2: "  ^U  all again", 3: "  esc back"}.get(y, "")
 
     def entry(self, item: Item, here: bool, bg: str, width: int) -> Line:
         """One entry."""
@@ -82,6 +86,11 @@ class Finder(ModalScreen[None], inherit_bindings=False):
         self._placeholder = placeholder
         self._label = label
         self.picker = Picker()
+
+    @property
+    def any(self) -> bool:
+        """Whether there is anything to choose from, whatever is typed."""
+        return bool(self._all)
 
     def compose(self) -> ComposeResult:
         """Query above, list below."""

@@ -12,6 +12,8 @@ from textual.notifications import Notification
 from textual.widgets._toast import Toast
 
 from quarterdeck.errors import QuarterdeckError
+from quarterdeck.keymap.settings import word
+from quarterdeck.keys import KeyPress
 from quarterdeck.text import safe
 
 if TYPE_CHECKING:
@@ -45,6 +47,8 @@ class Toasts:
     def __init__(self, app: QuarterdeckApp) -> None:
         self._app = app
         self._offers: list[_Open] = []
+        self._led = False
+        """Whether the leader was pressed in a dialog."""
 
     def tell(
         self,
@@ -116,6 +120,17 @@ class Toasts:
                 self._do(newest)
                 return
         self._app.words.say("no message offers anything now")
+
+    def key(self, press: KeyPress) -> bool:
+        """In a dialog, whose keys are its own: the leader and the key for the newest offer, while there is one."""
+        led, self._led = self._led, False
+        if not any(one.until > self._now() for one in self._offers):
+            return False
+        if led and word(press) in self._app.keymap.keys("act"):
+            self.do_act()
+            return True
+        self._led = press[:2] == self._app.keymap.leader[:2]
+        return self._led
 
     def clicked(self, event: events.MouseDown) -> bool:
         """Do what the toast under the pointer offers; False where there is none."""

@@ -54,6 +54,18 @@ async def test_by_click_too(on_peer, scenes):
         assert not shown(app)
 
 
+async def test_in_a_dialog_too_and_the_leader_is_the_dialogs_where_nothing_is_offered(on_peer, scenes):
+    peer = scenes.fleet()
+    async with on_peer(peer) as (app, pilot):
+        done = []
+        await pilot.press(LEADER, "e")
+        await scenes.settle(pilot)
+        app.toasts.tell("it failed", offer=Offer("try again", lambda: done.append(1)))
+        await scenes.keys("a", LEADER, "exclamation_mark", LEADER, "b", "exclamation_mark")(pilot, peer)
+        assert done == [1]
+        assert app.screen.editor.text == "ab!"
+
+
 async def test_what_makes_no_sense_to_try_again_can_be_copied(on_peer, scenes):
     peer = scenes.fleet()
     async with on_peer(peer) as (app, pilot):
