@@ -258,7 +258,7 @@ class Panel(Canvas):
             lines -= 1
             high = max((y + 1 for y, row in enumerate(surface.rows) if row.runs), default=0)
             wide = max((sum(run.cells for run in row.runs) for row in surface.rows), default=0)
-        if surface.known and (wide > cols or high > lines):
+        if surface.known and (wide > cols or high > lines) and not self.deck.watching.moving:
             return f"{surface.cols}x{surface.lines} cropped"
         return ""
 

@@ -41,8 +41,13 @@ class Watching:
 
     @property
     def settling(self) -> bool:
-        """Whether sizes are still to be told."""
+        """Whether sizes are told in a moment."""
         return self._timer is not None
+
+    @property
+    def moving(self) -> bool:
+        """Whether terminals are not as large as their panels for a moment, because they were not told yet."""
+        return self._held or self.settling
 
     def stop(self) -> None:
         """Tell nothing more."""

@@ -12,8 +12,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from textual import events
 from textual.pilot import Pilot
 
+from quarterdeck import layout, splits
 from quarterdeck.clock import ManualClock
 from tui.app import QuarterdeckApp
 from tui.options import Options
@@ -423,7 +425,61 @@ async def broadcasting(pilot: Pilot[int], peer: Any) -> None:
         await settle(pilot)
 
 
+def split_up() -> Any:
+    """The fleet split by hand over three tabs, one agent pinned; hidden tabs have somebody who needs a person."""
+    peer = fleet()
+    tree = splits.split(
+        "columns", ["api-auth", splits.split("rows", ["tests", "shell"], [3, 2])], [3, 2]
+    )  # fmt: skip
+    peer.sessions[0]["layout"] = layout.dumps(
+        layout.Layout(
+            tabs=(
+                layout.Tab(name="cart", agents=("api-auth", "tests", "shell"), tiling="split", split=tree),
+                layout.Tab(agents=("editor", "web"), focus="web"),
+                layout.Tab(name="what goes live", agents=("migrate", "docs")),
+            ),
+            pinned=("tests",),
+        )
+    )
+    return peer
+
+
+def needing() -> Any:
+    """The asking fleet with more who need a person, in both sessions."""
+    peer = asking()
+    peer.change("notes", status="blocked", since_ns=NOW - 20 * S)
+    return peer
+
+
+async def dragging(pilot: Pilot[int], peer: Any) -> None:
+    """A panel held over the lower edge of another one."""
+    tiles = dict(pilot.app.deck_screen.plan.tiles)  # type: ignore[attr-defined]
+    start, target = tiles["shell"], tiles["api-auth"]
+    stops = [(start.x + 3, start.y), (start.x - 5, start.y - 3), (target.x + 30, target.y + target.height - 3)]
+    for number, (x, y) in enumerate(stops):
+        kind = events.MouseMove if number else events.MouseDown
+        pilot.app.post_message(kind(None, x, y, 0, 0, 1, False, False, False, screen_x=x, screen_y=y))
+        await settle(pilot)
+
+
+async def over_a_border(pilot: Pilot[int], peer: Any) -> None:
+    """The mouse over the border between columns."""
+    at = dict(pilot.app.deck_screen.plan.tiles)["shell"]  # type: ignore[attr-defined]
+    x, y = at.x + at.width // 2, at.y
+    pilot.app.post_message(events.MouseMove(None, x, y, 0, 0, 0, False, False, False, screen_x=x, screen_y=y))
+    await settle(pilot)
+
+
 SCENES: dict[str, Scene] = {
+    "split": (split_up, nothing, {}),
+    "split-ascii": (split_up, nothing, {"plain_glyphs": True}),
+    "split-border": (split_up, over_a_border, {}),
+    "split-drop": (split_up, dragging, {}),
+    "tab-empty": (split_up, keys(LEADER, "o"), {}),
+    "tab-move": (split_up, keys(LEADER, "l", "t"), {}),
+    "main": (fleet, keys(LEADER, "l", "m"), {}),
+    "needing": (needing, keys(LEADER, "j"), {}),
+    "panel-menu": (split_up, keys(LEADER, "h", LEADER, "|"), {}),
     "asking": (asking, nothing, {}),
     "answer-keys": (asking, keys(LEADER), {}),
     "answered": (asking, answered, {}),

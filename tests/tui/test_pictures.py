@@ -11,8 +11,11 @@ SMALL = [
     "queue", "broadcast", "broadcast-sent", "why", "inbox-light",
     "broadcast-tag", "why-tags", "tags", "goals",
 ]  # fmt: skip
-MIDDLE = ["asking", "asking-light", "inbox-diff", "composer-light", "why", "broadcast-tag"]
-LARGE = ["grid", "light", "asking", "inbox"]
+MIDDLE = [
+    "asking", "asking-light", "inbox-diff", "composer-light", "why", "broadcast-tag", "split", "split-ascii",
+    "split-border", "split-drop", "tab-empty", "tab-move", "needing", "panel-menu",
+]  # fmt: skip
+LARGE = ["grid", "light", "asking", "inbox", "split", "split-drop", "main", "needing"]
 
 
 def _snap(snap_compare, scenes, name, size):
@@ -41,6 +44,11 @@ def test_middle(snap_compare, scenes, name):
 @pytest.mark.parametrize("name", LARGE)
 def test_large(snap_compare, scenes, name):
     _snap(snap_compare, scenes, name, scenes.SIZES["large"])
+
+
+@pytest.mark.parametrize("name", ["guide", "guide-asking", "help"])
+def test_least(snap_compare, scenes, name):
+    _snap(snap_compare, scenes, name, scenes.LEAST)
 
 
 def test_tiny(snap_compare, scenes):

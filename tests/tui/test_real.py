@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from quarterdeck import layout
 from quarterdeck.keys import parse
 from quarterdeck.process import alive, identity
 from terminals.screen import Screen
@@ -356,3 +357,63 @@ def test_kill_9_of_the_client_harms_nobody(deck, outer):
     terminal.tmux("send-keys", "-l", "echo $x-$x")
     terminal.tmux("send-keys", "Enter")
     wait_for(lambda: "kept-kept" in terminal.screen(), "the same shell")
+
+
+async def test_sizes_arrive_at_programs_when_a_border_has_settled(deck, until):
+    deck.start("one", sys.executable, "-P", str(HERE / "size.py"))
+    deck.start("two", sys.executable, "-P", str(HERE / "size.py"))
+    async with client(deck, (250, 60)) as (app, pilot):
+        await until(pilot, lambda: "x" in screen_text(app, "one") and "x" in screen_text(app, "two"), "output")
+        for keys in (("shift+right",), ("ctrl+left", "ctrl+left", "ctrl+left")):
+            await pilot.press(LEADER, *keys)
+        await until(pilot, lambda: not app.watching.moving, "sizes told")
+        tiles = dict(app.deck_screen.plan.tiles)
+        wanted = {app.fleet.agents[agent].name: app.deck_screen.plan.size(at) for agent, at in tiles.items()}
+        assert len(set(wanted.values())) == 2, "panels of two sizes"
+
+        def told():
+            texts = {name: screen_text(app, name).rstrip(" │\n") for name in wanted}
+            return all(text.endswith("{}x{}".format(*wanted[name])) for name, text in texts.items())
+
+        await until(pilot, told, "each program knows its panel's size")
+
+
+@needs_tmux
+def test_a_layout_comes_back_after_kill_9_of_the_client_and_of_the_orchestrator(own_deck):
+    deck = own_deck
+    for name in ("one", "two", "three"):
+        deck.start(name, "/bin/sh")
+    terminal = Outer(deck, deck.home, size=(250, 50))
+    try:
+        wait_for(lambda: terminal.screen().count("│$") == 3, "three prompts")
+        for keys in (("S-Right",), ("S-Right",), ("o",)):
+            terminal.tmux("send-keys", "C-]", *keys)
+        wait_for(lambda: "2 empty" in terminal.screen(), "a second tab")
+        terminal.tmux("send-keys", "C-]", ",")
+        wait_for(lambda: terminal.screen().count("│$") == 3, "the first tab")
+        session = deck.client.request("GET", "/v1/sessions")[0]["id"]
+
+        def stored():
+            one = deck.client.request("GET", f"/v1/sessions/{session}")
+            return layout.loads(one["layout"])
+
+        wait_for(lambda: len(stored().tabs) == 2 and stored().at == 0, "the layout stored")
+
+        def titles():
+            found = {}
+            for y, line in enumerate(terminal.screen().splitlines()[2:]):
+                for name in ("one", "two", "three"):
+                    if (at := line.find(f" {name}  sh", 30)) >= 0 or (at := line.find(f"▌{name}  sh", 30)) >= 0:
+                        found[name] = (at, y)
+            return found
+
+        before = titles()
+        assert len(before) == 3
+        os.kill(int(terminal.ask("#{pane_pid}")), signal.SIGKILL)
+        wait_for(lambda: terminal.ask("#{pane_dead}") == "1", "the client's death")
+        os.kill(deck.orchestrator(), signal.SIGKILL)
+        terminal.tmux("respawn-pane")
+        wait_for(lambda: titles() == before and "2 empty" in terminal.screen(), "the layout again")
+        deck.orchestrator()
+    finally:
+        terminal.close()
