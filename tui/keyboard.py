@@ -147,6 +147,12 @@ class Keyboard:
         """Back to typing."""
         self._wait(False)
 
+    def rebound(self) -> None:
+        """Other keys are in force from now on."""
+        self.repeating = None
+        self._wait(False)
+        self._app.words.problems()
+
     def presser(self, path: Presses, command: str = "") -> Callable[[], None]:
         """What pressing all of ``path`` does; without a command it waits for what follows."""
         return lambda: self._go(path, command)

@@ -110,7 +110,7 @@ async def edited(
     await asyncio.to_thread(_write, path, text.encode("utf-8", "replace"))
     try:
         with aside(app):
-            status = await _run([*argv, str(path)])
+            status = await run([*argv, str(path)])
     except Broken:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -151,7 +151,7 @@ def _read(path: Path, largest: int) -> bytes:
         return file.read(largest + 1)
 
 
-async def _run(argv: list[str]) -> int:
+async def run(argv: list[str]) -> int:
     """Run a program on the outer terminal and see it end; cancelled, end it."""
     output = sys.__stderr__ if sys.__stderr__ is not None else None
     try:

@@ -70,6 +70,9 @@ class Wearing:
         """Hand the theme to Textual, for what it draws itself, and make the inks for the outer terminal at hand."""
         system = ColorSystem.TRUECOLOR if self._app.is_headless else depth()
         self._mix(system if self._options.color else None)
+        # what lies over other things has a frame where no ground of its own sets it apart
+        self._app.set_class(self.palette.system in (None, ColorSystem.STANDARD), "-few")
+        self._app.set_class(self._options.plain_glyphs, "-plain")
         self._dressed += 1
         theme = textual_theme(self.theme, f"quarterdeck-{self._dressed}")
         self._app.register_theme(theme)
@@ -164,7 +167,10 @@ class Wearing:
         self._app.options = replace(
             now, theme=new.theme, theme_dark=new.theme_dark, theme_light=new.theme_light,
             plain_glyphs=new.plain_glyphs, reduced_motion=new.reduced_motion,
+            keymap=new.keymap, key_problems=new.key_problems,
         )  # fmt: skip
+        if (new.keymap, new.key_problems) != (now.keymap, now.key_problems):
+            self._app.keyboard.rebound()
         if (new.plain_glyphs, new.reduced_motion) != (now.plain_glyphs, now.reduced_motion):
             self.refresh()
             self._app.sync()

@@ -201,6 +201,16 @@ class Guide:
 
         self._app.push_screen(HelpPage(self._app))
 
+    def can_bindings(self) -> bool:
+        """Whether the keys in force were read from a file."""
+        return bool(self._app.options.files)
+
+    def do_bindings(self) -> None:
+        """The person's own keys, in their editor."""
+        from tui.rebinding import rebind
+
+        self._app.actions.run(rebind(self._app, self._app.options.files[0]), "open your keys in an editor")
+
     def do_which_key(self) -> None:
         """Wait for a key as after the leader, with the guide at once."""
         self._app.keyboard.ask()

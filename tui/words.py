@@ -23,6 +23,8 @@ class Words:
         self._app = app
         self._hint = ""
         self._problems: tuple[str, ...] = ()
+        self._told: tuple[str, ...] = ()
+        """Those of them that the orchestrator told."""
         self._note = ""
         self._timer: asyncio.TimerHandle | None = None
 
@@ -109,9 +111,10 @@ class Words:
         self._note, self._timer = "", None
         self.keys()
 
-    def problems(self, lines: Sequence[str]) -> None:
+    def problems(self, lines: Sequence[str] | None = None) -> None:
         """What is wrong with the person's own files: said once whole, and named in the key bar until it is mended."""
-        known, self._problems = self._problems, tuple(dict.fromkeys((*self._app.options.key_problems, *lines)))
+        self._told = self._told if lines is None else tuple(lines)
+        known, self._problems = self._problems, tuple(dict.fromkeys((*self._app.options.key_problems, *self._told)))
         examine = Offer("see what doctor finds", lambda: self._app.run_command("doctor"))
         for line in self._problems:
             if line not in known:

@@ -86,6 +86,7 @@ COMMANDS = (
     Command("rename_session", "session", "rename session", "give the open session another name", "session"),
     Command("theme", "quarterdeck", "theme", "the next theme"),
     Command("themes", "quarterdeck", "themes", "choose a theme, and see it first"),
+    Command("bindings", "quarterdeck", "change keys", "keys of your own, in your editor"),
     Command("which_key", "quarterdeck", "key guide", "the keys that work now"),
     Command("doctor", "quarterdeck", "doctor", "what is installed, what runs, what is wrong"),
     Command("welcome", "quarterdeck", "welcome", "what is installed on this machine"),

@@ -33,6 +33,7 @@ FIXED = (
     Fixed("prompt", ("enter",), "send it when the agent is idle"),
     Fixed("prompt", ("ctrl+s",), "send it now, while the agent works"),
     Fixed("prompt", ("alt+enter", "ctrl+j", "shift+enter"), "a new line"),
+    Fixed("prompt", ("ctrl+g",), "write it in your editor"),
     Fixed("prompt", ("up", "down"), "at the first and last line: what was sent before"),
     Fixed("prompt", ("tab",), "the queue, where enter edits, x cancels, u and d move"),
     Fixed("broadcast", ("left", "right"), "another session, state, profile, tag"),

@@ -10,6 +10,7 @@ from quarterdeck.keymap.bindings import keymap
 from quarterdeck.keymap.commands import GROUPS
 from quarterdeck.keymap.settings import check
 from tui.helppage import HelpPage
+from tui.options import Options
 from tui.port import frames
 from tui.whichkey import Choice, folded, lay
 
@@ -142,7 +143,7 @@ async def test_what_has_no_verb_is_offered_nowhere(on_peer, scenes):
     peer = scenes.fleet()
     async with on_peer(peer, (120, 36), **CALM) as (app, pilot):
         app.verbs = (app.guide,)
-        assert {command.id for command in app.commands} == {"help", "which_key"}
+        assert {command.id for command in app.commands} == {"help", "which_key", "bindings"}
         await type_keys(scenes, pilot, LEADER)
         assert "zoom" not in guide(app)
         assert "layout …" not in guide(app)
@@ -245,6 +246,39 @@ async def test_where_nothing_is_shown_the_keys_in_force_are_named(on_peer, scene
         assert "^W ?" in shown
         await type_keys(scenes, pilot, "x")
         assert app.deck_screen.keys.note == "^W n starts an agent"
+
+
+EDITOR = """#!/bin/sh
+printf '%s' "$1" > "$0.opened"
+grep -c '^# zoom' "$1" > "$0.beginning"
+printf '[keys]\\npreset = "tmux"\\n[keys.bind]\\nzom = "z"\\nhide = ["f5"]\\nzoom = "f5"\\n' > "$1"
+"""
+
+
+async def test_keys_are_changed_in_the_editor_and_taken_up_when_saved(on_peer, scenes, until, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.delenv("QUARTERDECK_LEADER", raising=False)
+    editor = tmp_path / "editor"
+    editor.write_text(EDITOR)
+    editor.chmod(0o700)
+    monkeypatch.setenv("EDITOR", str(editor))
+    monkeypatch.delenv("VISUAL", raising=False)
+    file = tmp_path / "quarterdeck" / "config.toml"
+    file.parent.mkdir()
+    read = Options.of()
+    async with on_peer(scenes.fleet(), (120, 36), keymap=read.keymap, files=read.files) as (app, pilot):
+        await until(pilot, lambda: len(app.wearing._watching), "the file watched")
+        await type_keys(scenes, pilot, LEADER)
+        app.run_command("bindings")
+        await until(pilot, lambda: app.leader_words == "^B", "the preset")
+        assert (editor.parent / "editor.opened").read_text() == str(file)
+        assert (editor.parent / "editor.beginning").read_text() == "2\n"
+        assert not app.keyboard.pending
+        assert app.deck_screen.keys.note.startswith("2 problems")
+        assert lines_of(app.deck_screen.keys).strip().startswith("^B")
+        file.write_text("")
+        await until(pilot, lambda: app.leader_words == "^]", "the default again")
+        assert "problem" not in app.deck_screen.keys.note
 
 
 # help
