@@ -277,6 +277,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         self._ticker.stop()
         self._painter.stop()
         self.watching.stop()
+        self.dragging.stop()
         self.words.stop()
         self.keyboard.stop()
         self.answering.stop()

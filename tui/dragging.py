@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -24,6 +25,8 @@ EDGE = 0.25
 """The part of a panel at each side where what is dropped splits it; in the middle it swaps."""
 FAR = (2, 1)
 """Columns and lines a title is dragged before it counts as more than a click."""
+FOLLOWS = 1 / 30
+"""Seconds between two places of a border that is dragged."""
 MENU = (
     "zoom", "split_right", "split_below", "swap", "move_to_tab", "hide", "pin", "prompt", "rename", "why", "interrupt",
     "again", "close",
@@ -40,6 +43,8 @@ class _Border:
     y: int
     tree: Node
     plan: Plan
+    to: int = 0
+    """Cells it was moved so far, to that side."""
 
 
 @dataclass
@@ -70,6 +75,12 @@ class Dragging:
         self._drop: tuple[str, Zone] | int | None = None
         """Where it would go: a panel and which part of it, or a tab."""
         self._lit: list[Panel] = []
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def following(self) -> bool:
+        """Whether a border is still to be moved to where the mouse is."""
+        return self._timer is not None
 
     @property
     def active(self) -> bool:
@@ -138,15 +149,28 @@ class Dragging:
         """The mouse moved with something held."""
         held = self._held
         if isinstance(held, _Border):
-            self._move_border(held, event)
+            self._follow(held, event)
         elif isinstance(held, _Title):
             far = abs(event.screen_x - held.x) >= FAR[0] or abs(event.screen_y - held.y) >= FAR[1]
             held.moved = held.moved or far
             if held.moved:
                 self._aim(held, event.screen_x, event.screen_y)
 
-    def _move_border(self, held: _Border, event: events.MouseMove) -> None:
-        cells = held.x - event.screen_x if held.side == "left" else held.y - event.screen_y
+    def _follow(self, held: _Border, event: events.MouseMove) -> None:
+        """Move a border along, at a bounded rate: a mouse tells more places than anybody sees."""
+        held.to = held.x - event.screen_x if held.side == "left" else held.y - event.screen_y
+        if self._timer is None:
+            self._move_border(held)
+            self._timer = asyncio.get_running_loop().call_later(FOLLOWS, self._again, held, held.to)
+
+    def _again(self, held: _Border, before: int) -> None:
+        self._timer = None
+        if held is self._held and held.to != before:
+            self._move_border(held)
+            self._timer = asyncio.get_running_loop().call_later(FOLLOWS, self._again, held, held.to)
+
+    def _move_border(self, held: _Border) -> None:
+        cells = held.to
         made = sized(held.tree, held.agent, held.side, cells, held.plan) if cells else held.tree
         if made is not None and made != self._app.deck_screen.plan.shown_as.tree:
             self._app.arranging.put(made)
@@ -178,6 +202,8 @@ class Dragging:
     def release(self) -> None:
         """What is held is let go."""
         held, drop = self._held, self._drop
+        if isinstance(held, _Border):
+            self._move_border(held)
         self.cancel()
         if isinstance(held, _Title) and held.agent in self._app.stage.here:
             if isinstance(drop, int):
@@ -187,8 +213,15 @@ class Dragging:
             elif drop is not None:
                 self._app.arranging.split_off(held.agent, drop[0], drop[1])  # type: ignore[arg-type]
 
+    def stop(self) -> None:
+        """Follow the mouse no further."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def cancel(self) -> None:
         """Let go and change nothing more."""
+        self.stop()
         if isinstance(self._held, _Border):
             self._app.watching.hold(False)
         if self._held is not None:

@@ -44,8 +44,10 @@ class TabLine(Canvas):
 
     def sync(self) -> None:
         """Draw it again where it reads differently."""
+        if not self.deck.deck_screen.plan.tabs:
+            return
         state = (self._labels(), self.deck.stage.layout.at, self.target, self.deck.palette)
-        if self.deck.deck_screen.plan.tabs and state != self._drawn:
+        if state != self._drawn:
             self._drawn = state
             self.touch()
 

@@ -59,14 +59,11 @@ def shown(tab: Tab, agents: Sequence[str], focus: str, pinned: Collection[str], 
         return _tiled("grid" if tab.tiling == "split" else tab.tiling, first, rest, focus, width, height, tab.share)
     if not fits(made, width, height):
         return _tiled("grid", first, rest, focus, width, height)._replace(crowded=True)
-    left = []
-    for agent in agents:
-        if agent not in splits.leaves(made):
-            more = added(made, agent, "", width, height)
-            if more is None:
-                left.append(agent)
-            else:
-                made = more
+    known = set(splits.leaves(made))
+    left = [agent for agent in agents if agent not in known]
+    while left and (more := added(made, left[0], "", width, height)) is not None:
+        made = more
+        left.pop(0)
     if focus not in left:
         return Shown(made, True, 0, 1 + (_tiled("grid", first, left, left[0], width, height).pages if left else 0))
     found = _tiled("grid", first, left, focus, width, height)

@@ -314,7 +314,7 @@ def _stirring(app: Any) -> str:
 def _busy(app: Any) -> bool:
     asking = any(not worker.is_finished for worker in app.workers)
     stirring = changing(app) or asking or not app._painter.idle or app.link._messages or app.watching.settling
-    return bool(stirring or not app.follower.idle)
+    return bool(stirring or not app.follower.idle or app.dragging.following)
 
 
 def changing(app: Any) -> list[str]:
