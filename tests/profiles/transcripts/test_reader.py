@@ -676,11 +676,16 @@ ENTRIES = {
 }
 
 
+@pytest.fixture(scope="module")
+def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("fuzz") / "talk.jsonl"
+
+
 @pytest.mark.parametrize("name", transcripts.FORMATS)
 @settings(max_examples=250, deadline=None)
 @given(data=st.data())
-def test_no_entry_breaks_a_reader(tmp_path_factory: pytest.TempPathFactory, name: str, data: st.DataObject) -> None:
-    path = tmp_path_factory.mktemp("fuzz") / "talk.jsonl"
+def test_no_entry_breaks_a_reader(fuzzed: Path, name: str, data: st.DataObject) -> None:
+    path = fuzzed
     entries = data.draw(st.lists(st.sampled_from(ENTRIES[name]).flatmap(mutated) | anything, max_size=6))
     path.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
     for piece in everything(reader(name, path)):
