@@ -120,9 +120,10 @@ class HeadlessDriver:
         ask = life.ask
         name = turn_name(ask.step.key, ask.attempt, ask.turn)
         life.before = await self._before(life)
+        anew = False
         for _ in range(LIVES):
-            program = self._programs.find(name)
-            learnt = await self._cut_off(life, name, program)
+            program = None if anew else self._programs.find(name)
+            learnt = "" if anew else await self._cut_off(life, name, program)
             if program is None:
                 if command := missing(life.profile, ask):
                     why = f"{life.profile.title} is not installed: there is no command {command}"
@@ -132,16 +133,11 @@ class HeadlessDriver:
             ended, question = await self._follow(life, program)
             if question is not None:
                 return question
-            if ended.lost:
-                continue
-            if learnt and _never_began(life.heard, ended) and any(learnt in part for part in program.agent.argv):
-                # it was cut off before its conversation was kept
-                program = await self._begin(life, name, "")
-                life.program = self._program = program
-                ended, question = await self._follow(life, program)
-                if question is not None:
-                    return question
-            return judge(life.heard, ended, says_so=life.format in headless.FORMATS)
+            # it was cut off before its conversation was kept
+            anew = bool(learnt) and any(learnt in part for part in program.agent.argv)
+            anew = anew and not ended.lost and _never_began(life.heard, ended)
+            if not (ended.lost or anew):
+                return judge(life.heard, ended, says_so=life.format in headless.FORMATS)
         return failed("its terminal vanished, again and again")
 
     async def _follow(self, life: _Life, program: Program) -> tuple[Ended, Ending | None]:
