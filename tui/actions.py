@@ -382,6 +382,7 @@ class Actions:
             items.append(
                 Item(state.sign(self._app.plain_glyphs), state.color, agent.name, about, "", self._goer(agent.id))
             )
+        items += self._app.tabbing.items()
         for command in self._app.commands:
             if command.id != "palette" and self._app.commands.works(command):
                 keys = self._app.commands.shortest(command.id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -14,7 +14,7 @@ from quarterdeck.splits import SIDES, Box, Node, Side
 from tui.arranging import sized
 from tui.lists import Finder, Item
 from tui.panel import Panel
-from tui.tabs import TabLine
+from tui.tabs import NEW, TabLine
 
 if TYPE_CHECKING:
     from tui.app import QuarterdeckApp
@@ -27,7 +27,7 @@ FAR = (2, 1)
 """Columns and lines a title is dragged before it counts as more than a click."""
 FOLLOWS = 1 / 30
 """Seconds between two places of a border that is dragged."""
-MENU = (
+OF_PANELS = (
     "zoom", "split_right", "split_below", "swap", "move_to_tab", "hide", "pin", "prompt", "rename", "why", "interrupt",
     "again", "close",
 )  # fmt: skip
@@ -105,7 +105,7 @@ class Dragging:
             if event.button == 2:
                 app.run_command("close")
             elif event.button == 3:
-                self.menu(panel.agent)
+                self.panel_menu(panel.agent)
             else:
                 self._held = _Title(panel.agent, event.screen_x, event.screen_y)
         return True
@@ -127,18 +127,22 @@ class Dragging:
             return False
         return bool(plan.edge(box)) if side == "left" else box.y > plan.stage.y
 
-    def menu(self, agent: str) -> None:
-        """What can be done with a panel, to choose from."""
-        app = self._app
-        info = app.fleet.agents.get(agent)
-        items = []
-        for command in app.commands:
-            if command.id in MENU and app.commands.works(command):
-                keys = app.commands.shortest(command.id)
-                items.append(Item("", "muted", command.label, command.about, keys, self._runner(command.id)))
-        items.sort(key=lambda item: [app.commands.label(one) for one in MENU].index(item.name))
+    def panel_menu(self, agent: str) -> None:
+        """What can be done with the focused panel."""
+        info = self._app.fleet.agents.get(agent)
         if info is not None:
-            app.push_screen(Finder(items, f"what to do with {info.name}", "do"))
+            self.menu(info.name, OF_PANELS)
+
+    def menu(self, what: str, wanted: Sequence[str]) -> None:
+        """Commands to choose from for the panel or tab that has the focus."""
+        commands = self._app.commands
+        there = {command.id: command for command in commands if commands.works(command)}
+        items = []
+        for ident in wanted:
+            if (command := there.get(ident)) is not None:
+                keys = commands.shortest(ident)
+                items.append(Item("", "muted", command.label, command.about, keys, self._runner(ident)))
+        self._app.push_screen(Finder(items, f"what to do with {what}", "do"))
 
     def _runner(self, command: str) -> Callable[[], None]:
         return lambda: self._app.run_command(command)
@@ -184,8 +188,7 @@ class Dragging:
             return
         if isinstance(widget, TabLine):
             number = widget.at(x - region.x)
-            here = number == self._app.stage.layout.at
-            self._mark(None, None if number < 0 or here else number)
+            self._mark(None, None if number in (-1, self._app.stage.layout.at) else number)
         elif isinstance(widget, Panel) and widget.agent and widget.agent != held.agent:
             self._mark(widget, (widget.agent, zone(Box(*region), x, y)))
         else:
@@ -206,7 +209,9 @@ class Dragging:
             self._move_border(held)
         self.cancel()
         if isinstance(held, _Title) and held.agent in self._app.stage.here:
-            if isinstance(drop, int):
+            if drop == NEW:
+                self._app.tabbing.move_to_new(held.agent)
+            elif isinstance(drop, int):
                 self._app.tabbing.move(held.agent, drop)
             elif drop is not None and drop[1] == "swap":
                 self._app.arranging.swap(held.agent, drop[0])

@@ -388,7 +388,7 @@ class Panel(Canvas):
             self._pointer = self.cell(event.x, event.y)
             self._send(event, "press")
         elif event.button == 3:
-            self.deck.dragging.menu(self.agent)
+            self.deck.dragging.panel_menu(self.agent)
 
     def on_mouse_up(self, event: events.MouseUp) -> None:
         """The end of a click or drag."""

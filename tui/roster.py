@@ -136,6 +136,11 @@ class Roster(Wheel, Canvas):
             ]
         taken = 3 + (_WORD + _TIME + 3 if right else 1)
         waiting = f" +{min(agent.queue, 99)}" if agent.queue and right else ""
+        layout = self.deck.stage.layout
+        if agent.id in layout.hidden:
+            waiting += f" {self.glyphs.hide}"
+        elif agent.id in layout.pinned:
+            waiting += f" {self.glyphs.pinned}"
         name = cut_middle(agent.name, inner - taken - len(waiting))
         shown = agent.id in self.deck.shown
         left.append((name, self.style("text" if shown or focused else "muted", bg, bold=focused)))
@@ -149,6 +154,8 @@ class Roster(Wheel, Canvas):
         entry = self._entries[number] if number < len(self._entries) else None
         if isinstance(entry, AgentInfo):
             self.deck.focus_agent(entry.id)
+            if event.button == 3:
+                self.deck.dragging.panel_menu(entry.id)
         elif isinstance(entry, SessionInfo):
             self.deck.open_session(entry.id)
 

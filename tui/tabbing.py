@@ -29,10 +29,10 @@ class Tabbing:
 
     def do_tab_new(self) -> None:
         """An empty tab."""
-        self._new_tab()
+        self.move_to_new("")
 
-    def _new_tab(self, agent: str = "") -> None:
-        """A tab at the end, with an agent in it."""
+    def move_to_new(self, agent: str) -> None:
+        """A tab at the end, with an agent in it ("" for none)."""
         stage = self._stage
         layout = stage.layout
         if len(layout.tabs) >= MOST_TABS:
@@ -91,6 +91,22 @@ class Tabbing:
         title, like = f"name of tab {at + 1}", "empty: as its panel"
         self._app.push_screen(line_dialog(title, "name", stage.layout.tab.name, rename, "keep", like))
 
+    def items(self) -> list[Item]:
+        """The other tabs of the session, to be opened by name."""
+        stage = self._stage
+        others = [number for number in range(len(stage.layout.tabs)) if number != stage.layout.at]
+        return [self._item(number, self._opener(number)) for number in others]
+
+    def _opener(self, number: int) -> Callable[[], None]:
+        return lambda: self._app.open_tab(number)
+
+    def _item(self, number: int, run: Callable[[], object]) -> Item:
+        """A tab in a list."""
+        tab, fleet = self._stage.layout.tabs[number], self._app.fleet.agents
+        names = [fleet[one].name for one in self._stage.tabs[number] if one in fleet]
+        about = f"{len(names)}: {' '.join(names)}" if names else "empty"
+        return Item("", "muted", f"{number + 1} {tab.name}" if tab.name else f"tab {number + 1}", about, "", run)
+
     def do_move_to_tab(self) -> None:
         """Move the panel to another tab, or to a new one."""
         stage = self._stage
@@ -100,14 +116,9 @@ class Tabbing:
         agent = stage.focus
         if agent not in self._app.fleet.agents:
             return
-        items = []
-        for number, tab in enumerate(stage.layout.tabs):
-            if number != stage.layout.at:
-                names = [self._app.fleet.agents[one].name for one in stage.tabs[number]]
-                about = f"{len(names)}: {' '.join(names)}" if names else "empty"
-                title = f"{number + 1} {tab.name}" if tab.name else f"tab {number + 1}"
-                items.append(Item("", "muted", title, about, "", self._mover(agent, number)))
-        items.append(Item("+", "accent", "new tab", "make one for it", "", lambda: self._new_tab(agent)))
+        others = [number for number in range(len(stage.layout.tabs)) if number != stage.layout.at]
+        items = [self._item(number, self._mover(agent, number)) for number in others]
+        items.append(Item("+", "accent", "new tab", "make one for it", "", lambda: self.move_to_new(agent)))
         self._app.push_screen(Finder(items, "the tab to move it to", "move"))
 
     def _mover(self, agent: str, number: int) -> Callable[[], None]:

@@ -17,6 +17,19 @@ from tui.states import look
 
 LONGEST, SHORTEST = 24, 6
 """Cells of a tab's name."""
+NEW = 99
+"""Stands for the tab that is not there yet."""
+OF_TABS = (
+    "tab_rename",
+    "tab_close",
+    "tab_new",
+    "tile_grid",
+    "tile_main",
+    "tile_columns",
+    "tile_rows",
+    "tile_one",
+    "equal",
+)
 
 
 class Label(NamedTuple):
@@ -33,7 +46,7 @@ class Label(NamedTuple):
 
 
 class TabLine(Canvas):
-    """One label for each tab; the open one stands out. A click opens, two name it."""
+    """One label for each tab; the open one stands out. A click opens, two name it; the last sign makes another."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -100,10 +113,13 @@ class TabLine(Canvas):
             spans.append((" ", self.style(bg=bg)))
             self._zones.append((x, x + size, number))
             x += size
+        else:
+            spans.append((" + ", self.style("muted", "raised" if self.target == NEW else "surface")))
+            self._zones.append((x, x + 3, NEW))
         return compose(width, spans, (), self.palette, self.style(bg="surface"))
 
     def at(self, x: int) -> int:
-        """The tab at a column, -1 for none."""
+        """The tab at a column, -1 for none, ``NEW`` for the sign that makes one."""
         return next((number for start, end, number in self._zones if start <= x < end), -1)
 
     def aim(self, number: int) -> None:
@@ -116,8 +132,12 @@ class TabLine(Canvas):
         """Open what is clicked."""
         event.stop()
         number = self.at(event.x)
-        if number >= 0 and event.button == 1:
+        if number == NEW:
+            self.deck.run_command("tab_new")
+        elif number >= 0:
             self.deck.open_tab(number)
+            if event.button == 3:
+                self.deck.dragging.menu("tab", OF_TABS)
 
     def on_click(self, event: events.Click) -> None:
         """Clicked twice: give it a name."""

@@ -181,6 +181,7 @@ async def test_a_hidden_panel_comes_back_to_its_place(on_peer, scenes):
         await after_leader(scenes, pilot, "h")
         assert "api-auth" not in app.shown
         assert "api-auth" in app.arrangement.hidden
+        assert "api-auth +2 –" in roster(app)
         await after_leader(scenes, pilot, "p")
         await type_keys(scenes, pilot, *"api-auth", "enter")
         assert where(app) == before
@@ -239,6 +240,11 @@ async def test_an_agent_of_another_tab_opens_it(on_peer, scenes):
 
 def tab_line(app):
     return app.deck_screen.tabs.render_line(0).text
+
+
+def roster(app):
+    lines = [app.deck_screen.roster.render_line(y).text for y in range(app.deck_screen.roster.outer_size.height)]
+    return "\n".join(lines)
 
 
 def notice(app):
@@ -547,6 +553,16 @@ async def test_tabs_are_clicked_named_and_dropped_on(on_peer, scenes):
         app.screen.query_one("#name").value = "rear"
         await type_keys(scenes, pilot, "enter")
         assert "2 rear" in tab_line(app)
+        plus = (line.region.x + tab_line(app).index("+"), line.region.y)
+        await drag(scenes, pilot, _at(app, "editor", 3, 0), (120, 5), plus)
+        assert (app.arrangement.at, app.shown) == (2, ("editor",))
+        await press_at(scenes, pilot, line.region.x + 2, line.region.y, button=3)
+        assert app.arrangement.at == 0
+        await type_keys(scenes, pilot, *"close", "enter")
+        assert set(app.shown) == {"api-auth", "shell", "tests"}
+        await after_leader(scenes, pilot, "p")
+        await type_keys(scenes, pilot, *"tab 2", "enter")
+        assert app.shown == ("editor",)
 
 
 async def test_a_program_keeps_its_own_mouse_inside_its_screen(on_peer, scenes):
