@@ -37,6 +37,8 @@ class Welcome:
         self._trouble = ""
         self._asked = False
         self._starting = ""
+        self.look = look
+        """How this machine is looked at, in a thread."""
         self.at = 0
         """Which of the offered ones is chosen."""
 
@@ -77,7 +79,7 @@ class Welcome:
             listed = answer.get("profiles", []) if isinstance(answer, dict) else answer
             used = Counter(str(one.get("profile", "")) for one in gone or ())
             used.update(one.profile for one in self._app.fleet.agents.values())
-            self._found = await asyncio.to_thread(look, listed, used, dict(os.environ))
+            self._found = await asyncio.to_thread(self.look, listed, used, dict(os.environ))
             self._trouble = ""
         self._app.sync()
         for screen in self._app.screen_stack:

@@ -22,6 +22,8 @@ FIXED = (
     Fixed(ASKED, ("a",), "allow it always, where the agent can"),
     Fixed(ASKED, ("n",), "deny it, with a reason if you have one"),
     Fixed(ASKED, ("enter",), "look at all of it, in the inbox"),
+    Fixed("deck without agents", ("1 to 9", "up", "down"), "choose what to start"),
+    Fixed("deck without agents", ("enter",), "start it"),
     Fixed("panel", ("shift+pageup", "wheel"), "look back; any other key returns to the live screen"),
     Fixed("panel that looks back", ("pageup", "pagedown", "up", "down", "home", "end"), "move"),
     Fixed("panel", ("ctrl+click",), "open a link; its target is shown below first"),

@@ -41,6 +41,8 @@ class Peer:
         self.complaints: list[str] = []
         self.report: dict[str, Any] = {"wall_ns": 0, "rebooted": False, "worth_telling": False, "outcomes": []}
         self.refuse: QuarterdeckError | None = None
+        self.installed: list[Any] | None = None
+        """What is found on the machine; None to really look."""
         self.findings: dict[str, Any] = {"versions": {}, "places": {}, "problems": []}
         self.trash: list[dict[str, Any]] = []
         """Removed agents, newest first."""

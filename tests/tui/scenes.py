@@ -18,6 +18,7 @@ from textual.pilot import Pilot
 from quarterdeck import layout, splits
 from quarterdeck.clock import ManualClock
 from tui.app import QuarterdeckApp
+from tui.installed import Found
 from tui.options import Options
 
 
@@ -278,12 +279,15 @@ def grouped() -> Any:
 
 def app_for(peer: Any, **options: Any) -> QuarterdeckApp:
     """The client on a scripted orchestrator, at a fixed time."""
-    return QuarterdeckApp(
+    app = QuarterdeckApp(
         peer,
         workspace="/home/ada/src/shop",
         options=Options(**({"theme": "dark"} | options)),
         clock=ManualClock(NOW),
     )
+    if peer.installed is not None:
+        app.welcome.look = lambda *_: list(peer.installed)
+    return app
 
 
 LEADER = "ctrl+right_square_bracket"
@@ -394,6 +398,33 @@ async def error(pilot: Pilot[int], peer: Any) -> None:
 def empty() -> Any:
     """A workspace without agents."""
     return Peer()
+
+
+NPM = "/home/ada/.local/lib/node_modules/.bin/"
+
+
+def first() -> Any:
+    """A machine on which nothing was started yet."""
+    peer = Peer()
+    peer.installed = [
+        Found("claude", "Claude Code", "/home/ada/.local/bin/claude", "2.1.329"),
+        Found("codex", "Codex", NPM + "codex", "0.169.0"),
+        Found("aider", "aider", install="pipx install aider-chat"),
+        Found("gemini", "Gemini CLI", install="npm install -g @google/gemini-cli"),
+        Found("copilot", "GitHub Copilot", install="npm install -g @github/copilot"),
+        Found("goose", "goose"),
+        Found("opencode", "opencode", install="npm install -g opencode-ai"),
+        Found("qwen", "Qwen Code", install="npm install -g @qwen-code/qwen-code"),
+        Found("shell", "shell", "/usr/bin/zsh"),
+    ]
+    return peer
+
+
+def bare() -> Any:
+    """A machine with no agent at all."""
+    peer = first()
+    peer.installed = [one._replace(path="", version="") for one in peer.installed[:-1]] + peer.installed[-1:]
+    return peer
 
 
 def silent() -> Any:
@@ -521,7 +552,7 @@ SCENES: dict[str, Scene] = {
     "disconnected": (fleet, disconnected, {}),
     "restore-report": (fleet, report, {}),
     "error": (fleet, error, {}),
-    "empty": (empty, nothing, {}),
+    "empty": (first, nothing, {}),
     "connecting": (silent, nothing, {}),
     "light": (fleet, nothing, {"theme": "light"}),
     "ascii": (fleet, nothing, {"plain_glyphs": True}),
