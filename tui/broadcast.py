@@ -222,9 +222,10 @@ class Broadcast(ModalScreen[None], Follows, Moves, Rescues, inherit_bindings=Fal
                 Hint(enter, "send when idle", lambda: self.send(False)),
                 Hint("^S", "send now", lambda: self.send(True)),
                 Hint(f"alt+{enter}", "new line", lambda: self.editor.insert("\n")),
-                Hint("^G", "your editor", self.outside),
             ]
         hints += [Hint("tab", "go on", lambda: self.focus_next()), Hint("esc", "back", self.leave)]
+        if self.editor.has_focus:
+            hints.append(Hint("^G", "your editor", self.outside))
         self.keys.put(hints, "", self._note, bg="background")
 
     def _tally(self, found: Mapping[str, Receipt]) -> str:

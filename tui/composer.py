@@ -196,8 +196,8 @@ class Composer(ModalScreen[None], Follows, Moves, Rescues, inherit_bindings=Fals
             if not self.editing:
                 hints.append(Hint("^S", "send now", lambda: self.send(True)))
             hints += [Hint(f"alt+{enter}", "new line", lambda: self.editor.insert("\n"))]
-            hints += [Hint("^G", "your editor", self.outside)]
             hints += [Hint("tab", "queue", self.queue.focus), Hint("esc", "back", self.leave)]
+            hints += [Hint("^G", "your editor", self.outside)]
         self.keys.put(hints, "", self._note, bg="background")
 
     # a person acts
