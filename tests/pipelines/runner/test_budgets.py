@@ -58,7 +58,7 @@ def asked(runs: Rig, prompt: str) -> int:
 def test_one_that_asks_without_a_pause_is_stopped_beside_floods(runs: Rig, drive: Drive) -> None:
     result = spent(runs, "spend", drive, beside=2)
     assert [step.outcome for step in result.steps] == [Outcome.OVER_BUDGET, *[Outcome.SUCCEEDED] * 2]
-    assert ANSWERS <= asked(runs, "spend") <= 2 * ANSWERS + 10
+    assert ANSWERS <= asked(runs, "spend") < 8 * ANSWERS
 
 
 def test_one_that_hears_no_signal_has_no_time_to_spend_more(runs: Rig) -> None:
