@@ -78,6 +78,8 @@ class KeyBar(Canvas):
         self.hints = hints or []
         self.lead = ""
         self.note = ""
+        self.begin: Callable[[], object] | None = None
+        """What a click on ``lead`` does."""
         self.bg = bg
         self._zones: list[tuple[int, int, Hint]] = []
 
@@ -117,6 +119,9 @@ class KeyBar(Canvas):
         for start, end, hint in self._zones:
             if start <= event.x < end:
                 hint.run()
+                return
+        if self.begin is not None and event.x <= cell_len(self.lead):
+            self.begin()
 
 
 _NO_DEEDS: Mapping[int, Callable[[], object]] = MappingProxyType({})

@@ -39,16 +39,17 @@ class Words:
         app = self._app
         lead = app.leader_words
         bar = app.deck_screen.keys
+        bar.begin = app.keyboard.cancel if app.keyboard.pending else app.keyboard.ask
         if app.keyboard.pending:
             self._waiting(bar, lead)
             return
         if (path := app.keyboard.repeating) is not None:
-            hints = [
-                Hint(one.presses[-1], BY_ID[one.command].label, app.keyboard.presser(one.presses, one.command))
-                for one in app.keymap.under(path)
-                if len(one.presses) == len(path) + 1 and BY_ID[one.command].repeats
-            ]
-            bar.put(hints, "again", self._note, bg="raised")
+            again: dict[str, Hint] = {}
+            for one in app.keymap.under(path):
+                if len(one.presses) == len(path) + 1 and BY_ID[one.command].repeats:
+                    run = app.keyboard.presser(one.presses, one.command)
+                    again.setdefault(one.command, Hint(one.presses[-1], BY_ID[one.command].label, run))
+            bar.put([*again.values()], "again", self._note, bg="raised")
             return
         note = self._note or self._hint or self._trouble()
         if not app.connected and app.follower.listed:

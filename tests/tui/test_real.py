@@ -282,7 +282,7 @@ def test_what_the_outer_terminal_shows_is_what_the_agents_screens_hold(deck, out
     def panels():
         lines = [line[36:].rstrip() for line in terminal.screen().splitlines()]
         tops = [n for n, line in enumerate(lines) if "• running" in line and n > 0]
-        return [lines[a + 1 : b] for a, b in zip(tops, [*tops[1:], len(lines) - 1], strict=True)]
+        return [lines[a + 1 : b] for a, b in zip(tops, [*tops[1:], len(lines) - 1], strict=bool(tops))]
 
     def held(name, size):
         text = deck.client.request("GET", f"/v1/agents/{name}/screen?format=text")

@@ -116,8 +116,9 @@ async def test_a_key_of_the_guide_can_be_clicked(on_peer, scenes):
         await scenes.settle(pilot)
         assert len(app.shown) == 1
         assert not app.keyboard.pending
-        app.run_command("which_key")
+        await pilot.click(app.deck_screen.keys, offset=(1, 0))
         await scenes.settle(pilot)
+        assert "zoom" in guide(app)
         await pilot.click(app.deck_screen.guide, offset=(0, 0))
         await scenes.settle(pilot)
         assert not app.keyboard.pending
