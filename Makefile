@@ -11,7 +11,7 @@ run: $(READY) ## set up, then run the main job on a demo session
 	@$(BIN)/quarterdeck demo
 
 test: $(READY) ## set up, then pass the tests
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal
+	@$(BIN)/python -m pytest -q -n 3 --dist worksteal
 
 check: $(READY) ## lint, format, types, import contracts
 	$(BIN)/ruff check .
