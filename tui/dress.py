@@ -103,11 +103,14 @@ class Outer(LineFilter):
         text, over = self._texts.get(fg, ""), self._grounds.get(bg, "")
         if self._palette.system is None and over == "text" and self._grounds.get(ground) == "raised":
             over = "background"  # the cursor in a field that is inverse as a whole
+        few = self._palette.system is ColorSystem.STANDARD
+        if few and fg >= 0 and not text:
+            text, over = "line", over or "background"  # what lies behind a dialog: its colours are mixed with the ground
         known = self._palette.role(text or "text", over or "background")
         found = self._palette.ink(
             Style(
                 known.fg if text or fg < 0 else RGB | fg,
-                known.bg if over or bg < 0 else RGB | bg,
+                known.bg if over or bg < 0 or few else RGB | bg,
             )
         ).rich
         return found + marks

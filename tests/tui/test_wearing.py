@@ -274,3 +274,62 @@ async def test_a_cursor_blinks_only_where_motion_is_wanted(on_peer, scenes, stil
     async with on_peer(peer, reduced_motion=still) as (app, _):
         cursor, _ = app.focused_panel().cursor_place()
         assert cursor.blink is not still
+
+
+class Seen(Outer):
+    """Remembers the colours of all that Textual draws itself."""
+
+    def __init__(self, palette):
+        super().__init__(palette)
+        self.colors = set()
+
+    def apply(self, segments, background):
+        self.colors |= {
+            tuple(color.get_truecolor())
+            for segment in segments
+            if segment.style is not None
+            for color in (segment.style.color, segment.style.bgcolor)
+            if color is not None
+        }
+        return super().apply(segments, background)
+
+
+DIALOGS = [
+    "new-agent", "rename", "close", "help", "palette", "sessions", "error", "restore-report", "composer", "queue",
+    "broadcast", "broadcast-sent", "deny", "why", "inbox-diff", "tags",
+]  # fmt: skip
+
+
+def split(color):
+    return (color >> 16, color >> 8 & 255, color & 255)
+
+
+@pytest.mark.parametrize("scene", DIALOGS)
+async def test_textual_draws_in_no_colours_of_its_own(scenes, scene):
+    build, act, options = scenes.SCENES[scene]
+    peer = build()
+    app = scenes.app_for(peer, **(options | {"theme": "ember"}))
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await scenes.settle(pilot)
+        app.wearing.outer = seen = Seen(app.wearing.palette)
+        await act(pilot, peer)
+        await scenes.settle(pilot)
+        roles = {split(color) for color in app.wearing.theme.roles.values()}
+        beneath = {
+            tuple(color.get_truecolor())
+            for strip in app.deck_screen._compositor.render_strips()
+            for segment in strip
+            if segment.style is not None
+            for color in (segment.style.color, segment.style.bgcolor)
+            if color is not None
+        }
+        ground = split(app.wearing.theme.colors.background)
+        dimmed = {tuple(c + (g - c) * 0.6 for c, g in zip(color, ground, strict=True)) for color in beneath | roles}
+
+        def known(color):
+            return any(
+                all(abs(a - b) <= 1.01 for a, b in zip(color, one, strict=True)) for one in roles | beneath | dimmed
+            )
+
+        assert seen.colors
+        assert [color for color in seen.colors if not known(color)] == []
