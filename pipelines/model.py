@@ -292,8 +292,8 @@ class RunEvent:
     """One thing told while a run goes on; all output is made of these. Texts are redacted and safe to show."""
 
     kind: str
-    """run.started, run.resumed, run.ended, step.started, step.output, step.retry, step.ended, agent.status,
-    agent.message, agent.tool, approval.decided, verify.started, verify.ended, budget.warning, note"""
+    """run.started, run.resumed, run.ended, step.started, step.output, step.retry, step.keeping, step.ended,
+    agent.status, agent.message, agent.tool, approval.decided, verify.started, verify.ended, budget.warning, note"""
     at_ns: int
     run_id: str
     step: str = ""

@@ -330,6 +330,7 @@ class Step:
     async def _with_evidence(self, result: StepResult) -> StepResult:
         if self._all.evidence is None:
             return result
+        self._say("step.keeping", "keeping what it printed")
         turns = [turn for each in self._tried for turn in each.turns]
         agents = self._all.programs.agents(self.plan.key)
         base = self._place.tree.base if self._place and self._place.tree else ""

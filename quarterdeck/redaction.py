@@ -94,6 +94,28 @@ def _shape(prefix: str, rest: str) -> re.Pattern[str]:
 
 _COMPILED = tuple((rule, prefix, _shape(prefix, rest)) for rule, prefix, rest in _SHAPES)
 
+_MARKS = "-_./"
+"""Signs that stand in most prefixes, and seldom in a text."""
+
+
+def _hints() -> tuple[re.Pattern[str], tuple[str, ...]]:
+    """What finds whether any prefix with a sign of :data:`_MARKS` is in a text, at once; the other prefixes."""
+    ways: dict[str, list[str]] = {}
+    others: list[str] = []
+    for prefix in _PREFIXES:
+        at = next((at for at, char in enumerate(prefix) if char in _MARKS), -1)
+        if at < 0:
+            others.append(prefix)
+        else:
+            way = f"(?<={re.escape(prefix[: at + 1])}){re.escape(prefix[at + 1 :])}"
+            ways.setdefault(prefix[at], []).append(way)
+    # the sign first, so that little is looked at twice
+    signs = (f"{re.escape(sign)}(?:{'|'.join(some)})" for sign, some in ways.items())
+    return re.compile("|".join(signs)), tuple(others)
+
+
+_HINT, _UNMARKED = _hints()
+
 _JWT = re.compile(r"eyJ(?<![A-Za-z0-9_-]eyJ)[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,3}")
 _URL = re.compile(r"://[^/\s:@]*:([^/\s@]+)@")
 _HEADER = re.compile(
@@ -386,7 +408,8 @@ def _apart(spans: list[_Span], marks: list[re.Match[str]], labels: frozenset[str
 
 def _ruled(text: str) -> Iterator[_Span]:
     yield from _private_keys(text)
-    for rule, prefix, shape in _COMPILED:
+    hinted = _HINT.search(text) is not None
+    for rule, prefix, shape in _COMPILED if hinted or any(one in text for one in _UNMARKED) else ():
         if prefix in text:
             for found in shape.finditer(text):
                 if rule == "aws key" or not _wordy(found[0][len(prefix) :]):

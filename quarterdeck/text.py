@@ -37,7 +37,7 @@ def safe(text: str, limit: int = 200) -> str:
 
 def plain(text: str) -> str:
     """Several lines of text without a control character but tab and newline, and without bidi overrides."""
-    return text.translate(_UNSAFE)
+    return text if text.isprintable() else text.translate(_UNSAFE)
 
 
 def cells(text: str) -> int:

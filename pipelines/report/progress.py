@@ -92,6 +92,8 @@ class _Open:
     """A step that goes on."""
 
     began_ns: int
+    keeping: bool = False
+    """Whether its programs have ended, and its evidence is made: no line tells so, which most need no time for."""
     held: deque[str] = field(default_factory=deque)
     size: int = 0
     left_out: int = 0
@@ -127,8 +129,12 @@ class Progress:
         self._began_ns = self._began_ns or event.at_ns
         if event.kind == "step.started":
             self._open.setdefault(event.step, _Open(event.at_ns))
-        told = [self._line(event.at_ns, event.step, line, outcome(event)) for line in lines(event)]
         step = self._open.get(event.step)
+        if event.kind == "step.keeping":
+            if step is not None:
+                step.keeping = True
+            return
+        told = [self._line(event.at_ns, event.step, line, outcome(event)) for line in lines(event)]
         if self._style is Style.PLAIN or not event.step or step is None or event.kind in _AT_ONCE:
             if event.kind == "run.ended":
                 self.close()
@@ -146,11 +152,13 @@ class Progress:
         """To be called now and then: names what still runs where nothing was written for :data:`SILENCE`."""
         if self._open and self._said_ns and now_ns - self._said_ns >= SILENCE * 1e9:
             running = [
-                f"{words.phrase(key, 60)} ({words.duration((now_ns - step.began_ns) / 1e9)})"
+                f"{words.phrase(key, 60)} ({words.duration((now_ns - step.began_ns) / 1e9)}"
+                f"{', keeping what it printed' if step.keeping else ''})"
                 for key, step in list(self._open.items())[:_NAMED]
             ]
             more = len(self._open) - len(running)
-            said = "still running: " + ", ".join(running) + (f" and {more} more" if more else "")
+            going = "still going on" if any(step.keeping for step in self._open.values()) else "still running"
+            said = f"{going}: " + ", ".join(running) + (f" and {more} more" if more else "")
             self._write([self._line(now_ns, "", said)], now_ns)
 
     def close(self) -> None:

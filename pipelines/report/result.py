@@ -193,8 +193,8 @@ class EventShape(Shape):
 
     event: Words
     """What happened: `run.started`, `run.resumed`, `run.ended`, `step.started`, `step.output`, `step.retry`,
-    `step.ended`, `agent.status`, `agent.message`, `agent.tool`, `approval.decided`, `verify.started`, `verify.ended`,
-    `budget.warning`, `note`. Others may come."""
+    `step.keeping` (its programs have ended, its evidence is made), `step.ended`, `agent.status`, `agent.message`,
+    `agent.tool`, `approval.decided`, `verify.started`, `verify.ended`, `budget.warning`, `note`. Others may come."""
     run_id: Words
     """The run's id."""
     at: Words

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quarterdeck.redaction import Finding, Redactor, secret, secrets_in
+from quarterdeck.redaction import _HINT, _PREFIXES, _UNMARKED, Finding, Redactor, secret, secrets_in
 
 ROOT = Path(__file__).resolve().parents[2]
 GITHUB = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
@@ -296,3 +296,10 @@ def test_ten_megabytes_are_masked() -> None:
     redacted = REDACTOR.redact(text)
     assert GITHUB not in redacted.text
     assert redacted.findings == (Finding("github token", (10 << 20) // 80),)
+
+
+@pytest.mark.parametrize("prefix", _PREFIXES)
+def test_each_prefix_is_found_wherever_it_stands(prefix):
+    """One search tells whether any prefix is in a text at all: it misses none, also at the ends of a text."""
+    for text in (prefix, f"lorem {prefix}", f"{prefix} ipsum", f"a-b_c.d/e {prefix} f-g", f"\n{prefix}\n"):
+        assert _HINT.search(text) or any(one in text for one in _UNMARKED), text

@@ -123,6 +123,17 @@ def test_what_still_runs_is_named_after_a_silence(event):
     assert said.endswith("and 2 more\n")
 
 
+def test_a_step_whose_evidence_is_made_is_not_said_to_run(event):
+    out = io.StringIO()
+    progress = Progress(out)
+    progress(event(0, "step.started", "", "a"))
+    before = out.getvalue()
+    progress(event(2, "step.keeping", "keeping what it printed", "a"))
+    assert out.getvalue() == before
+    progress.tick(event(65, "note").at_ns)
+    assert out.getvalue()[len(before) :].endswith("still going on: a (1m 05s, keeping what it printed)\n")
+
+
 def test_a_run_cut_off_tells_what_was_held_back(event):
     out = io.StringIO()
     progress = Progress(out, Style.GITHUB)
