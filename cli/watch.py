@@ -161,6 +161,8 @@ class Sayer:
         self.began, self._cursor = True, cursor
         agents = list(self._known.agents.values())
         count = f"{len(agents)} agent{'' if len(agents) == 1 else 's'}"
+        if self._out.json:
+            self._word("began", cursor, f"watching {count}")
         self._out.note(f"watching {count}; ctrl+c ends it")
         for agent in agents:
             if agent["status"] == "blocked":
