@@ -187,8 +187,16 @@ class _Sayer:
 
     def wrong(self, key: str, what: str, hint: str) -> NoReturn:
         """Raise Invalid that names the line a key of the file stands in."""
-        line = line_of(self._text, key)
+        line = self._line(tuple(int(part) if part.isdigit() else part for part in re.findall(r"[^.[\]]+", key)))
         raise Invalid(f"{self._source}{f':{line}' if line else ''}: {key} {what}", hint=hint, key=key)
+
+    def _line(self, path: tuple[str | int, ...]) -> int:
+        """Where a key stands, or the nearest table around it; 0 for nowhere."""
+        from quarterdeck.lined import toml  # costly to import, and only needed here
+        from quarterdeck.lined.mistakes import Mistakes
+
+        lines = toml.read(self._text, Mistakes(self._source)).lines
+        return next((lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in lines), 0)
 
     def only(self, table: Mapping[str, Any], known: Sequence[str], prefix: str) -> None:
         """Raise Invalid for a key that is not known."""
@@ -213,16 +221,3 @@ class _Sayer:
             hint = f"did you mean {near[0]!r}?" if near else "known: " + ", ".join(NAMES)
             self.wrong(key, f"must be the name of one of the sixteen colours, not {value!r}", hint)
         return NAMES[value]
-
-
-def line_of(text: str, key: str) -> int:
-    """The line of a theme's file, from 1, in which ``table.key`` stands, else its table; 0 for nowhere."""
-    table, _, name = key.partition("[")[0].rpartition(".")
-    here, found = "", 0
-    for number, line in enumerate(text.splitlines(), 1):
-        if head := re.match(r"\s*\[\s*([\w-]+)\s*\]", line):
-            here = head[1]
-            found = number if here == table or (not table and here == name) else found
-        elif here == table and re.match(rf"\s*[\"']?{re.escape(name)}[\"']?\s*=", line):
-            return number
-    return found
