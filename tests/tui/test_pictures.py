@@ -9,11 +9,12 @@ SMALL = [
     "disconnected", "restore-report", "empty", "connecting", "light", "ascii", "no-color",
     "asking", "answer-keys", "answered", "deny", "inbox", "inbox-diff", "inbox-empty", "inbox-ascii", "composer",
     "queue", "broadcast", "broadcast-sent", "why", "inbox-light",
-    "broadcast-tag", "why-tags", "tags", "goals",
+    "broadcast-tag", "why-tags", "tags", "goals", "guide", "guide-asking", "guide-layout", "help-found",
 ]  # fmt: skip
 MIDDLE = [
     "asking", "asking-light", "inbox-diff", "composer-light", "why", "broadcast-tag", "split", "split-ascii",
-    "split-border", "split-drop", "tab-empty", "tab-move", "needing", "panel-menu",
+    "split-border", "split-drop", "tab-empty", "tab-move", "needing", "panel-menu", "guide", "guide-light",
+    "guide-asking", "help",
 ]  # fmt: skip
 LARGE = ["grid", "light", "asking", "inbox", "split", "split-drop", "main", "needing"]
 
