@@ -235,9 +235,10 @@ class Actions:
 
     def _size_of_next(self) -> tuple[int, int]:
         """The size of a panel as it is now, so that a program need not redraw at once."""
-        panel = self._app.focused_panel()
-        if panel is not None and panel.room[0] > 0:
-            return panel.room
+        plan = self._app.deck_screen.plan
+        at = dict(plan.tiles).get(self._app.focused_agent)
+        if at is not None:
+            return plan.size(at)
         return max(20, self._app.size.width - 36), max(5, self._app.size.height - 3)
 
     def do_close(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from quarterdeck import layout as layouts
 from quarterdeck import splits
-from quarterdeck.layout import AUTOMATIC, Tiling
+from quarterdeck.layout import AUTOMATIC, Layout, Tiling
 from quarterdeck.splits import Node, Side, Split
 from tui import tiles
 from tui.lists import Finder, Item
@@ -93,18 +93,23 @@ class Arranging:
         if not self._arrangeable():
             return False
         plan = stage.plan(zoom=False)
-        tree, tab = plan.shown_as.tree, stage.layout.tab
-        if tree is None:
-            return False
-        if tab.tiling == "split" and not plan.shown_as.own:
-            why = "there is no room for these panels as you split them" if plan.shown_as.crowded else (
-                "only the first page is as you split it")  # fmt: skip
-            self._app.words.say(why)
+        tree = plan.shown_as.tree
+        if tree is None or self._paged(plan):
             return False
         made = change(tree, plan)
         if made is None or made == tree:
             return False
         self.put(made)
+        return True
+
+    def _paged(self, plan: Plan) -> bool:
+        """Whether a person's tree is not what is shown, so that it cannot be changed; says so."""
+        if self._stage.layout.tab.tiling != "split" or plan.shown_as.own:
+            return False
+        self._app.words.say(
+            "there is no room for these panels as you split them" if plan.shown_as.crowded else
+            "only the first page is as you split it"
+        )  # fmt: skip
         return True
 
     def put(self, tree: Node) -> None:
@@ -295,7 +300,10 @@ class Arranging:
         if not self._arrangeable():
             return
         stage, at = self._stage, self._stage.focus
-        tree, plan = stage.plan(zoom=False).shown_as.tree, stage.plan(zoom=False)
+        plan = stage.plan(zoom=False)
+        tree = plan.shown_as.tree
+        if tree is not None and self._paged(plan):
+            return
         others = [one for one in stage.members if one not in splits.leaves(tree)]
 
         def new() -> None:
@@ -318,18 +326,16 @@ class Arranging:
         return box.width, box.height - 1
 
     def _bring(self, agent: str, at: str, side: Side) -> None:
-        """An agent into the open tab, beside a panel of it."""
+        """An agent of the open session into the open tab, beside a panel of it, as long as that is there."""
         stage = self._stage
-        hidden = tuple(one for one in stage.layout.hidden if one != agent)
-        layout = replace(stage.layout, hidden=hidden)
+        info = self._app.fleet.agents.get(agent)
+        if info is None or info.session != stage.session_id or (at and at not in stage.here):
+            self.take_in(agent)
+            return
+        layout = replace(stage.layout, hidden=tuple(one for one in stage.layout.hidden if one != agent))
         if agent not in stage.tabs[layout.at]:
             layout = layouts.moved(layout, agent, layout.at)
-        stage.layout = layout
-        tree = stage.plan(zoom=False).shown_as.tree
-        stage.focus = agent
-        stage.here.append(agent)
-        base = splits.without(tree, agent)
-        self.put(splits.insert(base, at, agent, side))
+        self._place(agent, layout, lambda tree, _: splits.insert(tree, at, agent, side))
 
     def take_in(self, agent: str) -> None:
         """A new agent of the open session gets its place: in the open tab, beside the focused panel."""
@@ -337,14 +343,26 @@ class Arranging:
         info = self._app.fleet.agents.get(agent)
         if info is None or info.session != stage.session_id or stage.needing.open:
             return
-        if stage.layout.at and agent not in stage.layout.tab.agents:
-            stage.layout = layouts.moved(stage.layout, agent, stage.layout.at)
+        layout, focus = stage.layout, stage.focus
+        if layout.at and agent not in layout.tab.agents:
+            layout = layouts.moved(layout, agent, layout.at)
+        if layout.tab.tiling == "split":
+            self._place(agent, layout, lambda tree, plan: tiles.added(
+                tree, agent, focus, plan.stage.width, plan.stage.height) if plan.shown_as.own else None)  # fmt: skip
+        elif layout != stage.layout:
+            self._app.arrange(layout)
+
+    def _place(self, agent: str, layout: Layout, place: Callable[[Node | None, Plan], Node | None]) -> None:
+        """An agent into the tree of what is shown now, which it is not in before; None leaves it to the next plan."""
+        stage = self._stage
         plan = stage.plan(zoom=False)
-        if plan.shown_as.own and plan.shown_as.tree is not None:
-            made = tiles.added(plan.shown_as.tree, agent, stage.focus, plan.stage.width, plan.stage.height)
-            if made is not None:
-                stage.here.append(agent)
-                self.put(made)
+        made = place(splits.without(plan.shown_as.tree, agent), plan)
+        stage.layout = layout
+        stage.here = [*(one for one in stage.here if one != agent), agent]
+        if made is None:
+            self._app.arrange(layout)
+        else:
+            self.put(made)
 
     def _choose(
         self, agents: Sequence[str], what: str, verb: str, do: Callable[[str], object], first: Sequence[Item] = ()

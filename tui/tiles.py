@@ -76,8 +76,10 @@ def fits(tree: Node, width: int, height: int) -> bool:
     return len(boxes) <= MOST and all(box.width >= SMALL_COLS and box.height >= SMALL_LINES for box in boxes)
 
 
-def added(tree: Node, agent: str, focus: str, width: int, height: int) -> Node | None:
+def added(tree: Node | None, agent: str, focus: str, width: int, height: int) -> Node | None:
     """The tree with one more panel beside the focused one, else the largest; None where halves would be too small."""
+    if tree is None:
+        return agent
     boxes = splits.place(tree, Box(0, 0, width, height))
     if len(boxes) >= MOST:
         return None

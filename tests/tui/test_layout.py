@@ -174,6 +174,39 @@ async def test_a_new_agent_stands_beside_the_focused_panel_of_a_split(on_peer, s
         assert where(app)["mine"].x == where(app)["api-auth"].x
 
 
+async def test_a_new_agent_stands_beside_the_focused_panel_where_another_is_larger(on_peer, scenes):
+    text = layout.dumps(Layout(tabs=(Tab(tiling="split", split=split("columns", ["api-auth", "tests"], [1, 2])),)))
+    async with on_peer(some(scenes, "api-auth", "tests", layout_text=text), BIG) as (app, pilot):
+        await after_leader(scenes, pilot, "1", "n")
+        await type_keys(scenes, pilot, "right", "tab", *"mine", "enter")
+        assert splits.leaves(app.arrangement.tab.split) == ("api-auth", "mine", "tests")
+        assert where(app)["mine"].x == where(app)["api-auth"].x
+
+
+async def test_what_is_paged_for_want_of_room_is_left_as_it_was_split(on_peer, scenes):
+    text = layout.dumps(Layout(tabs=(Tab(tiling="split", split=split("columns", list(FOUR))),)))
+    async with on_peer(some(scenes, *FOUR, layout_text=text), (80, 24)) as (app, pilot):
+        assert app.shown == ("api-auth",)
+        for keys in ("shift+right", "ctrl+right", "|"):
+            await after_leader(scenes, pilot, keys)
+            assert "no room for these panels" in app.deck_screen.keys.note
+        assert app.screen is app.deck_screen
+        await pilot.resize_terminal(*BIG)
+        await scenes.settle(pilot)
+        assert app.shown == FOUR
+
+
+async def test_an_agent_that_came_when_its_neighbour_was_gone_finds_a_place(on_peer, scenes):
+    peer = some(scenes, *FOUR)
+    async with on_peer(peer, BIG) as (app, pilot):
+        await after_leader(scenes, pilot, "|")
+        peer.remove("api-auth")
+        await scenes.settle(pilot)
+        await type_keys(scenes, pilot, "right", "tab", *"mine", "enter")
+        sound(app)
+        assert set(app.shown) == {"tests", "shell", "editor", "mine"}
+
+
 async def test_a_hidden_panel_comes_back_to_its_place(on_peer, scenes):
     async with on_peer(some(scenes, *FOUR), BIG) as (app, pilot):
         await after_leader(scenes, pilot, "shift+right", "ctrl+right")
