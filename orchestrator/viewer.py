@@ -19,11 +19,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from orchestrator import frames
 from orchestrator.engine import Engine
 from orchestrator.roles import Caller
+from profiles import Profile
 from quarterdeck.errors import Gone, Invalid, NotFound, QuarterdeckError
 from quarterdeck.keys import NAMED, KeyPress
 from quarterdeck.rows import View
 from sessions.model import Event
-from sessions.pasting import paste
+from sessions.pasting import paste, typed
 from terminals.adapter import Written
 from terminals.live import LiveTerminal
 
@@ -311,16 +312,18 @@ class Viewer:
                     raise Invalid("no such key")
                 key = KeyPress(name, mods, text)
                 return lambda live: live.press(key)
-            case frames.Raw(_, data):
-                return lambda live: live.raw(data)
+            case frames.Raw(agent, data):
+                return lambda live: typed(live, self._profile(agent), data)
             case frames.Paste(agent, text):
-                profile = self._deck.status.profile(self._deck.agent(agent))
-                return lambda live: paste(live, profile, text)
+                return lambda live: paste(live, self._profile(agent), text)
             case frames.Mouse(_, action, x, y, button, mods):
                 if action not in _MOUSE or not 0 <= button <= 11 or not 0 <= mods < 16:
                     raise Invalid("no such mouse event")
                 x, y = max(0, min(x, 10_000)), max(0, min(y, 10_000))
                 return lambda live: live.mouse(action, x, y, button, mods)
+
+    def _profile(self, agent: str) -> Profile:
+        return self._deck.status.profile(self._deck.agent(agent))
 
     async def _enqueue(self, agent: str, work: Callable[[LiveTerminal], Coroutine[Any, Any, Written | None]]) -> None:
         lane = self._lanes.get(agent)

@@ -61,6 +61,7 @@ async def _live(app: QuarterdeckApp, ended: _Ended) -> None:
 
     def asked(number: signal.Signals) -> None:
         if ended.by is not None:
+            main.cancel()
             return
         ended.by = number
         if app.is_running:

@@ -1,11 +1,14 @@
 """Dropped files through a running orchestrator: real files, and a program that tells each byte it was given."""
 
+import asyncio
 import os
 import sys
 import time
 from urllib.parse import quote
 
 import pytest
+
+from orchestrator.client import Link, LinkState, frames
 
 ECHO = """
 import os, sys, termios, tty
@@ -91,3 +94,31 @@ def test_what_is_no_file_or_has_a_hostile_name_stays_as_it_is(place, drop):
     uri = "file://" + quote(str(hostile))
     assert drop(uri) == [uri]
     assert drop("/dev/null") == ["/dev/null"]
+
+
+async def test_a_client_that_sends_bytes_drops_files_like_any_other(place, drop):
+    file = place.workspace / "my notes.txt"
+    file.write_text("x")
+    uri = file.as_uri()
+    assert drop(uri) == [f'@"{file}" ']
+    (agent,) = place.client.request("GET", "/v1/agents")
+    record = place.root / "typed"
+    cases = [
+        (f"\x1b[200~{uri}\x1b[201~", f'\x1b[200~@"{file}" \x1b[201~'),
+        (f"\x1b[200~{uri} and more\r\x1b[201~", None),
+        (f"\x1b[200~{uri}\x1b[201~x", None),
+        (uri, None),
+    ]
+    async with Link(place.paths) as link:
+        async for message in link:
+            if isinstance(message, LinkState) and message.phase == "up":
+                break
+        for sent, wanted in cases:
+            before = record.stat().st_size
+            assert link.send(frames.Raw(agent["id"], sent.encode()))
+            assert link.send(frames.Press(agent["id"], "f1", 0, ""))
+            end = time.monotonic() + 30
+            while not (got := record.read_bytes()[before:]).endswith(b"\x1bOP"):
+                assert time.monotonic() < end, got
+                await asyncio.sleep(0.01)
+            assert got.removesuffix(b"\x1bOP").decode() == (wanted or sent)
