@@ -344,3 +344,43 @@ def _audit(shared):
 
 def test_two_clients_share_nothing(shared):
     assert Client(shared.paths).request("GET", "/v1/sessions") == ask(shared, "GET", "/v1/sessions")
+
+
+def test_agents_as_they_would_be_asked_for_again(shared, session):
+    given = {"session": session["name"], "tags": ["b", "a"], "restore": "never", "cwd": "/"}
+    shared.new("sleep", "1000", name="one", **given)
+    shared.new(name="two", profile="shell", argv=[], session=session["name"])
+    one, two = ask(shared, "GET", f"/v1/sessions/{session['name']}/asked")
+    assert (one["name"], one["profile"], one["args"], one["cwd"]) == ("one", "custom", ["sleep", "1000"], "/")
+    assert (one["tags"], one["restore"], one["restore_chosen"]) == (["a", "b"], "never", True)
+    assert (two["profile"], two["args"], two["cwd"]) == ("shell", [], str(shared.workspace))
+    assert (two["restore"], two["restore_chosen"], two["worktree"], two["branch"]) == ("ask", False, False, "")
+    with pytest.raises(NotFound):
+        ask(shared, "GET", "/v1/sessions/nobody/asked")
+
+
+def test_a_project_file_is_trusted_by_its_bytes(shared):
+    path = "/somewhere/project.toml"
+    assert ask(shared, "GET", f"/v1/trust/file?path={path}") == {"path": path, "hash": ""}
+    agreed = {"path": path, "hash": "a" * 64}
+    assert ask(shared, "POST", "/v1/trust/file", agreed) == agreed
+    assert ask(shared, "GET", f"/v1/trust/file?path={path}") == agreed
+    ask(shared, "POST", "/v1/trust/file", {"path": path})
+    assert ask(shared, "GET", f"/v1/trust/file?path={path}")["hash"] == ""
+    for wrong in ({"path": "project.toml"}, {"path": path, "hash": "x"}, {"path": "/", "hash": "a" * 64}):
+        with pytest.raises(Invalid):
+            ask(shared, "POST", "/v1/trust/file", wrong)
+
+
+def test_events_since_a_time(shared, session):
+    made = next(one for one in ask(shared, "GET", "/v1/sessions") if one["id"] == session["id"])
+
+    def first(since_ns):
+        for line in shared.client.stream("GET", f"/v1/events?since_ns={since_ns}"):
+            if line.startswith(b"data: "):
+                return json.loads(line[6:])
+        return None
+
+    found = first(made["created_ns"])
+    assert (found["kind"], found["session"]) == ("session.created", session["id"])
+    assert first(0)["cursor"] == 1

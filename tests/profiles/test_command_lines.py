@@ -171,3 +171,28 @@ def test_a_conversation_is_gone_on_with(
 )
 def test_a_copy_of_a_conversation(name: str, options: tuple[str, ...]) -> None:
     assert PROFILES[name].fork((name, "-m", "x"), ID) == (name, *options, "-m", "x")
+
+
+@pytest.mark.parametrize(
+    ("profile", "given"),
+    [
+        (CLAUDE, ()),
+        (CLAUDE, ("--model", "opus", "a prompt")),
+        (CLAUDE, ("--resume", ID)),
+        (CODEX, ("-m", "gpt", "fix")),
+        (CODEX, ()),
+        (SHELL, ()),
+        (SHELL, ("-l",)),
+        (PROFILES["custom"], ("sh", "-c", "sh -c x")),
+    ],
+    ids=lambda value: value.name if isinstance(value, Profile) else " ".join(value)[:12] or "nothing",
+)
+def test_what_was_given_is_found_in_what_was_started(profile: Profile, given: tuple[str, ...]) -> None:
+    environ = {"SHELL": "/bin/sh"}
+    resume_id = profile.new_resume_id(given)
+    assert profile.given(profile.start(given, resume_id, environ), resume_id, environ) == given
+
+
+def test_what_was_given_to_a_profile_that_has_changed() -> None:
+    assert CODEX.given(("codex", "-m", "gpt"), "", {}) == ("-m", "gpt")
+    assert SHELL.given(("/bin/sh", "-i"), "", {"SHELL": "/bin/sh"}) == ()

@@ -18,6 +18,7 @@ from quarterdeck.paths import Paths
 from sessions.deck import Deck, NewAgent
 from sessions.model import Restore, Status
 from sessions.trash import DAYS
+from terminals.adapter import Spawn, Terminal
 from terminals.native import NativeAdapter
 
 Opener = Callable[[], AbstractAsyncContextManager[Deck]]
@@ -219,3 +220,29 @@ async def test_ending_all_waits_for_what_is_being_started_and_starts_nothing_mor
             await asyncio.sleep(0)
             await deck.end_all()
         assert not [agent for agent in deck.agents() if agent.status.alive]
+
+
+async def test_a_first_prompt_is_stored_before_its_agent_starts(home: Path, clock: ManualClock) -> None:
+    """Whatever is killed after that, the agent has it; one that cannot be started leaves none behind."""
+    paths = Paths(home / "s")
+    seen: list[list[str]] = []
+
+    class Looking(NativeAdapter):
+        async def spawn(self, spec: Spawn) -> Terminal:
+            seen.append([prompt.text for prompt in await deck.outbox.prompts(spec.agent)])
+            return await super().spawn(spec)
+
+    async with Deck.open(paths, {"native": Looking(paths.run)}, clock) as deck:
+        agent = await deck.create(wish(home, "sh", "-c", "read x; echo told: $x; exec cat", prompt="begin\x1b\n"))
+        assert seen == [["begin"]]
+        async with asyncio.timeout(30):
+            while "told: begin" not in await deck.live(agent.id).text():
+                await asyncio.sleep(0.01)
+        with pytest.raises(NotFound, match="was not found"):
+            await deck.create(wish(home, "/does/not/exist", prompt="lost"))
+        assert seen[1] == ["lost"]
+        assert [prompt.text for prompt in await deck.outbox.prompts()] == ["begin"]
+        with pytest.raises(Invalid, match="no text"):
+            await deck.create(wish(home, "cat", prompt=" \n "))
+        assert len(deck.agents()) == 1
+        await deck.end_all()
