@@ -111,6 +111,10 @@ class Toasts:
 
         return Offer("copy the message", copy)
 
+    def can_act(self) -> bool:
+        """Whether a message offers something now."""
+        return any(one.until > self._now() for one in self._offers)
+
     def do_act(self) -> None:
         """Do what the newest toast offers, and take it away."""
         now = self._now()
@@ -124,7 +128,7 @@ class Toasts:
     def key(self, press: KeyPress) -> bool:
         """In a dialog, whose keys are its own: the leader and the key for the newest offer, while there is one."""
         led, self._led = self._led, False
-        if not any(one.until > self._now() for one in self._offers):
+        if not self.can_act():
             return False
         if led and word(press) in self._app.keymap.keys("act"):
             self.do_act()
