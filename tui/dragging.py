@@ -96,9 +96,9 @@ class Dragging:
             return event.button != 1 or self._take_border(panel.agent, "left", event) or True
         if event.y:
             return False
-        if event.button == 1 and (command := panel.button(event.x)):
+        if event.button == 1 and (command := panel.title.button(event.x)):
             app.run_command(command)
-        elif event.button == 1 and panel.blank_title(event.x) and self._take_border(panel.agent, "up", event):
+        elif event.button == 1 and panel.title.blank(event.x) and self._take_border(panel.agent, "up", event):
             self.light(panel, "up")
         else:
             app.focus_agent(panel.agent)
@@ -241,7 +241,7 @@ class Dragging:
         """The mouse is over a panel: show whether it is over a border that can be dragged."""
         if event.x < panel.edge and self.movable(panel.agent, "left"):
             self.light(panel, "left")
-        elif event.y == 0 and panel.blank_title(event.x) and self.movable(panel.agent, "up"):
+        elif event.y == 0 and panel.title.blank(event.x) and self.movable(panel.agent, "up"):
             self.light(panel, "up")
         else:
             self.unlight()

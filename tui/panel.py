@@ -7,19 +7,16 @@ from textual.geometry import Offset
 
 from quarterdeck.keys import ALT, CTRL, SHIFT, KeyPress
 from quarterdeck.rows import PLAIN, UNDERLINE_SHIFT, Cursor, Row, Style, View
-from quarterdeck.text import cut_middle
 from tui.canvas import Canvas
 from tui.fleet import AgentInfo
 from tui.ink import Palette
 from tui.line import Line, Piece, Span, cells, compose, draw, link_at, marked
 from tui.port import frames
-from tui.states import WAITING, look
+from tui.states import WAITING
 from tui.surface import Surface, window
+from tui.title import Title
 
 WHEEL_LINES = 3
-_BUTTONS = (("split", "split_right"), ("zoom", "zoom"), ("hide", "hide"), ("bad", "close"))
-_ROOM_FOR_BUTTONS = 3 * len(_BUTTONS) + 13
-"""Columns a title has left where its buttons are shown: they and a stretch to take hold of."""
 _PAINTED = 400
 """Rows whose lines are kept beyond the present ones, so that scrolling text is drawn once."""
 
@@ -43,11 +40,10 @@ class Panel(Canvas):
         self._after: list[Piece] = []
         self._pointer = (-1, -1)
         self._noticed = False
-        self._lit = ""
+        self.title = Title(self)
+        self.lit = ""
+        """The border that is pointed to: ``left``, ``up``, "" for none."""
         self._mark = ""
-        self._texts = (0, 0)
-        """Where the title's left text ends, and where its right one begins."""
-        self._buttons: list[tuple[int, int, str]] = []
 
     # what it shows
 
@@ -87,7 +83,7 @@ class Panel(Canvas):
     def take(self, view: View) -> set[int] | None:
         """Apply a frame; returns the lines to draw anew, None for all. The app says when."""
         before = self._origin()
-        signs = self._signs()
+        signs = self.signs()
         changed = self.surface.take(view)
         left, top = self._origin()
         if self.surface.up:
@@ -96,19 +92,20 @@ class Panel(Canvas):
             return None
         last = self.outer_size.height - 1
         lines = {y - top + 1 for y in changed if 0 <= y - top < last}
-        if signs != self._signs():
+        if signs != self.signs():
             lines.add(0)
         return lines
 
     def retitle(self) -> None:
-        """Draw the title (and a notice that came or went) again."""
+        """Draw the title (and a notice that came or went) again where they read differently now."""
         if self.notice != self._noticed:
             self._noticed = self.notice
             self.touch()
-        elif self.notice:
-            self.touch(0, self.outer_size.height - 1)
-        else:
-            self.touch(0)
+            return
+        lines = (0, self.outer_size.height - 1) if self.notice else (0,)
+        stale = [y for y in lines if self._lines.get(y) != self.paint(y, self.outer_size.width)]
+        if stale:
+            self.touch(*stale)
 
     def retime(self) -> None:
         """Draw the title again where it reads differently now."""
@@ -152,9 +149,9 @@ class Panel(Canvas):
     # drawing
 
     def light(self, border: str) -> None:
-        """Show that a border is pointed to: ``left``, ``up``, "" for none."""
-        if border != self._lit:
-            self._lit = border
+        """Show that a border is pointed to."""
+        if border != self.lit:
+            self.lit = border
             self.touch()
 
     def mark(self, zone: str) -> None:
@@ -190,7 +187,7 @@ class Panel(Canvas):
         if not self.agent:
             return self.blank(width)
         if y == 0:
-            return self._beside_edge(self._title(inner), "surface")
+            return self._beside_edge(self.title.line(inner), "surface")
         if self.notice and y == self.outer_size.height - 1:
             return self._beside_edge(self._notice(inner))
         if not surface.known:
@@ -209,14 +206,14 @@ class Panel(Canvas):
         """A line with the separator before it."""
         if not self.edge:
             return line
-        color = "accent" if self._lit == "left" else "line"
+        color = "accent" if self.lit == "left" else "line"
         edge = compose(1, [(self.glyphs.bar, self.style(color, bg))], (), self.palette, self.style())
         return edge.beside(line)
 
     def _row(self, row: Row, row_y: int, left: int, inner: int) -> Line:
         """A row of the screen; what was drawn once is kept, for text that scrolls or stays."""
         cols = min(inner, self.surface.cols)
-        lit = "accent" if self._lit == "left" else "line"
+        lit = "accent" if self.lit == "left" else "line"
         frame = (self.palette, self.edge, left, cols, inner, lit)
         if self._painted_for != frame or len(self._painted) > _PAINTED:
             self._painted.clear()
@@ -245,7 +242,7 @@ class Panel(Canvas):
             return self.style("background", "text")
         return Style(PLAIN.fg, PLAIN.bg, 1 << UNDERLINE_SHIFT)
 
-    def _signs(self) -> str:
+    def signs(self) -> str:
         """What the title says about the part that is seen."""
         surface = self.surface
         cols, lines = self.room
@@ -261,72 +258,6 @@ class Panel(Canvas):
         if surface.known and (wide > cols or high > lines) and not self.deck.watching.moving:
             return f"{surface.cols}x{surface.lines} cropped"
         return ""
-
-    def _title(self, width: int) -> Line:
-        info = self.info
-        focused = self.focused_here
-        bg = "focus" if focused else "surface"
-        if info is None:
-            return self.blank(width, bg)
-        mark = self.glyphs.mark if focused else " "
-        number = self.deck.digit(self.agent)
-        state = look(info.status)
-        glyph = state.sign(self.deck.plain_glyphs)
-        now = self.deck.now()
-        right: list[Span] = []
-        if signs := self._signs():
-            right.append((f" {signs}  ", self.style("muted", bg)))
-        right += [
-            (f" {glyph} ", self.style(state.color, bg)),
-            (info.full_word(now) if width >= 60 else info.word(now), self.style(state.color, bg)),
-            (f" {self.deck.since(info.since_ns):>5} ", self.style("muted", bg)),
-        ]
-        name_color = "accent" if focused else "text"
-        stage = self.deck.stage
-        kept = [
-            (sign, word)
-            for sign, word, there in (
-                (self.glyphs.pinned, "pinned", not stage.needing.open and info.id in stage.layout.pinned),
-                (self.glyphs.zoomed, "zoomed", stage.tab.zoom),
-            )
-            if there
-        ]
-        left: list[Span] = [
-            (mark, self.style("accent", bg)),
-            (f"{number} " if number else "", self.style("accent" if focused else "muted", bg, bold=True)),
-            ("".join(f"{sign} " for sign, _ in kept), self.style("accent", bg)),
-            (cut_middle(info.name, max(8, width - cells(right) - 6)), self.style(name_color, bg, bold=True)),
-        ]
-        queue = f"{info.queue} queued" if info.queue else ""
-        away = self.deck.fleet.sessions.get(info.session) if info.session != self.deck.session_id else None
-        facts = (
-            away.name if away else "", info.kind, "tmux" if info.adapter == "tmux" else "", info.branch, queue,
-            info.spent, *(word for _, word in kept),
-        )  # fmt: skip
-        for text in facts:
-            if text and cells(left) + cells(right) + len(text) + 3 < width:
-                left.append((f"  {text}", self.style("muted", bg)))
-        self._buttons = []
-        if focused and not stage.needing.open and cells(left) + cells(right) + _ROOM_FOR_BUTTONS <= width:
-            x = self.edge + width - 3 * len(_BUTTONS) - 1
-            for name, command in _BUTTONS:
-                self._buttons.append((x, x + 3, command))
-                right.append((f" {getattr(self.glyphs, name)} ", self.style("muted", bg)))
-                x += 3
-            right.append((" ", self.style(bg=bg)))
-        self._texts = self.edge + cells(left), self.edge + width - cells(right)
-        gap = self._texts[1] - self._texts[0]
-        if self._lit == "up" and gap > 2:
-            left.append((f" {self.glyphs.rule * (gap - 2)}", self.style("accent", bg)))
-        return compose(width, left, right, self.palette, self.style(bg=bg))
-
-    def button(self, x: int) -> str:
-        """The command of the title's button at a column, "" for none."""
-        return next((command for start, end, command in self._buttons if start <= x < end), "")
-
-    def blank_title(self, x: int) -> bool:
-        """Whether the title says nothing at a column."""
-        return self._texts[0] < x < self._texts[1]
 
     def _notice(self, width: int) -> Line:
         info = self.info
@@ -403,7 +334,13 @@ class Panel(Canvas):
     def on_click(self, event: events.Click) -> None:
         """Its title clicked twice: alone, or all again."""
         event.stop()
-        if event.chain == 2 and event.y == 0 and event.button == 1 and not self.button(event.x) and self.focused_here:
+        if (
+            event.chain == 2
+            and event.y == 0
+            and event.button == 1
+            and not self.title.button(event.x)
+            and self.focused_here
+        ):
             self.deck.run_command("zoom")
 
     def on_mouse_move(self, event: events.MouseMove) -> None:

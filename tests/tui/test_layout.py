@@ -467,7 +467,7 @@ async def test_a_border_is_dragged_and_terminals_are_told_once(on_peer, scenes):
         before, known = where(app), len(sizes(peer))
         x, y = edge(app, "tests")
         await press_at(scenes, pilot, x, y, kind=events.MouseMove)
-        assert app.deck_screen.panel("tests")._lit == app.deck_screen.panel("editor")._lit == "left"
+        assert app.deck_screen.panel("tests").lit == app.deck_screen.panel("editor").lit == "left"
         await drag(scenes, pilot, (x, y), *[(x + n, y) for n in range(1, 12)], drop=False)
         assert where(app)["tests"].x == before["tests"].x + 11
         assert len(sizes(peer)) == known
@@ -480,7 +480,7 @@ async def test_a_border_is_dragged_and_terminals_are_told_once(on_peer, scenes):
         ]
         assert peer.typed == {}
         await press_at(scenes, pilot, 2, 30, kind=events.MouseMove)
-        assert app.deck_screen.panel("tests")._lit == ""
+        assert app.deck_screen.panel("tests").lit == ""
 
 
 async def test_a_title_with_a_panel_above_it_is_a_border(on_peer, scenes):
