@@ -124,7 +124,8 @@ def _agent(wanted: WantedAgent, there: Mapping[str, Any] | None, present: Presen
             return AgentPlan(wanted=wanted, action="refuse", why=why)
         return AgentPlan(wanted=wanted, action="start")
     differs, status = tuple(_differences(wanted, there)), there["status"]
-    action: Action = "restore" if status in GONE and not there["adopted"] else "keep"
+    again = status in GONE and not there["adopted"] and there["restore"] != "never"
+    action: Action = "restore" if again else "keep"
     ended = action == "keep" and status in ("exited", "failed", *GONE)
     why = f"its program has ended: {safe(there['reason'] or status)}" if ended else ""
     return AgentPlan(wanted=wanted, action=action, differs=differs, why=why, ident=str(there["id"]))
