@@ -292,7 +292,8 @@ class Broadcast(ModalScreen[None], Follows, Moves, Rescues, inherit_bindings=Fal
             try:
                 answer = await self.deck.link.request("POST", "/v1/broadcast", body)
             except QuarterdeckError as error:
-                self._say(f"could not send it: {safe(error.message, 160)}")
+                self._say("it was not sent")
+                self.deck.toasts.complain("send it", error, lambda: self.send(now))
                 return
             finally:
                 self._busy = False

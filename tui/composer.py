@@ -150,7 +150,7 @@ class Composer(ModalScreen[None], Follows, Moves, Rescues, inherit_bindings=Fals
         self._put_keys()
 
     async def _renew(self) -> None:
-        await self._guarded(self._fetch, "read its queue")
+        await self._guarded(self._fetch, "read its queue", self._again.ask)
 
     async def _fetch(self) -> None:
         answer = await self.deck.link.request("GET", f"/v1/agents/{quote(self._agent)}/prompts")
@@ -159,11 +159,14 @@ class Composer(ModalScreen[None], Follows, Moves, Rescues, inherit_bindings=Fals
         self.editor.recall(history(prompts))
         self._put_keys()
 
-    async def _guarded(self, work: Callable[[], Awaitable[Any]], doing: str) -> bool:
+    async def _guarded(
+        self, work: Callable[[], Awaitable[Any]], doing: str, again: Callable[[], object] | None = None
+    ) -> bool:
         try:
             await work()
         except QuarterdeckError as error:
-            self._say(f"could not {doing}: {safe(error.message, 160)}")
+            self._say(f"could not {doing}")
+            self.deck.toasts.complain(doing, error, again)
             return False
         return True
 
@@ -219,7 +222,7 @@ class Composer(ModalScreen[None], Follows, Moves, Rescues, inherit_bindings=Fals
 
         async def carry_out() -> None:
             try:
-                if await self._guarded(hand_over, "hand it over"):
+                if await self._guarded(hand_over, "hand it over", lambda: self.send(now)):
                     self.editor.put(self._own_draft if self.editing else "")
                     self.editing = self._own_draft = ""
                     self._say("")

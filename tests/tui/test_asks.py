@@ -422,7 +422,9 @@ async def test_a_prompt_that_is_refused_stays_in_the_editor(on_peer, scenes):
         peer.refuse = Refused("the outbox is full")
         await type_keys(scenes, pilot, "enter")
         assert app.screen.editor.text == "text"
-        assert "the outbox is full" in lines_of(app.screen.keys)
+        assert "could not hand it over" in lines_of(app.screen.keys)
+        (told,) = app._notifications
+        assert "the outbox is full" in told.message
 
 
 async def test_the_queue_is_changed_with_keys(on_peer, scenes):
