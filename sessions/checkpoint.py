@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 
-from quarterdeck.errors import QuarterdeckError
+from quarterdeck.errors import QuarterdeckError, Unreachable
 from sessions.store import Store
 from sessions.supervised import Supervised
 from terminals.snapshot import Snapshot
@@ -79,8 +80,9 @@ class Checkpointer:
                 agent = self._find(name)
                 if agent is None or agent.live is None:
                     continue
-                if snapshot := await agent.live.snapshot():
-                    snapshots[name] = snapshot
+                with suppress(Unreachable):  # put away meanwhile
+                    if snapshot := await agent.live.snapshot():
+                        snapshots[name] = snapshot
                 await asyncio.sleep(0)  # a key must not wait for a hundred snapshots
             due = {name: s.offset for name, s in snapshots.items() if s.offset - self._kept.get(name, 0) >= KEEP_STEP}
             try:

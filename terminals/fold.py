@@ -116,6 +116,7 @@ class Fold:
         """When it was last looked at, typed into, or asked something: from then on news are heard at once."""
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._closed = False
+        self._freed = False
 
     async def aclose(self) -> None:
         """Stop following and free the screen; the program goes on."""
@@ -131,6 +132,7 @@ class Fold:
             with contextlib.suppress(Unreachable):
                 await self.terminal.detach()
         async with self._lane:
+            self._freed = True
             self._reader.close()
             self._screen.close()
 

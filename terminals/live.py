@@ -34,6 +34,8 @@ LARGE = 4096
 """Bytes beyond which a paste may still wait for its program when it counts as written."""
 TAKEN_WITHIN = 2.0
 """Seconds a program has to take a large paste before the next key is pressed all the same."""
+Standing = Callable[[], contextlib.AbstractAsyncContextManager[Screen]]
+"""The screen for one moment; see :meth:`LiveTerminal._standing`."""
 HISTORIES_KEPT = 2
 REDRAW_PAUSE = 0.05
 """Seconds between the two sizes that make a program repaint; shorter, it may see only the second."""
@@ -42,15 +44,15 @@ REDRAW_PAUSE = 0.05
 class Turn:
     """One writer's turn at a terminal: nobody else types before it ends. See :meth:`LiveTerminal.turn`."""
 
-    def __init__(self, terminal: Terminal, lane: asyncio.Lock, screen: Screen) -> None:
-        self._terminal, self._lane, self._screen = terminal, lane, screen
+    def __init__(self, terminal: Terminal, standing: Standing) -> None:
+        self._terminal, self._standing = terminal, standing
 
     async def write(
         self, encode: Callable[[Screen], bytes], *, write_id: int | None = None, if_offset: int | None = None
     ) -> Written:
         """Type what ``encode`` makes of the screen's modes; where that is nothing, nothing is asked either."""
-        async with self._lane:
-            data = encode(self._screen)
+        async with self._standing() as screen:
+            data = encode(screen)
         if not data:
             return Written("written", self._terminal.state.offset)
         return await self._terminal.write(data, write_id=write_id, if_offset=if_offset)
@@ -180,25 +182,33 @@ class LiveTerminal(Fold):
         """The title as the program set it: bounded, not safe to show."""
         return self._title
 
+    @contextlib.asynccontextmanager
+    async def _standing(self) -> AsyncIterator[Screen]:
+        """The screen for one moment, in which nothing is fed. Raises :class:`Unreachable` where it was closed."""
+        async with self._lane:
+            if self._freed:
+                raise Unreachable("its terminal was let go of meanwhile; nothing was done")
+            yield self._screen
+
     async def modes(self) -> Modes:
         """The modes a client must know."""
-        async with self._lane:
-            return self._screen.modes
+        async with self._standing() as screen:
+            return screen.modes
 
     async def view(self, since: int = 0) -> View:
         """What changed on the screen after version ``since``."""
-        async with self._lane:
-            return self._screen.view(since, self._fed, through_hold=self._hold_over)
+        async with self._standing() as screen:
+            return screen.view(since, self._fed, through_hold=self._hold_over)
 
     async def history(self, first: int, count: int) -> tuple[tuple[Row, ...], int]:
         """``count`` rows of history from ``first`` (0 the oldest), and how many there are."""
-        async with self._lane:
-            return self._screen.history(first, count)
+        async with self._standing() as screen:
+            return screen.history(first, count)
 
     async def text(self, *, history: bool = False) -> str:
         """The screen as plain text; with ``history`` everything kept."""
-        async with self._lane:
-            return self._screen.text(history=history)
+        async with self._standing() as screen:
+            return screen.text(history=history)
 
     async def look(self, *, fresh: bool = False) -> Look:
         """The visible screen as text, with the offset it stands at; ``fresh``: with all that was printed by now."""
@@ -208,13 +218,13 @@ class LiveTerminal(Fold):
 
     async def ansi(self, *, history: bool = False) -> str:
         """The screen as lines with colours, safe for a person's terminal."""
-        async with self._lane:
-            return self._screen.ansi(history=history)
+        async with self._standing() as screen:
+            return screen.ansi(history=history)
 
     async def snapshot(self) -> Snapshot | None:
         """The screen frozen where it stands; None inside a sequence too long to be kept."""
-        async with self._lane:
-            return self._screen.snapshot(self._fed)
+        async with self._standing() as screen:
+            return screen.snapshot(self._fed)
 
     async def save_history(self, path: Path | None = None) -> Path | None:
         """Write the screen with its history to a file, off the loop; None where that cannot be done now.
@@ -223,10 +233,10 @@ class LiveTerminal(Fold):
         """
         if not self._whole:
             return None
-        async with self._lane:
+        async with self._standing() as screen:
             target = path or history_path(self.folder, self._fed)
             target.parent.mkdir(mode=0o700, exist_ok=True)
-            if not await self._feeder.run(self._screen.save_history, target, self._fed):
+            if not await self._feeder.run(screen.save_history, target, self._fed):
                 return None
         if path is None:
             for _, old in history_files(self.folder)[HISTORIES_KEPT:]:
@@ -300,7 +310,7 @@ class LiveTerminal(Fold):
             return
         try:
             self.stir()
-            yield Turn(self._living(), self._lane, self._screen)
+            yield Turn(self._living(), self._standing)
         finally:
             self._input.release()
 
@@ -321,8 +331,8 @@ class LiveTerminal(Fold):
         if self.terminal is not None and self.exit is None:
             await self.terminal.resize(cols, lines)
             return
-        async with self._lane:
-            self._screen.resize(cols, lines)
+        async with self._standing() as screen:
+            screen.resize(cols, lines)
         self._changed()
 
     async def signal(self, number: int) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from quarterdeck.clock import ManualClock
-from quarterdeck.errors import Invalid, NotFound, Refused
+from quarterdeck.errors import Invalid, NotFound, Refused, Unreachable
 from quarterdeck.paths import Paths
 from sessions.deck import Deck, NewAgent
 from sessions.model import Restore, Status
@@ -246,3 +246,19 @@ async def test_a_first_prompt_is_stored_before_its_agent_starts(home: Path, cloc
             await deck.create(wish(home, "cat", prompt=" \n "))
         assert len(deck.agents()) == 1
         await deck.end_all()
+
+
+async def test_a_checkpoint_passes_over_an_agent_that_is_being_put_away(home: Path, opened: Opener) -> None:
+    """Its screen is closed a moment before it leaves the deck."""
+    async with opened() as deck:
+        going, staying = [await deck.create(wish(home, "true", name=name)) for name in ("going", "staying")]
+        await happens(lambda: all(agent.status is Status.EXITED for agent in deck.agents()))
+        live = deck.live(going.id)
+        await live.aclose()
+        deck.checkpoints.touch_all([going.id, staying.id])
+        assert await deck.checkpoints.save(history=True) == 1
+        for look in (live.text, live.view, live.modes, live.snapshot, live.ansi, live.save_history):
+            with pytest.raises(Unreachable):
+                await look()
+        await asyncio.gather(*(deck.remove(agent.id) for agent in deck.agents()))
+        assert deck.agents() == []
