@@ -1,7 +1,7 @@
 """Where a step works: a folder of the workspace, or a git worktree of its own on a branch that a resumed run finds.
 
-A worktree stays for all attempts of its step: a retry goes on with what the one before left. It begins where the one
-step that it needs and that has a branch ended, else at what the workspace has checked out. After each attempt
+A worktree stays for all attempts of its step: a retry goes on with what the one before left. It begins where the step
+that it needs and that has a branch ended, else at what the workspace has checked out. After each attempt
 everything in it is committed, by quarterdeck where git knows no author, without the repository's hooks.
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 from pipelines import bundles, naming
 from pipelines.folder import RunFolder
 from pipelines.model import AgentPlan, RunPlan, StepPlan, StepResult
-from quarterdeck.errors import NotFound, QuarterdeckError
+from quarterdeck.errors import NotFound, QuarterdeckError, Refused
 from quarterdeck.text import safe
 from sessions import worktree
 from sessions.git import ask, git
@@ -73,7 +73,7 @@ class Places:
         self, step: StepPlan, base: Path, results: Mapping[str, StepResult], environ: Mapping[str, str]
     ) -> Worktree:
         branch = naming.branch(self._folder.run_id, step.key)
-        begin = self._begin(step, results)
+        begin = await self._begin(step, base, results)
         found = await worktree.of_branch(base, branch)
         if found is None:
             if begin and not await worktree.has_branch(base, branch):
@@ -83,10 +83,20 @@ class Places:
         fork = begin or await ask(base, "merge-base", "HEAD", f"refs/heads/{branch}")
         return replace(found, base=fork) if fork else found
 
-    def _begin(self, step: StepPlan, results: Mapping[str, StepResult]) -> str:
-        """The commit at which the one step with a branch that it needs ended; "" where there is none, or several."""
-        commits = {results[key].commit for key in step.needs if key in results and results[key].commit}
-        return commits.pop() if len(commits) == 1 else ""
+    async def _begin(self, step: StepPlan, base: Path, results: Mapping[str, StepResult]) -> str:
+        """The last commit of a step with a branch that it needs: of several the one that holds all others.
+
+        "" where there is none. Raises :class:`Refused` where each lacks what another one did.
+        """
+        commits = {key: results[key].commit for key in step.needs if key in results and results[key].commit}
+        for commit in commits.values():
+            others = set(commits.values()) - {commit}
+            if all([await ask(base, "merge-base", "--is-ancestor", one, commit) is not None for one in others]):
+                return commit
+        if commits:
+            said = ", ".join(safe(key, 60) for key in commits)
+            raise Refused(f"it needs {said}, and no branch of these holds the work of all others")
+        return ""
 
     async def commit(self, place: Place, message: str) -> tuple[str, str]:
         """Commit all that is in the step's worktree; its branch and last commit, both "" where nothing is its own.

@@ -42,6 +42,8 @@ class Surroundings:
     secrets: Collection[str] | None = None
     """Names of secrets that can be had; None: those of ``environ`` that are not empty."""
     parameters: Mapping[str, str] = field(default_factory=dict)
+    has_commit: Callable[[str], bool] | None = None
+    """Whether git knows a commit of that name in the workspace; None where that is not looked for."""
 
     @property
     def known_secrets(self) -> Collection[str]:
@@ -146,11 +148,17 @@ class _Planner:
             if value is None:
                 about = f": {table.about}" if table.about else ""
                 self._told.add(("parameters", key), f"is not given{about}", "give it by name, or as a variable")
-            elif said := _unfit(table, value):
+            elif said := _unfit(table, value) or self._no_commit(table, value):
                 self._told.add(("parameters", key), said)
             else:
                 values[key] = value
         return values | dict.fromkeys(known.keys() - values.keys(), "")
+
+    def _no_commit(self, table: ParameterTable, value: str) -> str:
+        known = self._around.has_commit
+        if table.kind != "commit" or known is None or known(value):
+            return ""
+        return f"there is no commit {safe(value, 60)!r} in the workspace"
 
     def _secrets(self, path: Where, names: list[str], environ: Mapping[str, str]) -> None:
         known = self._around.known_secrets

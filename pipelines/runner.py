@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines import codec, money, schedule, surroundings
+from pipelines import ahead, codec, money, schedule, surroundings
 from pipelines.analysis import analyst
 from pipelines.drivers import Drivers
 from pipelines.drivers.program import Programs, unbroken
@@ -30,7 +30,9 @@ from pipelines.step import CutOff, Evidence, Shared, Step
 from pipelines.surroundings import Learning
 from pipelines.telling import Telling
 from pipelines.unfinished import unfinished
+from profiles import Profile
 from quarterdeck.errors import QuarterdeckError
+from quarterdeck.text import safe
 from sessions.deck import Deck
 
 
@@ -149,6 +151,7 @@ class Runner:
                 limit = loop.call_later(
                     self._plan.timeout, self.stop, Outcome.TIMED_OUT, "the run's timeout was reached"
                 )
+            self._look_ahead()
             await self._until_done()
         finally:
             if limit is not None:
@@ -156,6 +159,22 @@ class Runner:
             self._spending.close()
             await unbroken(self._programs.end_all())
         return self._result(self._began_ns)
+
+    def _look_ahead(self) -> None:
+        """Steps whose agent is surely missing have ended: what others do would be paid for nothing."""
+
+        def profile(name: str) -> Profile | None:
+            try:
+                return self._deck.workspaces.find(name, self._plan.workspace)
+            except QuarterdeckError:
+                return None
+
+        for key, program in ahead.surely_missing(self._plan, profile, self._shared.environ).items():
+            if key not in self._results:
+                found = profile(self._plan.agents[self._steps[key].agent].profile)
+                title = found.title if found else "its agent"
+                reason = self._telling.line(f"{title} is not installed: there is no command {safe(program, 80)}")
+                self._ended(StepResult(key=key, outcome=Outcome.NOT_INSTALLED, reason=reason))
 
     # -- the loop
 

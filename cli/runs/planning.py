@@ -6,7 +6,6 @@ Imported when a run is planned: it loads pydantic.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import profiles.builtin
 from cli.overview import workspace
 from cli.runs.options import Options
+from pipelines import ahead
 from pipelines import plan as planning
 from pipelines.graph import closure
 from pipelines.manifest.values import seconds
@@ -51,6 +51,7 @@ class Place:
             profiles=list(self.catalogue.profiles),
             environ=self.environ,
             parameters=parameters,
+            has_commit=lambda name: ahead.has_commit(self.workspace, name),
         )
 
 
@@ -121,7 +122,9 @@ def adjusted(plan: RunPlan, place: Place, options: Options) -> RunPlan:
     for step in steps:
         if step.agent and agents[step.agent].drive is Drive.HEADLESS:
             _check_prompt(step)
-    return replace(plan, steps=tuple(steps), agents=agents, **changes)
+    changed = replace(plan, steps=tuple(steps), agents=agents, **changes)
+    ahead.check(changed)
+    return changed
 
 
 def _check_prompt(step: StepPlan) -> None:
@@ -208,14 +211,3 @@ def _agent(agent: AgentPlan, options: Options) -> AgentPlan:
     if options.worktree:
         agent = replace(agent, worktree=True)
     return replace(agent, drive=Drive(options.drive)) if options.drive else agent
-
-
-def missing(plan: RunPlan, catalogue: Catalogue, path: str | None) -> dict[str, str]:
-    """By profile: the program that is not on ``path``, for agents that steps use. A step may bring it yet."""
-    found: dict[str, str] = {}
-    for agent in {step.agent: plan.agents[step.agent] for step in plan.steps if step.agent}.values():
-        profile = catalogue.profiles.get(agent.profile)
-        program = profile.argv[0] if profile and profile.argv else ""
-        if program and "{" not in program and not shutil.which(program, path=agent.environ.get("PATH", path)):
-            found[agent.profile] = program
-    return found

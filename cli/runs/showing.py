@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+import click
+
 from cli.output import BOLD, DIM
-from cli.runs.planning import missing
-from pipelines.model import AgentPlan, Budget, Drive, RunPlan, StepPlan
+from pipelines import ahead
+from pipelines.model import EXIT_CODES, AgentPlan, Budget, Drive, Outcome, RunPlan, StepPlan
 from pipelines.naming import branch
 from quarterdeck.text import plain, safe
 
@@ -21,14 +23,27 @@ _LINES = 3
 
 
 def show_plan(scope: Scope, plan: RunPlan, place: Place) -> None:
-    """Print the plan; with ``--json`` as the document that a run keeps."""
+    """Print the plan; with ``--json`` as the document that a run keeps.
+
+    Ends with the code of a run that finds an agent missing (``click.exceptions.Exit``) where this one would.
+    """
     out = scope.out
-    absent = missing(plan, place.catalogue, place.environ.get("PATH"))
+    absent, surely = (
+        look(plan, place.catalogue.profiles.get, place.environ) for look in (ahead.missing, ahead.surely_missing)
+    )
+    programs = {plan.agents[step.agent].profile: absent[step.key] for step in plan.steps if step.key in absent}
     if out.json:
         from pipelines.codec import dump_plan
 
-        out.data({"plan": dump_plan(plan), "not_installed": absent})
-        return
+        out.data({"plan": dump_plan(plan), "not_installed": programs})
+    else:
+        _print(scope, plan, place, programs)
+    if surely:
+        raise click.exceptions.Exit(EXIT_CODES[Outcome.NOT_INSTALLED])
+
+
+def _print(scope: Scope, plan: RunPlan, place: Place, programs: Mapping[str, str]) -> None:
+    out = scope.out
     count = len(plan.steps)
     at_once = plan.concurrency or os.cpu_count() or 1
     out.line(f"{plan.name}: {count} step{'s' if count != 1 else ''}, at most {at_once} at the same time")
@@ -45,7 +60,7 @@ def show_plan(scope: Scope, plan: RunPlan, place: Place) -> None:
             for line in [*rest[: _LINES - 1], *([f"... {len(cut)} more lines"] if cut else [])]:
                 out.write(" " * 17 + safe(line, 200) + "\n")
     out.write("\n")
-    for profile, program in absent.items():
+    for profile, program in programs.items():
         out.note(f"{program}, the program of profile {profile}, is not installed here")
     out.note("nothing was run")
 

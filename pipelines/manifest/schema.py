@@ -92,8 +92,8 @@ class ParameterTable(Table):
     """What it is when nobody gives it; without a default it must be given."""
     choices: list[Scalar] = Field(default_factory=list)
     """All it may be."""
-    kind: Literal["text", "number"] = "text"
-    """What it must be."""
+    kind: Literal["text", "number", "commit"] = "text"
+    """What it must be; a `commit` is one that git knows in the workspace when the run is planned."""
 
 
 class AgentTable(Table):

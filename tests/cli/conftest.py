@@ -268,8 +268,17 @@ class InProcess(Quarterdeck):
 
 @pytest.fixture
 def quick(folder, monkeypatch):
-    """The command line in this process, on a new state folder that no orchestrator may touch."""
+    """The command line in this process, on a new state folder that no orchestrator may touch.
+
+    The programs of two agents are on its PATH; nobody may start them.
+    """
     deck = InProcess(folder, monkeypatch)
+    programs = folder / "programs"
+    programs.mkdir()
+    for name in ("claude", "codex"):
+        (programs / name).write_text("#!/bin/false\n")
+        (programs / name).chmod(0o755)
+    deck.environ["PATH"] = f"{programs}:{deck.environ['PATH']}"
     yield deck
     assert not deck.processes()
 

@@ -269,3 +269,23 @@ def test_evidence_in_the_workspace_is_no_work_of_its_steps(here, manifest):
     ]
     assert kept == [["a.txt", "b.txt", name], ["a.txt", "b.txt"]]
     assert "out/" not in (steps / "b" / "changes.diff").read_text()
+
+
+def test_nothing_is_paid_for_where_an_agent_is_surely_missing(here, manifest, tmp_path):
+    here.environ["XDG_CONFIG_HOME"] = str(tmp_path)
+    profiles = tmp_path / "quarterdeck" / "profiles"
+    profiles.mkdir(parents=True)
+    for name, argv in (("dear", ["touch", "paid"]), ("gone", ["no-such-agent"])):
+        text = f'name = "{name}"\ntitle = "{name.title()}"\nkind = "agent"\nicon = "x"\nargv = {json.dumps(argv)}\n'
+        (profiles / f"{name}.toml").write_text(text)
+    name = manifest(
+        '[agents.d]\nprofile = "dear"\ndrive = "terminal"\n[agents.g]\nprofile = "gone"\n'
+        '[steps.a]\nagent = "d"\nprompt = "x"\n[steps.b]\nagent = "g"\nneeds = "a"\nprompt = "x"\n'
+        '[steps.alarm]\nrun = "touch alarmed"\nneeds = "b"\nwhen = "failure()"\n'
+    )
+    done = here.run("run", name, "--result", "result.json", code=13)
+    steps = json.loads((here.work / "result.json").read_text())["steps"]
+    assert [step["outcome"] for step in steps] == ["skipped", "not installed", "succeeded"]
+    assert steps[1]["reason"] == "Gone is not installed: there is no command no-such-agent"
+    assert not (here.work / "paid").exists()
+    assert "install the program of profile gone" in done.stderr

@@ -251,3 +251,79 @@ def test_the_engine_starts_while_the_run_is_planned_and_not_for_a_look(folder, m
     deck.run("run", "run.toml", "--dry-run", code=2)
     assert seen == [1, 0]
     assert engines() == []
+
+
+TREES = """\
+[agents.one]
+profile = "here"
+worktree = true
+
+[steps.a]
+agent = "one"
+prompt = "x"
+
+[steps.b]
+agent = "one"
+needs = "a"
+prompt = "x"
+
+[steps.c]
+agent = "one"
+needs = ["b", "a"]
+prompt = "x"
+"""
+
+
+@pytest.fixture
+def here(quick, tmp_path):
+    """A profile whose program is there, and git with its own settings."""
+    quick.environ["XDG_CONFIG_HOME"] = str(tmp_path)
+    (tmp_path / "quarterdeck" / "profiles").mkdir(parents=True)
+    (tmp_path / "quarterdeck" / "profiles" / "here.toml").write_text(
+        'name = "here"\ntitle = "Here"\nkind = "agent"\nicon = "h"\nargv = ["true"]\n'
+    )
+    return quick
+
+
+def git(quick, *words):
+    who = ("-c", "user.name=a", "-c", "user.email=a@b.c")
+    subprocess.run(["git", *who, *words], cwd=quick.work, env=quick.environ, check=True, capture_output=True)
+
+
+def test_a_worktree_without_a_beginning_is_told_before_anything_begins(here, manifest):
+    name = manifest(TREES)
+    for words in ((), ("--dry-run",)):
+        said = here.run("run", name, *words, code=2).stderr
+        assert "a works in a worktree, and " in said
+        assert "is in no git repository" in said
+    git(here, "init", "-q")
+    assert "has no commit yet" in dry(here, name, code=2).stderr
+    git(here, "commit", "-q", "--allow-empty", "-m", "first")
+    dry(here, name)
+    aside = manifest(TREES.replace('needs = "a"\n', ""), "aside.toml")
+    said = dry(here, aside, code=2).stderr
+    assert "c works in a worktree and needs b, a, whose branches go on side by side" in said
+
+
+def test_a_command_before_may_make_the_repository(here, manifest):
+    name = manifest(TREES.replace("[steps.a]\n", '[steps.make]\nrun = "git init"\n[steps.a]\nneeds = "make"\n'))
+    dry(here, name)
+
+
+def test_the_base_of_a_review_is_there_before_an_agent_is_asked(here):
+    git(here, "init", "-q")
+    git(here, "commit", "-q", "--allow-empty", "-m", "first")
+    said = here.run("sparc", "run", "review", "--agent", "here", "--dry-run", code=2).stderr
+    assert "parameters.BASE: there is no commit 'HEAD~1' in the workspace" in said
+    here.run("sparc", "run", "review", "--agent", "here", "--param", "BASE=HEAD", "--dry-run")
+
+
+@pytest.mark.parametrize(("before", "code"), [("", 13), ('[steps.bring]\nrun = "true"\n', 0)])
+def test_a_dry_run_ends_as_a_run_that_finds_an_agent_missing(here, manifest, tmp_path, before, code):
+    gone = tmp_path / "quarterdeck" / "profiles" / "gone.toml"
+    gone.write_text('name = "gone"\ntitle = "Gone"\nkind = "agent"\nicon = "g"\nargv = ["no-such-agent"]\n')
+    text = before + '[agents.x]\nprofile = "gone"\n[steps.a]\nagent = "x"\nprompt = "x"\n'
+    name = manifest(text + ('needs = "bring"\n' if before else ""))
+    done = dry(here, name, code=code)
+    assert "no-such-agent, the program of profile gone, is not installed here" in done.stderr
+    assert "nothing was run" in done.stderr

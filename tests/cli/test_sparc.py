@@ -1,6 +1,7 @@
 """``sparc``: which workflows there are, copying them, and what they become as runs."""
 
 import json
+import subprocess
 
 import pytest
 
@@ -93,7 +94,12 @@ def test_tdd_takes_the_commands_of_the_workspace_and_says_so(here):
 
 
 def test_a_batch_is_one_run_in_the_order_of_its_modes(here):
-    plan = plan_of(here, "batch", "a door", "--modes", "specification,review", "--agent", "codex", "--keep-going")
+    for words in (("init", "-q"), ("-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-qm1", "--allow-empty")):
+        subprocess.run(["git", *words], cwd=here.work, env=here.environ, check=True)
+    base = ("--param", "BASE=HEAD")
+    plan = plan_of(
+        here, "batch", "a door", "--modes", "specification,review", "--agent", "codex", "--keep-going", *base
+    )
     assert [step["key"] for step in plan["steps"]] == ["specification.specify", "review.review", "review.verdict"]
     assert (plan["concurrency"], plan["keep_going"]) == (1, True)
     assert {agent["profile"] for agent in plan["agents"].values()} == {"codex"}

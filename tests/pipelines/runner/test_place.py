@@ -178,6 +178,20 @@ def test_a_step_goes_on_where_the_one_it_needs_ended(places, repo, git):
     assert of(places, step("two", needs=("one",)), results=done) == second
 
 
+def test_a_step_goes_on_from_the_branch_that_holds_all_others(places, repo, git):
+    results = {}
+    for key, needs in (("one", ()), ("two", ("one",)), ("aside", ())):
+        place = of(places, step(key, needs=needs), results=results)
+        Path(place.tree.path, key).write_text("x\n")
+        branch, head = commit(places, place)
+        results[key] = StepResult(key=key, outcome=Outcome.SUCCEEDED, branch=branch, commit=head)
+    both = of(places, step("three", needs=("one", "two")), results=results)
+    assert both.tree.base == results["two"].commit
+    assert {"one", "two"} < {path.name for path in Path(both.tree.path).iterdir()}
+    with pytest.raises(Refused, match="it needs two, aside, and no branch of these holds the work of all others"):
+        of(places, step("four", needs=("two", "aside")), results=results)
+
+
 def test_places_that_cannot_be(places, repo, git, tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
