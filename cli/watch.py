@@ -175,7 +175,9 @@ class Sayer:
         doing = {name: agent["doing"][name] for name in ("kind", "waiting_for", "until_ns")}
         data = {"status": agent["status"], "reason": agent["reason"], "exit_code": agent["exit_code"], **doing}
         event = {"cursor": cursor, "kind": "watch.present", "wall_ns": agent["since_ns"], "data": data}
-        self._line({**event, "agent": agent["id"], "session": agent["session"]}, f"is {_status(data)}", since=True)
+        since = f" since {self._time(agent['since_ns'])}" if agent["since_ns"] else ""
+        told = {**event, "agent": agent["id"], "session": agent["session"]}
+        self._line(told, f"is {_status(data, since)}", now=True)
 
     def heard(self, item: Item) -> None:
         """Something came from the event stream."""
@@ -217,16 +219,15 @@ class Sayer:
         event = {"cursor": cursor, "kind": f"watch.{kind}", "wall_ns": time.time_ns(), "session": "", "agent": ""}
         self._line({**event, "data": {"text": text}}, text)
 
-    def _line(self, event: dict[str, Any], sentence: str, *, since: bool = False) -> None:
+    def _line(self, event: dict[str, Any], sentence: str, *, now: bool = False) -> None:
         if self._out.json:
             names = {"agent_name": event["agent"], "session_name": event["session"]}
             said = {key: self._known.names.get(one, "") for key, one in names.items()}
             self._out.write(json.dumps(event | said) + "\n")
         else:
             who = self._known.called(event["agent"], event["session"]) or "quarterdeck:"
-            when = self._time(time.time_ns() if since else event["wall_ns"])
-            more = f", since {self._time(event['wall_ns'])}" if since and event["wall_ns"] else ""
-            self._out.line(f"{when} {who} {sentence}{more}")
+            when = self._time(time.time_ns() if now else event["wall_ns"])
+            self._out.line(f"{when} {who} {sentence}")
         self._out.flush()
 
     def _time(self, wall_ns: int) -> str:
@@ -277,10 +278,10 @@ _LIFE = {
 }
 
 
-def _status(data: Mapping[str, Any], before: str = "") -> str:
+def _status(data: Mapping[str, Any], more: str = "") -> str:
     """A status with why, and what is asked: ``blocked, was working: asks for a permission: Bash: make``."""
     status = safe(str(data["status"]))
-    parts = [status + before]
+    parts = [status + more]
     if status == "blocked":
         parts += [_ASKS.get(str(data.get("kind")), ""), safe(str(data.get("waiting_for") or ""), _LONG)]
         reason = ""
