@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
 """Signals that end the client in good order; in the raw terminal no key sends any of them."""
+TYPED = (signal.SIGINT, signal.SIGQUIT)
+"""What ctrl+c and ctrl+\\ send to all programs of a terminal that is not raw."""
 GRACE = 3.0
 """Seconds from such a signal until what still hangs is cancelled."""
 
@@ -60,6 +62,9 @@ async def _live(app: QuarterdeckApp, ended: _Ended) -> None:
     loop.set_exception_handler(app.faults.unhandled)
 
     def asked(number: signal.Signals) -> None:
+        driver = app._driver
+        if number in TYPED and isinstance(driver, Terminal) and driver.away:
+            return  # typed for the program in front
         if ended.by is not None:
             main.cancel()
             return

@@ -119,6 +119,11 @@ class Terminal(LinuxDriver):
         self._taken = False
         """Whether the outer terminal is in our modes."""
 
+    @property
+    def away(self) -> bool:
+        """Whether the outer terminal is another program's for now."""
+        return self._away
+
     def suspend_application_mode(self) -> None:
         """Leave the outer terminal to another program; what is drawn meanwhile is dropped."""
         super().suspend_application_mode()
