@@ -47,13 +47,13 @@ from tui.layouts import Layouts
 from tui.names import key_press
 from tui.names import words as key_words
 from tui.options import Options
-from tui.painter import Dirty, Painter
+from tui.painter import Painter
 from tui.panel import Panel
 from tui.port import Link, LinkState, frames
 from tui.screen import DeckScreen
 from tui.stage import Stage
 from tui.states import PLAIN_GLYPHS, Glyphs
-from tui.surface import Surface
+from tui.surfaces import Surfaces
 from tui.tabbing import Tabbing
 from tui.ticker import Ticker
 from tui.times import MINUTE, span
@@ -63,9 +63,6 @@ from tui.wearing import Wearing
 from tui.welcome import Welcome
 from tui.whichkey import Guide
 from tui.words import Words
-
-SURFACES = 64
-"""Screens kept of agents that are not shown, so that coming back to one is immediate."""
 
 
 class QuarterdeckApp(App[int], inherit_bindings=False):
@@ -124,10 +121,10 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         """Whose ``do_<id>`` carry commands out, the first that has one."""
         self.frames_taken = 0
         self.wanted_session = session
-        self._surfaces: dict[str, Surface] = {}
+        self.surfaces = Surfaces(self)
         self._toasts_end = 0.0
         self._tasks: list[asyncio.Task[None]] = []
-        self._painter = Painter(self._paint)
+        self._painter = Painter(self.surfaces.paint)
         self._ticker = Ticker(self.clock, self._tick)
 
     # what widgets ask
@@ -221,27 +218,6 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         home = str(Path.home())
         return "~" + path[len(home) :] if path == home or path.startswith(home + "/") else path
 
-    def page_words(self) -> str:
-        """Which part of what is open is shown, "" for all of it."""
-        here, shown = self.stage.here, list(self.shown)
-        if not shown or len(shown) == len(here):
-            return ""
-        first = here.index(shown[0]) if shown[0] in here else 0
-        if here[first : first + len(shown)] != shown:
-            return f"{len(shown)} of {len(here)}"
-        last = first + len(shown)
-        return f"{first + 1} to {last} of {len(here)}" if len(shown) > 1 else f"{first + 1} of {len(here)}"
-
-    def surface(self, agent: str) -> Surface:
-        """What is known of an agent's screen."""
-        if not agent:
-            return Surface()
-        found = self._surfaces.pop(agent, None) or Surface()
-        self._surfaces[agent] = found
-        while len(self._surfaces) > SURFACES:
-            self._surfaces.pop(next(name for name in self._surfaces if name not in self.watching))
-        return found
-
     # life
 
     def get_default_screen(self) -> DeckScreen:
@@ -318,7 +294,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
                     self.frames_taken += 1
                     self._frame(agent, view)
                 case frames.Fetched():
-                    self._fetched(message)
+                    self.surfaces.fetched(message)
                 case frames.Happened():
                     self.follower.happened(message)
                 case frames.Trouble(agent, code, text, hint):
@@ -328,37 +304,18 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
 
     def _frame(self, agent: str, view: View) -> None:
         panel = self.deck_screen.panel(agent)
-        if panel is not None:
-            self._painter.changed(panel, panel.take(view), first=agent == self.focused_agent)
-            if agent == self.focused_agent:
-                self.cursor_moved()
-        elif agent in self._surfaces:
-            self._surfaces[agent].take(view)
-
-    def _paint(self, dirty: Dirty) -> None:
-        """Draw changed lines of panels: straight to the outer terminal while nothing lies over them.
-
-        Textual composes the whole screen for each change, which costs more than everything else here together; it
-        keeps no copy of what is shown, so what it composes later agrees with what is written here.
-        """
-        direct = self._driver if isinstance(self._driver, Terminal) else None
-        if direct is None or self.screen is not self.deck_screen or not self.deck_screen.settled or self._toasted():
-            for panel, lines in dirty.items():
-                panel.touch(*(lines or ()))
+        if panel is None:
+            self.surfaces.take(agent, view)
             return
-        console = self.console
-        written: list[str] = []
-        for panel, lines in dirty.items():
-            x, y, _, height = panel.region
-            for number in panel.forget(lines):
-                if number < height:
-                    written += (f"\x1b[{y + number + 1};{x + 1}H", panel.render_line(number).render(console))
-        if written:
-            direct.write_frame("".join(written))
+        self._painter.changed(panel, panel.take(view), first=agent == self.focused_agent)
+        if agent == self.focused_agent:
+            self.cursor_moved()
 
-    def _toasted(self) -> bool:
-        """Whether a passing message may lie over panels."""
-        return asyncio.get_running_loop().time() < self._toasts_end
+    @property
+    def covered(self) -> bool:
+        """Whether something may lie over the panels, or they are about to stand elsewhere."""
+        toasted = asyncio.get_running_loop().time() < self._toasts_end
+        return toasted or self.screen is not self.deck_screen or not self.deck_screen.settled
 
     def notify(
         self,
@@ -377,16 +334,10 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         self._toasts_end = max(self._toasts_end, asyncio.get_running_loop().time() + told.timeout + 1)
         self.post_message(Notify(told))
 
-    def _fetched(self, answer: frames.Fetched) -> None:
-        surface = self._surfaces.get(answer.agent)
-        panel = self.deck_screen.panel(answer.agent)
-        if surface is not None and surface.history.take(answer.request, answer.first, answer.rows) and panel:
-            panel.touch()
-
     def forget_agent(self, agent: str) -> None:
         """An agent was removed."""
         self.fleet.drop_agent(agent)
-        self._surfaces.pop(agent, None)
+        self.surfaces.forget(agent)
         self.sync()
 
     # what is shown

@@ -30,7 +30,7 @@ class Top(Canvas):
             right = [*right[:-2], right[-1]]  # the least urgent goes first, the time of day stays
         left: list[Span] = [(" quarterdeck", self.style("muted", "surface"))]
         if session is not None:
-            paged = f"  {words}" if (words := deck.page_words()) else ""
+            paged = f"  {words}" if (words := deck.stage.page_words()) else ""
             needing = deck.stage.needing
             title = "those that need you" if needing.open else cut_middle(session.name, 30)
             left.append((f"  {title}", self.style("text", "surface", bold=True)))

@@ -213,9 +213,9 @@ class DeckScreen(Behind, inherit_bindings=False):
         for panel, (agent, at) in zip(self.panels, wanted.tiles, strict=False):
             panel.edge = wanted.edge(at)
             panel.hidden = wanted.hidden(at)
-            panel.show(agent, self.deck.surface(agent))
+            panel.show(agent, self.deck.surfaces.of(agent))
         for panel in self.panels[len(wanted.tiles) :]:
-            panel.show("", self.deck.surface(""))
+            panel.show("", self.deck.surfaces.of(""))
         self.top.refresh(layout=True)  # a screen lays out only when one of its children asks
 
     def panel(self, agent: str) -> Panel | None:

@@ -132,6 +132,17 @@ class Stage:
 
     # where everything is
 
+    def page_words(self) -> str:
+        """Which part of what is open is shown, "" for all of it."""
+        here, shown = self.here, list(self._app.shown)
+        if not shown or len(shown) == len(here):
+            return ""
+        first = here.index(shown[0]) if shown[0] in here else 0
+        if here[first : first + len(shown)] != shown:
+            return f"{len(shown)} of {len(here)}"
+        last = first + len(shown)
+        return f"{first + 1} to {last} of {len(here)}" if len(shown) > 1 else f"{first + 1} of {len(here)}"
+
     def plan(self, *, bar: int = 0, side: int = 0, guide: int = 0, zoom: bool | None = None) -> Plan:
         """Where everything stands now; ``zoom`` says what would be if it were (not) zoomed."""
         tab = self.tab if zoom is None else replace(self.tab, zoom=zoom)

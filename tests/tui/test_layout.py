@@ -127,7 +127,7 @@ async def test_ways_to_tile(on_peer, scenes):
         await after_leader(scenes, pilot, "l m")
         assert [where(app)[name].height for name in FOUR] == [58, 20, 19, 19]
         await after_leader(scenes, pilot, "l c")
-        assert app.page_words() == "1 to 3 of 4"
+        assert app.stage.page_words() == "1 to 3 of 4"
         await after_leader(scenes, pilot, "l r")
         assert {box.width for box in where(app).values()} == {214}
         await after_leader(scenes, pilot, "l o")
