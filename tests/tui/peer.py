@@ -200,13 +200,30 @@ class Peer:
                 return self.findings
             case "GET", "/v1/profiles":
                 return [
-                    {"name": "claude", "title": "Claude Code", "checkpoint": "file", "kind": "agent",
-                     "argv": ["claude"], "install": "npm install -g @anthropic-ai/claude-code"},
-                    {"name": "shell", "title": "your shell", "checkpoint": "none", "kind": "shell",
-                     "argv": ["{shell}", "-i"]},
+                    {
+                        "name": "claude",
+                        "title": "Claude Code",
+                        "checkpoint": "file",
+                        "kind": "agent",
+                        "argv": ["claude"],
+                        "install": "npm install -g @anthropic-ai/claude-code",
+                    },
+                    {
+                        "name": "shell",
+                        "title": "your shell",
+                        "checkpoint": "none",
+                        "kind": "shell",
+                        "argv": ["{shell}", "-i"],
+                    },
                     {"name": "custom", "title": "any command", "checkpoint": "none"},
-                    {"name": "codex", "title": "Codex", "checkpoint": "none", "kind": "agent",
-                     "argv": ["codex", "--no-daemon"], "install": "npm install -g @openai/codex"},
+                    {
+                        "name": "codex",
+                        "title": "Codex",
+                        "checkpoint": "none",
+                        "kind": "agent",
+                        "argv": ["codex", "--no-daemon"],
+                        "install": "npm install -g @openai/codex",
+                    },
                 ]
             case "POST", "/v1/agents":
                 if not self.sessions:
