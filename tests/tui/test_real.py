@@ -359,6 +359,25 @@ def test_kill_9_of_the_client_harms_nobody(deck, outer):
     wait_for(lambda: "kept-kept" in terminal.screen(), "the same shell")
 
 
+async def test_what_was_closed_comes_back_with_its_screen_and_runs(deck, until):
+    deck.start("first", "/bin/sh")
+    made = deck.start("second", "/bin/sh", "-c", "echo told; exec cat")
+    async with client(deck, (250, 60)) as (app, pilot):
+        await until(pilot, lambda: "told" in screen_text(app, "second"), "its output")
+        await pilot.press(LEADER, "2", LEADER, "shift+left")
+        await until(pilot, lambda: not app.watching.moving, "the panels moved")
+        before = app.deck_screen.plan.tiles
+        await pilot.press(LEADER, "x")
+        await until(pilot, lambda: app.screen is not app.deck_screen, "the question")
+        await pilot.press("enter")
+        await until(pilot, lambda: len(app.shown) == 1 and app.screen is app.deck_screen, "it closed")
+        await pilot.press(LEADER, "u")
+        await until(pilot, lambda: app.focused_agent == made["id"] and app.fleet.agents[made["id"]].alive, "it runs")
+        deck.remember(deck.client.request("GET", f"/v1/agents/{made['id']}")["pid"])
+        assert app.deck_screen.plan.tiles == before
+        await until(pilot, lambda: screen_text(app, "second").count("told") >= 1, "its screen")
+
+
 async def test_sizes_arrive_at_programs_when_a_border_has_settled(deck, until):
     deck.start("one", sys.executable, "-P", str(HERE / "size.py"))
     deck.start("two", sys.executable, "-P", str(HERE / "size.py"))
