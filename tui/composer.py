@@ -52,9 +52,7 @@ class Queue(Chooser[PromptInfo]):
         if not self.known:
             return " queue  asking for its queue"
         waiting = sum(one.open for one in self.entries)
-        return (
-            f" queue  {f'{waiting} waiting' if self.entries else 'no prompts yet; what is sent stands here'}"
-        )
+        return f" queue  {f'{waiting} waiting' if self.entries else 'no prompts yet; what is sent stands here'}"
 
     def entry(self, one: PromptInfo, here: bool, bg: str, width: int) -> Line:
         """One prompt: its state, its text, what confirmed it."""
