@@ -90,7 +90,7 @@ def run(
 
             return from_file(chosen, place, options)
     else:
-        text = text_of(prompt, prompt_file, "give the agent", whole=True)
+        text = text_of(prompt, prompt_file, "give the agent", whole=True, words=("--prompt TEXT", "--prompt-file"))
 
         def make(place: Place) -> RunPlan:
             from cli.runs.planning import from_prompt

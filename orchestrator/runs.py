@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -108,7 +109,7 @@ class Runs:
         going = self._going.get(folder.run_id)
         if going is None:
             raise Refused(f"run {folder.run_id} does not go on here", hint="quarterdeck run list", run=folder.run_id)
-        going.brake.stop(Outcome.INTERRUPTED, "stopped by a person")
+        going.brake.stop(Outcome.INTERRUPTED, "stopped by a person", 128 + signal.SIGTERM)
 
     async def events(self, folder: RunFolder, after: int) -> AsyncGenerator[Line, None]:
         """The events of a run from a place in its file on, until it is over."""

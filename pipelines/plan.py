@@ -24,7 +24,7 @@ from pipelines.spread import Spot, spread
 from quarterdeck.errors import Broken, Invalid
 from quarterdeck.lined.mistakes import Path as Where
 from quarterdeck.lined.source import LIMIT
-from quarterdeck.paths import read_file
+from quarterdeck.paths import NO_FILE, read_file
 from quarterdeck.redaction import secret
 from quarterdeck.text import nearest, safe
 
@@ -54,11 +54,14 @@ class Surroundings:
 def load(file: Path, around: Surroundings) -> RunPlan:
     """The plan in a manifest file. Raises :class:`BadFile`, :class:`Invalid` for no file, :class:`Broken`."""
     try:
-        data = read_file(file, LIMIT + 1)
+        data = read_file(file, LIMIT)
     except (FileNotFoundError, NotADirectoryError):
         raise Invalid(f"there is no file {safe(str(file))}", hint=_FILE) from None
     except OSError as error:
-        if error.errno == errno.EINVAL:
+        if error.errno == errno.EFBIG:
+            said = f"{safe(str(file))}: larger than {LIMIT >> 10} KB, which no manifest is"
+            raise Invalid(said, hint="a long prompt goes into a file: prompt_file") from None
+        if error.errno in NO_FILE:
             raise Invalid(f"{safe(str(file))} is no file: {error.strerror}", hint=_FILE) from None
         raise Broken(f"cannot read {safe(str(file))}: {error.strerror or error}", path=str(file)) from error
     return plan(parse(data, str(file)), around)

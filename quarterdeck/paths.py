@@ -218,6 +218,10 @@ def write_file(path: Path, data: bytes, mode: int = 0o600, *, check: Callable[[]
     sync_folder(path.parent)
 
 
+NO_FILE = (errno.EINVAL, errno.ELOOP, errno.ENAMETOOLONG)
+"""What :func:`read_file` raises OSError with where a name leads to no regular file at all."""
+
+
 def read_file(path: Path, limit: int) -> bytes:
     """The bytes of a small file that a stranger may have put there: never waits on a pipe, never reads without end.
 

@@ -154,6 +154,8 @@ def question(view: View) -> str:
 
 
 def _asked(approval: Approval) -> str:
+    if approval.kind == "trust" and approval.path:
+        return f"whether it may trust the folder {safe(approval.path, 300)}"
     told = what(approval, QUESTION)
     path = safe(approval.path, 300)
     return f"{told} ({path})" if path and path not in told else told

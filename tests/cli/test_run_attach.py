@@ -94,3 +94,11 @@ def test_what_belongs_to_the_orchestrator_is_not_chosen_for_one_run(quick):
     (quick.work / "run.toml").write_text(SLOW)
     done = quick.run("run", "run.toml", "--attach", "--trust", "--policy", "p.toml", code=2)
     assert "--policy and --trust cannot be used with --attach" in done.stderr
+
+
+def test_a_run_that_is_stopped_by_its_verb_ends_as_without_attach(deck, begun):
+    process = begun()
+    deck.run("run", "stop", "last")
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 143
+    assert re.search(r"go on with it: quarterdeck run --resume \S+ --attach", err)

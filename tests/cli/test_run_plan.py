@@ -327,3 +327,25 @@ def test_a_dry_run_ends_as_a_run_that_finds_an_agent_missing(here, manifest, tmp
     done = dry(here, name, code=code)
     assert "no-such-agent, the program of profile gone, is not installed here" in done.stderr
     assert "nothing was run" in done.stderr
+
+
+@pytest.mark.parametrize("words", [("{}",), ("--agent", "claude", "--prompt-file", "{}")], ids=["manifest", "prompt"])
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda path: path.symlink_to(path.name), "Too many levels of symbolic links"),
+        (lambda path: path.mkdir(), "not a regular file|Is a directory"),
+        (lambda path: path.symlink_to("/dev/zero"), "not a regular file|larger than 16 MB"),
+        (lambda path: path.write_bytes(b"#" * (17 << 20)), "larger than (256 KB|16 MB)"),
+    ],
+    ids=["loop", "folder", "device", "large"],
+)
+def test_what_is_no_text_is_a_mistake_of_the_command(quick, words, make, told):
+    make(quick.work / "odd.toml")
+    said = quick.run("run", *(word.format("odd.toml") for word in words), code=2).stderr
+    assert re.search(told, said)
+
+
+def test_a_missing_prompt_is_told_in_the_words_of_the_verb(quick):
+    said = quick.run("run", "--agent", "claude", code=2).stderr
+    assert 'hint: --prompt TEXT, "-" for standard input, or --prompt-file FILE' in said

@@ -118,7 +118,11 @@ def test_a_program_that_its_prompt_ends_has_done_nothing() -> None:
             "Bash: ls",
         ),
         (Approval(id="1", agent="a", kind="question", text="Which one?"), "it asks a question: no rule", "Which one?"),
-        (Approval(id="1", agent="a", kind="trust", path="/w"), "it asks whether to trust its folder: no rule", "/w"),
+        (
+            Approval(id="1", agent="a", kind="trust", path="/w"),
+            "it asks whether to trust its folder: no rule",
+            "whether it may trust the folder /w",
+        ),
         (Approval(id="1", agent="a", kind="login", text="Log in"), "it wants a login: no rule is about it", "Log in"),
     ],
 )
