@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import gc
 import logging
 import os
@@ -29,6 +30,13 @@ from sessions.launch import Limits
 from terminals.adapter import Adapter
 
 log = logging.getLogger(__name__)
+
+END_WITHIN, FAIL_WITHIN = 60, 10
+"""Seconds the end may take that was asked for, and the end after a part of the deck has failed.
+
+What hangs for longer would keep a dead deck from being replaced. Nothing is lost with it, as with any kill: the next
+orchestrator finds all of it again.
+"""
 
 
 async def serve(paths: Paths, on_started: Callable[[], None], on_stopping: Callable[[], None]) -> None:
@@ -70,6 +78,9 @@ async def serve(paths: Paths, on_started: Callable[[], None], on_stopping: Calla
             log.info("serving", extra={"agents": len(deck.agents())})
             gc.freeze()  # what is there now stays: a full collection that looks at it all holds up keys for 30 ms
             gc.enable()
-            await server.serve(sockets=[listener])
+            try:
+                await server.serve(sockets=[listener])
+            finally:
+                faulthandler.dump_traceback_later(END_WITHIN if stopping.is_set() else FAIL_WITHIN, exit=True)
         log.info("stopping")
     log.info("stopped")

@@ -91,5 +91,12 @@ class Server(uvicorn.Server):
         """Wait without a timer: an idle orchestrator does not wake up."""
         self.server_state.default_headers = list(self.config.encoded_headers)
         self._on_started()
-        await self._stopping.wait()
+        try:
+            await self._stopping.wait()
+        except asyncio.CancelledError:  # what is served has failed: nobody is to be told of a state that is closed
+            for server in self.servers:
+                server.close()
+            for connection in list(self.server_state.connections):
+                connection.shutdown()
+            raise
         self._on_stopping()
