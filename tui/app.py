@@ -22,7 +22,7 @@ from quarterdeck.errors import Invalid, QuarterdeckError
 from quarterdeck.keymap.bindings import Keymap
 from quarterdeck.layout import Layout
 from quarterdeck.paths import Paths
-from quarterdeck.rows import View
+from quarterdeck.rows import Cursor, View
 from tui.actions import Actions
 from tui.arranging import Arranging
 from tui.askbar import Answering
@@ -38,6 +38,7 @@ from tui.dress import textual_theme
 from tui.driver import Key, Surroundings, Terminal, usable
 from tui.empty import Empty
 from tui.faults import Faults, log
+from tui.filtering import Filtering
 from tui.fleet import Fleet, SessionInfo
 from tui.follower import Follower
 from tui.inbox import Inbox, column
@@ -100,6 +101,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         self.tabbing = Tabbing(self)
         self.closing = Closing(self)
         self.dragging = Dragging(self)
+        self.filtering = Filtering(self)
         self.state = LinkState("connecting")
         self.keyboard = Keyboard(self)
         self.guide = Guide(self)
@@ -116,7 +118,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         self.words = Words(self)
         self.verbs: tuple[object, ...] = (
             self.actions, self.arranging, self.tabbing, self.closing, self.guide, self.toasts, self.welcome,
-            Layouts(self), self.wearing, Doctor(self),
+            Layouts(self), self.wearing, Doctor(self), self.filtering,
         )  # fmt: skip
         """Whose ``do_<id>`` carry commands out, the first that has one."""
         self.frames_taken = 0
@@ -315,7 +317,8 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
     def covered(self) -> bool:
         """Whether something may lie over the panels, or they are about to stand elsewhere."""
         toasted = asyncio.get_running_loop().time() < self._toasts_end
-        return toasted or self.screen is not self.deck_screen or not self.deck_screen.settled
+        below = self.deck_screen
+        return toasted or self.screen is not below or not below.settled or below.plan.covered
 
     def notify(
         self,
@@ -387,6 +390,10 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
     def cursor_moved(self) -> None:
         """Put the outer terminal's cursor where the focused panel's is."""
         if not isinstance(self._driver, Terminal):
+            return
+        if self.filtering.open:
+            here = self.screen is self.deck_screen
+            self._driver.show_cursor(Cursor(shape="bar") if here else None, *self.deck_screen.roster.typing())
             return
         panel = self.focused_panel()
         place = (

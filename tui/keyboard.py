@@ -57,6 +57,8 @@ class Keyboard:
             return
         if self.pending:
             self._after_leader(press)
+        elif self._app.filtering.key(press):
+            return
         elif press[:2] == self._app.keymap.leader[:2]:
             self._wait(True)
         elif (command := self._app.keymap.direct(press)) and self._app.commands.verb(command):
@@ -105,7 +107,7 @@ class Keyboard:
     def paste(self, text: str) -> None:
         """Paste into the focused agent."""
         panel = self._app.focused_panel()
-        if panel is None or not text:
+        if self._app.filtering.paste(text) or panel is None or not text:
             return
         if len(text) > PASTE_LIMIT:
             self._app.words.say(f"a paste of {len(text):,} characters is too large; nothing was pasted", seconds=8)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+from rich.cells import cell_len
 from textual import events
 
-from quarterdeck.text import cut_middle
+from quarterdeck.text import cut_left, cut_middle
 from tui.canvas import Canvas
 from tui.fleet import AgentInfo, SessionInfo, ordered
 from tui.line import Line, Span, compose
@@ -18,6 +19,10 @@ HELD = 2.0
 WIDE, FOLDED = 36, 18
 """Columns, the separator included."""
 _WORD, _TIME = 11, 5
+_OFFER = " / filter "
+"""Opens the filter; where the list is folded its first three characters."""
+_TYPED, _FOUND = 3, 10
+"""Columns before what is typed into the filter, and of how many fit."""
 
 Entry = SessionInfo | AgentInfo | None
 
@@ -29,19 +34,29 @@ class Roster(Wheel, Canvas):
         super().__init__(id=id)
         self._entries: list[Entry] = []
         self._first = 0
+        self._marked = ""
+        self._away = False
+        """Whether a person scrolled away from who is marked."""
         self._under_pointer = False
         self._release: asyncio.TimerHandle | None = None
 
     def sync(self) -> None:
         """Take the fleet as it is now and draw the lines that differ."""
         before = [entry.id for entry in self._entries if isinstance(entry, AgentInfo)]
-        held = self.deck.keyboard.pending or self._under_pointer or self._release is not None
+        filtering = self.deck.filtering
+        held = self.deck.keyboard.pending or self._under_pointer or self._release is not None or filtering.open
+        members: dict[str, list[AgentInfo]] = {}
+        for agent in self.deck.fleet.agents.values():
+            members.setdefault(agent.session, []).append(agent)
+        groups = [
+            (session, ordered(members.get(session.id, ()), before, held=held))
+            for session in self.deck.fleet.sessions.values()
+        ]
         entries: list[Entry] = []
-        for session in self.deck.fleet.sessions.values():
+        for session, agents in filtering.narrow(groups) if filtering.open else groups:
             if entries:
                 entries.append(None)
-            entries.append(session)
-            entries += ordered(self.deck.fleet.of_session(session.id), before, held=held)
+            entries += (session, *agents)
         self._entries = entries
         self._keep_in_sight()
         self.touch()
@@ -67,6 +82,7 @@ class Roster(Wheel, Canvas):
     def on_enter(self, _: events.Enter) -> None:
         """The pointer is over it: what is about to be clicked stays where it is."""
         self._under_pointer = True
+        self.touch(0)
 
     def on_leave(self, _: events.Leave) -> None:
         """The pointer went elsewhere."""
@@ -77,7 +93,7 @@ class Roster(Wheel, Canvas):
         """Draw the lines of agents again whose time reads differently now."""
         height = self.outer_size.height
         stale = []
-        for y, entry in enumerate(self._entries[self._first : self._first + height]):
+        for y, entry in enumerate(self._entries[self._first : self._first + height], self._head):
             line = self._lines.get(y)
             if (
                 isinstance(entry, AgentInfo)
@@ -88,25 +104,85 @@ class Roster(Wheel, Canvas):
         if stale:
             self.touch(*stale)
 
+    @property
+    def marked(self) -> str:
+        """The agent that is marked: who has the focus, or who would get it from the filter."""
+        return self.deck.filtering.chosen if self.deck.filtering.open else self.deck.focused_agent
+
+    @property
+    def _head(self) -> int:
+        """Lines above the entries: what is typed into the filter."""
+        return int(self.deck.filtering.open)
+
+    @property
+    def _room(self) -> int:
+        """Lines for entries."""
+        return max(1, self.deck.size.height - 2 - self.deck.deck_screen.plan.bar - self._head)
+
+    def _entry(self, y: int) -> Entry:
+        """What stands in a line."""
+        number = self._first + y - self._head
+        return self._entries[number] if y >= self._head and number < len(self._entries) else None
+
     def _keep_in_sight(self) -> None:
-        height = max(1, self.deck.size.height - 2 - self.deck.deck_screen.plan.bar)
-        at = next(
-            (n for n, e in enumerate(self._entries) if isinstance(e, AgentInfo) and e.id == self.deck.focused_agent), 0
-        )
-        last = max(0, len(self._entries) - height)
-        if at < self._first + 1:
-            self._first = max(0, at - 1)
-        elif at >= self._first + height:
-            self._first = at - height + 1
-        self._first = min(self._first, last)
+        room, marked = self._room, self.marked
+        if marked != self._marked:
+            self._marked, self._away = marked, False
+        if not self._away:
+            at = self._place(marked)
+            if at < self._first + 1:
+                self._first = max(0, at - 1)
+            elif at >= self._first + room:
+                self._first = at - room + 1
+        self._first = min(self._first, max(0, len(self._entries) - room))
+
+    def _place(self, agent: str) -> int:
+        return next((n for n, e in enumerate(self._entries) if isinstance(e, AgentInfo) and e.id == agent), 0)
+
+    def typing(self) -> tuple[int, int]:
+        """The cell of the screen where the filter's next letter stands."""
+        left, top = self.region.offset
+        return left + _TYPED + cell_len(self._typed(self.outer_size.width)), top
+
+    def _typed(self, width: int) -> str:
+        return cut_left(self.deck.filtering.query, width - _TYPED - _FOUND - 3)
+
+    def _filter(self, width: int, edge: Span) -> Line:
+        filtering, bg = self.deck.filtering, "raised"
+        left: list[Span] = [(" / ", self.style("accent", bg, bold=True))]
+        if filtering.query:
+            left.append((self._typed(width), self.style("text", bg, bold=True)))
+        else:
+            left.append((" name, state, tag, session", self.style("muted", bg)))
+        right = f"{len(filtering.found)} of {len(self.deck.fleet.agents)}"
+        spans: list[Span] = [(f"{right:>{_FOUND}} ", self.style("muted", bg))] if filtering.query else []
+        return compose(width, left, [*spans, edge], self.palette, self.style(bg=bg))
+
+    def _offer(self, line: Line, width: int, edge: Span) -> Line:
+        """The list's first line while the pointer is over the list: its end opens the filter."""
+        word, bg = self._opener, "surface"
+        rest = compose(len(word) + 1, [(word, self.style("accent", bg))], [edge], self.palette, self.style(bg=bg))
+        return line.part(0, width - rest.cell_length).beside(rest)
+
+    @property
+    def _opener(self) -> str:
+        return _OFFER if self.outer_size.width >= WIDE else _OFFER[:3]
 
     def paint(self, y: int, width: int) -> Line:
         """One entry, and the separator."""
+        edge: Span = (self.glyphs.bar, self.style("line", "surface"))
+        if y < self._head:
+            return self._filter(width, edge)
+        line = self._listed(y, width, edge)
+        return self._offer(line, width, edge) if y == 0 and self._under_pointer else line
+
+    def _listed(self, y: int, width: int, edge: Span) -> Line:
         bg = "surface"
-        edge: Span = (self.glyphs.bar, self.style("line", bg))
-        number = self._first + y
-        entry = self._entries[number] if number < len(self._entries) else None
+        entry = self._entry(y)
         inner = width - 1
+        if y == self._head and not self._entries and self._head:
+            words = [("   nothing fits", self.style("muted", bg))]
+            return compose(width, words, [edge], self.palette, self.style(bg=bg))
         if entry is None:
             return compose(width, (), [edge], self.palette, self.style(bg=bg))
         if isinstance(entry, SessionInfo):
@@ -119,7 +195,7 @@ class Roster(Wheel, Canvas):
         return self._agent(entry, inner, width, edge)
 
     def _agent(self, agent: AgentInfo, inner: int, width: int, edge: Span) -> Line:
-        focused = agent.id == self.deck.focused_agent
+        focused = agent.id == self.marked
         bg = "raised" if focused else "surface"
         state = look(agent.status)
         glyph = state.sign(self.deck.plain_glyphs)
@@ -150,9 +226,11 @@ class Roster(Wheel, Canvas):
     def on_mouse_down(self, event: events.MouseDown) -> None:
         """Focus what is clicked; a session opens."""
         event.stop()
-        number = self._first + event.y
-        entry = self._entries[number] if number < len(self._entries) else None
-        if isinstance(entry, AgentInfo):
+        entry = self._entry(event.y)
+        if event.y == 0 and (self._head or event.x > self.outer_size.width - 2 - len(self._opener)):
+            self.deck.run_command("filter")
+        elif isinstance(entry, AgentInfo):
+            self.deck.filtering.close()
             self.deck.focus_agent(entry.id)
             if event.button == 3:
                 self.deck.dragging.panel_menu(entry.id)
@@ -162,7 +240,9 @@ class Roster(Wheel, Canvas):
     def wheel(self, notches: int) -> None:
         """See :class:`Wheel`."""
         self.hold()
-        first = max(0, min(self._first + notches * NOTCH, len(self._entries) - self.outer_size.height))
+        room = self._room
+        first = max(0, min(self._first + notches * NOTCH, len(self._entries) - room))
         if first != self._first:
             self._first = first
+            self._away = not first <= self._place(self.marked) < first + room
             self.touch()

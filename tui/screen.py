@@ -49,6 +49,13 @@ class Plan(NamedTuple):
     height: int = 0
     tabs: bool = False
     guide: int = 0
+    listing: int = 0
+    """Columns in which the list is drawn: more than its own where it lies over the panels."""
+
+    @property
+    def covered(self) -> bool:
+        """Whether the list lies over panels."""
+        return self.listing > self.roster
 
     def hidden(self, at: Box) -> int:
         """Lines of a panel that the bar hides."""
@@ -74,9 +81,12 @@ class Plan(NamedTuple):
 
 def plan(
     tab: Tab, agents: Sequence[str], focus: str, pinned: Collection[str], width: int, height: int, *,
-    bar: int = 0, side: int = 0, tabs: bool = False, guide: int = 0,
+    bar: int = 0, side: int = 0, tabs: bool = False, guide: int = 0, listing: int = 0,
 ) -> Plan:  # fmt: skip
-    """The plan for the ``agents`` of a tab that have panels, on a screen of this size."""
+    """The plan for the ``agents`` of a tab that have panels, on a screen of this size.
+
+    ``listing`` is how many columns the list needs now; the panels stand where they would without.
+    """
     if width < LEAST_WIDTH or height < LEAST_HEIGHT:
         return Plan(0, tiny=True)
     roster = 0 if tab.zoom and agents else WIDE if width >= FOLD_BELOW else FOLDED
@@ -88,7 +98,10 @@ def plan(
             edge = int(at.x > roster)
             tiles.append((agent, at._replace(x=at.x - edge, width=at.width + edge)))
     lost = bar + guide
-    return Plan(roster, tuple(tiles), stage, found, bar=lost, side=side, height=height, tabs=tabs, guide=guide)
+    return Plan(
+        roster, tuple(tiles), stage, found, bar=lost, side=side, height=height, tabs=tabs, guide=guide,
+        listing=max(roster, listing),
+    )  # fmt: skip
 
 
 class Planned(Layout):
@@ -100,7 +113,9 @@ class Planned(Layout):
         """See :class:`textual.layout.Layout`."""
         regions = cast("DeckScreen", parent).regions(size)
         return [
-            WidgetPlacement(regions[child], NULL_OFFSET, Spacing(), child) for child in children if child in regions
+            WidgetPlacement(regions[child], NULL_OFFSET, Spacing(), child, int(isinstance(child, Roster)))
+            for child in children
+            if child in regions
         ]
 
 
@@ -187,13 +202,13 @@ class DeckScreen(Behind, inherit_bindings=False):
             self.top: Region(0, 0, width, 1),
             self.keys: Region(0, height - 1, width, 1),
         }
-        roster, bar, guide = self.plan.roster, self.plan.bar, self.plan.guide
+        bar, guide = self.plan.bar, self.plan.guide
         if guide:
             here[self.guide] = Region(0, height - 1 - bar, width, guide)
         if bar > guide:
             here[self.asks] = Region(0, height - 1 - bar + guide, width, bar - guide)
-        if roster:
-            here[self.roster] = Region(0, 1, roster, height - 2 - bar)
+        if self.plan.listing:
+            here[self.roster] = Region(0, 1, self.plan.listing, height - 2 - bar)
         stage = self.plan.stage
         if self.plan.tabs:
             here[self.tabs] = Region(stage.x, stage.y - 1, stage.width, 1)

@@ -9,6 +9,7 @@ from quarterdeck import layout as layouts
 from quarterdeck.layout import Layout, Tab
 from tui.keeping import Keeping
 from tui.needing import Needing
+from tui.roster import WIDE
 from tui.screen import Plan, plan
 
 if TYPE_CHECKING:
@@ -150,5 +151,6 @@ class Stage:
         tabs = len(self.layout.tabs) > 1 and not self.needing.open
         width, height = self._app.size
         return plan(
-            tab, self.here, self.focus, pinned, width, height, bar=bar, side=side, guide=guide, tabs=tabs
+            tab, self.here, self.focus, pinned, width, height, bar=bar, side=side, guide=guide, tabs=tabs,
+            listing=WIDE if self._app.filtering.open else 0,
         )  # fmt: skip

@@ -52,6 +52,9 @@ class Words:
             bar.put([*again.values()], "again", self._note, bg="raised")
             return
         note = self._note or self._hint or self._trouble()
+        if app.filtering.open:
+            bar.put(app.filtering.hints(), "filter", note, bg="raised")
+            return
         if not app.connected and app.follower.listed:
             if app.state.phase == "stopped":
                 key = app.commands.shortest("reconnect") or f"{app.commands.shortest('palette')} reconnect"
