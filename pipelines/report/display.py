@@ -17,8 +17,9 @@ from typing import Self, TextIO
 
 from pipelines.model import Outcome, RunEvent, RunPlan, RunResult
 from pipelines.report import words
+from pipelines.report.keys import cut_end, told_apart
 from pipelines.report.progress import lines, outcome
-from quarterdeck.text import ELLIPSIS, cells
+from quarterdeck.text import cells
 
 SMALLEST = (40, 8)
 """Columns and lines of a terminal; on a smaller one there is no board."""
@@ -163,16 +164,15 @@ class Display:
         said.append(words.clock(now - board.began))
         if board.cost:
             said.append(f"${sum(board.cost.values()):.2f}")
-        found = [_cut(" · ".join(said), width)]
+        found = [cut_end(" · ".join(said), width)]
         shown = list(board.running.items())[: max(1, most - 2)]
-        keys = [words.phrase(key, 60) for key, _ in shown]
-        key_width = min(max([_KEY_WIDTH[0], *map(cells, keys)]), _KEY_WIDTH[1], width // 2)
+        keys = told_apart([key for key, _ in shown], min(_KEY_WIDTH[1], width // 2))
+        key_width = max([min(_KEY_WIDTH[0], width // 2), *map(cells, keys)])
         for key, (_, row) in zip(keys, shown, strict=True):
-            name = _cut(key, key_width)
             time_said = words.duration(now - row.began).rjust(7)
-            found.append(_cut(f"  {name}{' ' * (key_width - cells(name))} {time_said}  {row.doing}".rstrip(), width))
+            found.append(cut_end(f"  {key}{' ' * (key_width - cells(key))} {time_said}  {row.doing}".rstrip(), width))
         if (more := len(board.running) - len(shown)) > 0:
-            found.append(_cut(f"  and {more} more", width))
+            found.append(cut_end(f"  and {more} more", width))
         return found
 
     def _away(self) -> str:
@@ -188,26 +188,15 @@ class Display:
         return f"\x1b[{_BOLD if number == 0 else _DIM}m{encodable}\x1b[m" if self._color else encodable
 
 
-def _cut(text: str, width: int) -> str:
-    if cells(text) <= width:
-        return text
-    kept, taken = [], 0
-    for char in text:
-        taken += cells(char)
-        if taken >= width:
-            break
-        kept.append(char)
-    return "".join(kept) + ELLIPSIS
-
-
 def table(result: RunResult, width: int = 100, *, color: bool = False) -> list[str]:
     """What came of each step, for the end: aligned, none wider than ``width`` cells, the reason cut first."""
     rows: list[tuple[Outcome, list[str]]] = []
-    for step in result.steps:
+    keys = told_apart([step.key for step in result.steps], _KEY_WIDTH[1])
+    for step, key in zip(result.steps, keys, strict=True):
         seconds = words.took(step.started_ns, step.ended_ns)
         row = [
             words.MARKS[step.outcome],
-            _cut(words.phrase(step.key, 60), 30),
+            key,
             step.outcome.value,
             words.duration(seconds) if step.started_ns else "",
             f"{step.usage.turns} {words.plural('turn', step.usage.turns)}" if step.usage.turns is not None else "",
@@ -223,7 +212,7 @@ def table(result: RunResult, width: int = 100, *, color: bool = False) -> list[s
     told = []
     for how, row in rows:
         text = "  ".join(_aligned(row[number], wide[number], right=3 <= number <= 6) for number in used)
-        text = _cut(text.rstrip(), width)
+        text = cut_end(text.rstrip(), width)
         told.append(f"\x1b[{_colour(how)}m{text}\x1b[m" if color else text)
     return told
 
