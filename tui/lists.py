@@ -85,6 +85,7 @@ class Finder(ModalScreen[None], inherit_bindings=False):
         self._all = list(items)
         self._placeholder = placeholder
         self._label = label
+        self._narrowed = ""
         self.picker = Picker()
 
     @property
@@ -114,9 +115,17 @@ class Finder(ModalScreen[None], inherit_bindings=False):
     def on_input_changed(self, event: Input.Changed) -> None:
         """Narrow down."""
         event.stop()
+        self.narrow()
+
+    def narrow(self) -> None:
+        """Show what the query finds: also before a key that was typed right behind it, which comes first."""
+        query = self.query_one(Input).value
+        if query == self._narrowed:
+            return
+        self._narrowed = query
         ranked = []
         for number, item in enumerate(self._all):
-            ranks = [rank for text in (item.name, item.about) if (rank := matches(event.value, text)) is not None]
+            ranks = [rank for text in (item.name, item.about) if (rank := matches(query, text)) is not None]
             if ranks:
                 ranked.append((min(ranks), number, item))
         self.picker.put([item for _, _, item in sorted(ranked, key=lambda entry: entry[:2])])
@@ -133,6 +142,7 @@ class Finder(ModalScreen[None], inherit_bindings=False):
 
     async def on_key(self, event: events.Key) -> None:
         """Move, take, leave."""
+        self.narrow()
         match event.key:
             case "escape":
                 self.leave()

@@ -292,6 +292,18 @@ async def test_tags_and_goals_are_changed_and_shown(on_peer, scenes):
         assert {item.name for item in app.screen.picker.entries} == {"notes", "drafts"}
 
 
+async def test_what_is_typed_in_one_burst_is_what_the_palette_takes(on_peer, scenes):
+    peer = scenes.fleet()
+    async with on_peer(peer, size=(120, 36)) as (app, pilot):
+        await type_keys(scenes, pilot, LEADER, "p")
+        for key in "zoom":
+            app.post_message(events.Key(key, key))
+        app.post_message(events.Key("enter", "\r"))
+        await scenes.settle(pilot)
+        assert app.screen is app.deck_screen
+        assert app.arrangement.tab.zoom
+
+
 async def test_the_palette_finds_agents_and_actions(on_peer, scenes):
     peer = scenes.fleet()
     async with on_peer(peer) as (app, pilot):
