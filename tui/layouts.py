@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from quarterdeck.errors import Refused
+from quarterdeck.layout import tab_of
 from quarterdeck.layoutfile import fitted, named
 from quarterdeck.layoutshelf import Named, Shelf
 from quarterdeck.paths import user_folder
@@ -82,7 +84,10 @@ class Layouts:
         if one.problem:
             self._app.words.say(one.problem)
             return
-        self._app.arrange(fitted(one.layout, self._agents()))
+        layout = fitted(one.layout, self._agents())
+        if focus := self._app.focused_agent:
+            layout = replace(layout, at=tab_of(layout, focus))
+        self._app.arrange(layout)
         self._app.words.say(f"arranged as {safe(one.name, 24)}")
 
 
