@@ -4,11 +4,14 @@ import json
 import os
 import re
 import subprocess
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from pipelines.filling import Known, fill
+from pipelines.folder import new_run_id
 from pipelines.manifest import parse
 from pipelines.model import Outcome, StepResult
 from pipelines.plan import Surroundings, plan
@@ -44,11 +47,12 @@ def planned(tmp_path):
 def checked(planned, tmp_path):
     """Whether the commands of a step accept what is in the folder, with what they print."""
 
-    def ran(name, step, **parameters):
+    def ran(name, step, at=0, **parameters):
+        run_id = new_run_id(datetime.fromtimestamp(at, UTC))
         made = planned(name, **parameters)
         found = next(one for one in made.steps if one.name == step)
         before = {key: StepResult(key=key, outcome=Outcome.SUCCEEDED, outputs={"message": "m"}) for key in found.needs}
-        filled = fill(made, found, Known(run_id="r", environ={}, results=before))
+        filled = fill(made, found, Known(run_id=run_id, environ={}, results=before))
         printed = ""
         for command in [one.command for one in filled.step.verify] or [filled.step.run]:
             environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **filled.environ}
@@ -109,6 +113,50 @@ def test_red_is_accepted_only_when_the_tests_really_fail(checked, tmp_path):
     assert checked("tdd", "green")[0]
     assert not checked("debug", "reproduce")[0]
     assert checked("debug", "mend")[0]
+
+
+@pytest.mark.parametrize(
+    ("command", "said", "code", "accepted"),
+    [
+        ("make test", "1 failed, 3 passed in 0.1s", 2, True),
+        ("make test", "no tests ran in 0.01s", 2, False),
+        ("make test", "collected 0 items / 1 error", 2, False),
+        ("npm test", "No tests found, exiting with code 1", 1, False),
+        ("python -m pytest -q", "1 failed in 0.1s", 1, True),
+        ("python -m pytest -q", "1 error in 0.1s", 2, False),
+        ("python -m pytest -q", "", 5, False),
+        ("python -m unittest", "Ran 0 tests in 0.000s", 5, False),
+        ("python -m unittest", "Ran 2 tests in 0.000s", 1, True),
+    ],
+)
+def test_what_fails_without_running_a_test_proves_nothing(checked, tmp_path, command, said, code, accepted):
+    (tmp_path / "test.sh").write_text(f"echo '{said}'; exit {code}")
+    found, printed = checked("tdd", "red", TEST_COMMAND=f": {command}; sh test.sh")
+    assert found is accepted
+    assert ("no test was run" in printed) is not accepted
+    assert said in printed
+
+
+@pytest.mark.parametrize("git", [True, False])
+def test_tests_that_nobody_wrote_prove_nothing(checked, tmp_path, git):
+    (tmp_path / "test.sh").write_text("exit 1")
+    os.utime(tmp_path / "test.sh", (1000, 1000))
+
+    def ran(*words):
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], cwd=tmp_path, check=True)
+
+    if git:
+        for words in (("init", "-q"), ("add", "."), ("commit", "-qm", "one", "--date=@1000")):
+            ran(*words)
+    at = int(time.time()) + 1 if git else 5000
+    (tmp_path / ".pytest_cache").mkdir()
+    (tmp_path / ".pytest_cache" / "run").write_text("x")
+    found, printed = checked("tdd", "red", at=at)
+    assert (found, "no file was written" in printed) == (False, True)
+    new = tmp_path / "-odd name.sh"
+    new.write_text("exit 1")
+    os.utime(new, (at + 1, at + 1))
+    assert checked("tdd", "red", at=at)[0]
 
 
 @pytest.mark.parametrize(
