@@ -12,9 +12,11 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from pipelines import money
 from pipelines.graph import closure
-from pipelines.model import AgentPlan, RunPlan, StepPlan
+from pipelines.model import AgentPlan, Drive, RunPlan, StepPlan
 from profiles import Profile
+from profiles.headless import WITH_EACH_ANSWER
 from quarterdeck.errors import Invalid
 from quarterdeck.text import safe
 from sessions.git import surroundings
@@ -73,6 +75,41 @@ def surely_missing(
     """As :func:`missing`, of the steps that will find it missing whatever comes before them."""
     found = missing(plan, profile, environ)
     return {step.key: found[step.key] for step, _ in _certain(plan) if step.key in found}
+
+
+def unlimited(plan: RunPlan, profile: Callable[[str], Profile | None]) -> Iterator[str]:
+    """The budgets that cannot stop an agent while it works, in words, with what can."""
+    for account in money.accounts(plan, {}):
+        steps = [
+            step
+            for step in plan.steps
+            if step.agent and account.of in (f"step {step.key}", f"agent {step.agent}", "the run")
+        ]
+        agents = {step.agent: plan.agents[step.agent] for step in steps}
+        for kind in money.limited(account):
+            blind = {
+                name: live
+                for name, agent in agents.items()
+                if kind not in (live := _live(agent, profile(agent.profile)))
+            }
+            if not blind:
+                continue
+            can = ["time", *(one for one in ("turns", "tokens") if all(one in live for live in blind.values()))]
+            who = ", ".join(safe(agents[name].profile if name == "agent" else name, 40) for name in blind)
+            yield (
+                f"{kind} of {safe(account.of, 80)} cannot be limited while {who} works: "
+                f"what is used is told at the end, or never; limit {' or '.join(can)} as well"
+            )
+
+
+def _live(agent: AgentPlan, profile: Profile | None) -> frozenset[str]:
+    """The kinds of a budget that stop an agent in the middle of its work."""
+    if profile is None:
+        return frozenset(money.KINDS)
+    if agent.drive is Drive.TERMINAL:
+        return frozenset({"time", "turns", "tokens"})
+    own = {kind for kind, how in (("turns", profile.headless.turns), ("money", profile.headless.money)) if how}
+    return frozenset({"time", *own}) | WITH_EACH_ANSWER.get(profile.headless.format, frozenset())
 
 
 def has_commit(folder: str, name: str) -> bool:

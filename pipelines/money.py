@@ -88,6 +88,11 @@ def blind(account: Account) -> tuple[str, ...]:
     return tuple(kind for kind, _, used in _pairs(account) if used is None)
 
 
+def limited(account: Account) -> tuple[str, ...]:
+    """The kinds that have a limit, but for time, which is always known."""
+    return tuple(kind for kind, _, _ in _pairs(account) if kind != "time")
+
+
 def left(among: Iterable[Account]) -> Budget:
     """What may still be used by who draws on all of these accounts, never below zero."""
     rest: dict[str, float] = {}

@@ -161,7 +161,10 @@ class Runner:
         return self._result(self._began_ns)
 
     def _look_ahead(self) -> None:
-        """Steps whose agent is surely missing have ended: what others do would be paid for nothing."""
+        """Steps whose agent is surely missing have ended: what others do would be paid for nothing.
+
+        What no budget can stop is told.
+        """
 
         def profile(name: str) -> Profile | None:
             try:
@@ -169,6 +172,9 @@ class Runner:
             except QuarterdeckError:
                 return None
 
+        if not self._resumed:
+            for said in ahead.unlimited(self._plan, profile):
+                self._say("note", text=said)
         for key, program in ahead.surely_missing(self._plan, profile, self._shared.environ).items():
             if key not in self._results:
                 found = profile(self._plan.agents[self._steps[key].agent].profile)

@@ -38,6 +38,9 @@ def show_plan(scope: Scope, plan: RunPlan, place: Place) -> None:
         out.data({"plan": dump_plan(plan), "not_installed": programs})
     else:
         _print(scope, plan, place, programs)
+        for said in ahead.unlimited(plan, place.catalogue.profiles.get):
+            out.note(said)
+        out.note("nothing was run")
     if surely:
         raise click.exceptions.Exit(EXIT_CODES[Outcome.NOT_INSTALLED])
 
@@ -62,7 +65,6 @@ def _print(scope: Scope, plan: RunPlan, place: Place, programs: Mapping[str, str
     out.write("\n")
     for profile, program in programs.items():
         out.note(f"{program}, the program of profile {profile}, is not installed here")
-    out.note("nothing was run")
 
 
 def _run(plan: RunPlan) -> Iterator[tuple[str, str]]:

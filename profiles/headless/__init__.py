@@ -29,6 +29,16 @@ FORMATS: dict[str, Callable[[Heard], Fold]] = {
     "qwen": claude.Qwen,
 }
 """By the name a profile gives in ``[headless] format``."""
+WITH_EACH_ANSWER: dict[str, frozenset[str]] = {
+    "aider": frozenset({"turns", "tokens", "money"}),
+    "claude": frozenset({"turns", "tokens"}),
+    "codex": frozenset({"turns"}),
+    "copilot": frozenset({"turns", "tokens"}),
+    "gemini": frozenset({"turns"}),
+    "opencode": frozenset({"turns", "tokens", "money"}),
+    "qwen": frozenset({"turns", "tokens"}),
+}
+"""By format, of what an agent tells while it works how much it has used; of the rest at its end, or never."""
 
 
 def reader(format: str) -> Reader:  # noqa: A002  the key's name
@@ -36,4 +46,4 @@ def reader(format: str) -> Reader:  # noqa: A002  the key's name
     return Reader(FORMATS.get(format, plain.Plain))
 
 
-__all__ = ["FORMATS", "End", "Fold", "Heard", "Kind", "Reader", "Refusal", "Told", "reader"]
+__all__ = ["FORMATS", "WITH_EACH_ANSWER", "End", "Fold", "Heard", "Kind", "Reader", "Refusal", "Told", "reader"]
