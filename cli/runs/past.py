@@ -132,9 +132,25 @@ def rm(scope: Scope, runs: tuple[str, ...], everything: bool) -> None:
     for folder in chosen:
         if look(folder).state is State.RUNNING:
             raise Refused(f"{folder.run_id} goes on at this moment; nothing was deleted", hint="stop it first")
+    attached = [folder.run_id for folder in chosen if folder.attached.exists()]
+    if attached:
+        _remove_agents(scope, attached)
     for folder in chosen:
         discard(folder)
     _say(scope, chosen)
+
+
+def _remove_agents(scope: Scope, run_ids: list[str]) -> None:
+    """Remove the agents of attached runs for good: they are in sessions of the orchestrator's, named by the runs."""
+    sessions = {one["id"]: one["name"] for one in scope.get("/v1/sessions") if one["name"] in run_ids}
+    for agent in scope.get("/v1/agents"):
+        if agent["session"] in sessions:
+            place = f"/v1/agents/{agent['id']}"
+            scope.post(f"{place}/end", {})
+            scope.client.request("DELETE", f"{place}?force=1")
+            scope.client.request("DELETE", f"/v1/trash/{agent['id']}?force=1")
+    for session in sessions:
+        scope.client.request("DELETE", f"/v1/sessions/{session}")
 
 
 @click.command()

@@ -172,6 +172,8 @@ class Spool:
             data, wall_ns, cut = _event(self.new / entry.name)
         except _NoEvent as problem:
             return Taken(event_id, (), str(problem))
+        except FileNotFoundError:  # what it says was stored meanwhile, for somebody who took it before
+            return Taken(event_id, ())
         except OSError as error:
             return Taken(event_id, (), f"cannot be read: {error.strerror}")
         if not entry.told_by:

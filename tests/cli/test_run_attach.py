@@ -102,3 +102,15 @@ def test_a_run_that_is_stopped_by_its_verb_ends_as_without_attach(deck, begun):
     _, err = process.communicate(timeout=120)
     assert process.returncode == 143
     assert re.search(r"go on with it: quarterdeck run --resume \S+ --attach", err)
+
+
+def test_what_is_left_of_a_run_that_is_deleted_is_nothing(deck, begun):
+    process = begun()
+    (run,) = listed(deck.paths)
+    deck.run("run", "stop", "last")
+    process.communicate(timeout=120)
+    assert {one["name"] for one in deck.json("ls", "--all")} >= {"first.1"}
+    deck.run("run", "rm", run.run_id)
+    assert deck.json("ls", "--all") == []
+    assert run.run_id not in deck.out("session", "ls")
+    assert deck.json("trash") == []

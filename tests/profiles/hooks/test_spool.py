@@ -341,3 +341,19 @@ def test_an_agent_inside_the_agent_is_not_it(spool: Spool, put: Put) -> None:
         for process in (agent, inner):
             process.kill()
             process.wait()
+
+
+def test_an_event_that_somebody_else_has_done_meanwhile_is_no_problem(
+    spool: Spool, tell: Tell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tell(STOP)
+    tell(STOP)
+    real, other = os.open, Spool(spool.folder)
+    theirs = [one.id for one in other.take("claude")]
+
+    def opened(*words: Any, **more: Any) -> int:
+        other.done(theirs[1:])  # between the look at the folder and the look at its second file
+        return real(*words, **more)
+
+    monkeypatch.setattr(os, "open", opened)
+    assert [(len(one.evidence), one.problem) for one in spool.take("claude")] == [(1, ""), (0, "")]
