@@ -5,7 +5,7 @@ READY := $(VENV)/ready
 BIN := $(VENV)/bin
 export PYTHONUTF8 := 1
 
-.PHONY: run test check bench bench-check lock setup openapi run-schema project-schema clean
+.PHONY: run test check bench bench-check pictures tour lock setup openapi run-schema project-schema clean
 
 run: $(READY) ## set up, then run the main job on a demo session
 	@$(BIN)/quarterdeck demo
@@ -24,6 +24,12 @@ bench: $(READY) ## measure the figures beside their peers; writes benchmarks/res
 
 bench-check: $(READY) ## counts that do not depend on the machine
 	$(BIN)/python -m benchmarks check
+
+pictures: $(READY) ## draw every screen of the TUI, in all its sizes and themes, into build/pictures
+	@$(BIN)/python tests/tui/pictures.py build/pictures
+
+tour: $(READY) ## renew the pictures of docs/tour.md and the README
+	@$(BIN)/python tests/tui/pictures.py --docs
 
 setup: $(READY)
 

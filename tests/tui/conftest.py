@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 import textual.app
 import textual.pilot
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
 from orchestrator.client import Client, Link
 from quarterdeck.errors import QuarterdeckError
@@ -48,6 +50,25 @@ def scenes() -> ModuleType:
 @pytest.fixture(scope="session")
 def keytable() -> ModuleType:
     return _load("keytable")
+
+
+class Screens(SingleFileSnapshotExtension):
+    """What was seen of a scene when it was passed, one text a scene; what differs is told cell by cell."""
+
+    _file_extension = "txt"
+    _write_mode = WriteMode.TEXT
+
+    def serialize(self, data: Any, **_: Any) -> str:
+        return str(data)
+
+    def diff_lines(self, serialized_data: Any, snapshot_data: Any) -> Iterator[str]:
+        yield from _load("drawn").difference(snapshot_data, serialized_data)
+
+
+@pytest.fixture
+def passed(snapshot: SnapshotAssertion) -> SnapshotAssertion:
+    """``assert text == passed``: what was committed; ``--snapshot-update`` passes what is seen now."""
+    return snapshot.use_extension(Screens)
 
 
 async def _one_turn(min_sleep: float = 0, max_sleep: float = 0) -> None:

@@ -306,7 +306,7 @@ def split(color):
 
 @pytest.mark.parametrize("scene", DIALOGS)
 async def test_textual_draws_in_no_colours_of_its_own(scenes, scene):
-    build, act, options = scenes.SCENES[scene]
+    build, act, options, *_ = scenes.SCENES[scene]
     peer = build()
     app = scenes.app_for(peer, **(options | {"theme": "ember"}))
     async with app.run_test(size=(100, 30), notifications=True) as pilot:
