@@ -106,13 +106,19 @@ def _style(packed: bytes) -> Style:
     return style
 
 
+_PLAIN = bytes(_STRUCT.size)
+"""The style of id 0; what it says of its own size does not matter."""
+_select, _get = lib.ghostty_render_state_row_cells_select, lib.ghostty_render_state_row_cells_get
+_CELL_STYLE = lib.GHOSTTY_RENDER_STATE_ROW_CELLS_DATA_STYLE
+
+
 class _Known(NamedTuple):
     """A row read before: still right when its cells are the same and its style ids still mean the same."""
 
     row: Row
     wrapped: Row
-    styles: tuple[tuple[int, Style], ...]
-    """(column, style) of the first cell of every style id in the row."""
+    styles: tuple[tuple[int, int, bytes], ...]
+    """(style id, column, GhosttyStyle) of the first cell of every style id in the row."""
 
 
 _known: dict[bytes, _Known] = {}
@@ -146,11 +152,19 @@ class RowReader:
         self._struct = ffi.new("GhosttyStyle*", {"size": ffi.sizeof("GhosttyStyle")})
         self._packed = ffi.buffer(self._struct)
         self._cursor = ffi.new("GhosttyRenderStateCursor*", {"size": ffi.sizeof("GhosttyRenderStateCursor")})
+        self._id = ffi.new("GhosttyRenderStateRowId*")
         self._keys = ffi.new(
             "GhosttyRenderStateRowData[]",
-            [lib.GHOSTTY_RENDER_STATE_ROW_DATA_RAW, lib.GHOSTTY_RENDER_STATE_ROW_DATA_CELLS_RAW],
-        )
-        self._outs = ffi.new("void*[]", [self._raw, self._view])
+            [
+                lib.GHOSTTY_RENDER_STATE_ROW_DATA_RAW, lib.GHOSTTY_RENDER_STATE_ROW_DATA_CELLS_RAW,
+                lib.GHOSTTY_RENDER_STATE_ROW_DATA_CELLS, lib.GHOSTTY_RENDER_STATE_ROW_DATA_ID,
+            ],
+        )  # fmt: skip
+        self._outs = ffi.new("void*[]", [self._raw, self._view, self._cells, self._id])
+        self._captures = 0
+        """Captures whose changes are not read yet."""
+        self._meant: dict[int, dict[int, bytes]] = {}
+        """What style ids mean, by the page of the row, as far as it was asked while the present rows are read."""
         self._wrap = ffi.new("bool*")
         self._below = 0
         self._codes = ffi.new("uint32_t[]", 64)
@@ -162,6 +176,7 @@ class RowReader:
 
     def capture(self) -> None:
         """Take the terminal's present picture; what changed since :meth:`read` is remembered."""
+        self._captures += 1
         if result := lib.ghostty_render_state_update(self._state[0], self._emulator.raw):
             raise EmulatorError("render state update", result)
 
@@ -175,8 +190,10 @@ class RowReader:
     def read(self) -> Iterator[tuple[int, Row]]:
         """The rows that may have changed since the last read, and forget that they did."""
         state = self._state[0]
+        self._meant.clear()
         lib.ghostty_render_state_get(state, lib.GHOSTTY_RENDER_STATE_DATA_DIRTY, self._dirty)
         if self._dirty[0] == lib.GHOSTTY_RENDER_STATE_DIRTY_FALSE:
+            self._captures = 0
             return
         lib.ghostty_render_state_get(state, lib.GHOSTTY_RENDER_STATE_DATA_ROW_ITERATOR, self._rows)
         rows = self._rows[0]
@@ -190,6 +207,7 @@ class RowReader:
                 y = self._y[0]
                 yield y, self._row(y)
         lib.ghostty_render_state_clean(state)
+        self._captures = 0
 
     def cursor(self) -> Cursor:
         """The cursor of the captured picture."""
@@ -197,72 +215,80 @@ class RowReader:
 
     def _row(self, y: int) -> Row:
         rows = self._rows[0]
-        if result := lib.ghostty_render_state_row_get_multi(rows, 2, self._keys, self._outs, ffi.NULL):
+        if result := lib.ghostty_render_state_row_get_multi(rows, len(self._outs), self._keys, self._outs, ffi.NULL):
             raise EmulatorError("row", result)
         lib.ghostty_row_get(self._raw[0], lib.GHOSTTY_ROW_DATA_WRAP, self._wrap)
         wrapped = bool(self._wrap[0])
         cols = self._view.len
         cells = bytes(ffi.buffer(self._view.ptr, cols * 8))
+        # An id means one style in a page at one time: rows captured at several times are asked one by one.
+        meant = self._meant.setdefault(self._id.bits[0], {}) if self._captures == 1 else {}
         known = _known.get(cells)
         if known is not None:
-            lib.ghostty_render_state_row_get(rows, lib.GHOSTTY_RENDER_STATE_ROW_DATA_CELLS, self._cells)
-            for x, style in known.styles:
-                if self._style_at(x) != style:
+            handle, struct, packed = self._cells[0], self._struct, self._packed
+            for style_id, x, was in known.styles:
+                found = meant.get(style_id)
+                if found is None:  # :meth:`_style_at`, a few hundred times a frame
+                    _select(handle, x)
+                    _get(handle, _CELL_STYLE, struct)
+                    found = meant[style_id] = packed[:]
+                if found != was:
                     break
             else:
                 return known.wrapped if wrapped else known.row
         shown, odd, key, code, ones = _mask(cols)
-        packed = int.from_bytes(cells, "little") & shown
-        if not packed:
+        row_bits = int.from_bytes(cells, "little") & shown
+        if not row_bits:
             return _BLANK_WRAPPED if wrapped else _BLANK
-        lib.ghostty_render_state_row_get(rows, lib.GHOSTTY_RENDER_STATE_ROW_DATA_CELLS, self._cells)
-        styles: dict[int, tuple[int, Style]] = {0: (-1, PLAIN)}
+        styles: dict[int, tuple[int, bytes]] = {0: (-1, _PLAIN)}
         plain = True
-        if packed & odd:
+        if row_bits & odd:
             values = memoryview(cells).cast("Q").tolist()
-            runs = tuple(_merged(self._walk(y, values, styles)))
+            runs = tuple(_merged(self._walk(y, values, styles, meant)))
             plain = not any(value & 3 == 1 or value & _LINK_BIT for value in values)
         else:
-            size = (packed.bit_length() + 63) // 64 * 8
-            codes = packed >> 2 & code
-            wide = packed >> 43 & ones
+            size = (row_bits.bit_length() + 63) // 64 * 8
+            codes = row_bits >> 2 & code
+            wide = row_bits >> 43 & ones
             if wide:
-                wide &= ~(packed >> 42)
+                wide &= ~(row_bits >> 42)
                 codes |= wide * _TAIL_CODE
             text = codes.to_bytes(size, "little").decode("utf-32-le", "replace")[::2].replace("\0", " ")
-            keys = packed >> 26 & key
+            keys = row_bits >> 26 & key
             if not keys:
                 runs = (Run(text.replace(_TAIL, "") if wide else text, len(text)),)
             else:
                 marks = keys.to_bytes(size, "little").decode("utf-32-le", "surrogatepass")[::2]
-                found: list[Run] = []
+                pieces: list[Run] = []
                 for match in _RUNS.finditer(marks):
                     start, end = match.span()
                     mark = ord(marks[start])
                     style_id = mark & 0xFFFF
                     if style_id not in styles:
-                        styles[style_id] = (start, self._style_at(start))
-                    style = styles[style_id][1]
+                        styles[style_id] = (start, meant.get(style_id) or self._style_at(start, style_id, meant))
+                    style = _style(styles[style_id][1])
                     if mark & _HAS_LINK:
                         plain = False
-                        found += self._linked(y, text, start, end, style)
+                        pieces += self._linked(y, text, start, end, style)
                     else:
                         piece = text[start:end].replace(_TAIL, "") if wide else text[start:end]
-                        found.append(Run(piece, end - start, style))
-                runs = tuple(found) if plain else tuple(_merged(found))
+                        pieces.append(Run(piece, end - start, style))
+                runs = tuple(pieces) if plain else tuple(_merged(pieces))
         row, row_wrapped = Row(runs), Row(runs, True)
         if plain:
             if len(_known) >= _KNOWN_LIMIT:
                 _known.clear()
             del styles[0]
-            _known[cells] = _Known(row, row_wrapped, tuple(styles.values()))
+            _known[cells] = _Known(row, row_wrapped, tuple((one, *first) for one, first in styles.items()))
         return row_wrapped if wrapped else row
 
-    def _style_at(self, x: int) -> Style:
-        cells = self._cells[0]
-        lib.ghostty_render_state_row_cells_select(cells, x)
-        lib.ghostty_render_state_row_cells_get(cells, lib.GHOSTTY_RENDER_STATE_ROW_CELLS_DATA_STYLE, self._struct)
-        return _style(bytes(self._packed))
+    def _style_at(self, x: int, style_id: int, meant: dict[int, bytes]) -> bytes:
+        """The GhosttyStyle of a cell of the present row; ``meant`` remembers it for its id."""
+        handle = self._cells[0]
+        _select(handle, x)
+        _get(handle, _CELL_STYLE, self._struct)
+        style = meant[style_id] = bytes(self._packed)
+        return style
 
     def _link(self, y: int, x: int) -> str:
         link = self._emulator.link(x, y, self._view.ptr[x])
@@ -273,7 +299,9 @@ class RowReader:
         for x in range(start, end):
             yield Run(text[x].replace(_TAIL, ""), 1, style, self._link(y, x))
 
-    def _walk(self, y: int, values: list[int], styles: dict[int, tuple[int, Style]]) -> Iterator[Run]:
+    def _walk(
+        self, y: int, values: list[int], styles: dict[int, tuple[int, bytes]], meant: dict[int, bytes]
+    ) -> Iterator[Run]:
         """The runs of a row with wide, combined or colour-only cells."""
         last = len(values)
         while last and not values[last - 1] & _SHOWN:
@@ -303,8 +331,8 @@ class RowReader:
                 else:
                     style_id = value >> 26 & 0xFFFF
                     if style_id not in styles:
-                        styles[style_id] = (x, self._style_at(x))
-                    style = styles[style_id][1]
+                        styles[style_id] = (x, meant.get(style_id) or self._style_at(x, style_id, meant))
+                    style = _style(styles[style_id][1])
                     if value & _LINK_BIT:
                         link = self._link(y, x)
             if tag == 1:

@@ -102,6 +102,17 @@ def test_a_style_id_that_means_another_colour_is_noticed(screen: Screen) -> None
         assert screen.view().rows[0][1].runs == (Run("spin", 4, Style(colour)),)
 
 
+def test_a_style_id_means_another_colour_in_another_page_of_the_emulator() -> None:
+    """The first style of each page has the same number; where a page begins is the emulator's affair."""
+    for lines in range(1, 200):
+        screen = Screen(500, 6)
+        screen.feed(b"\x1b[31m" + b"r\r\n" * lines + b"\x1b[34mb")
+        rows = dict(screen.view().rows)
+        last = min(lines, 5)
+        assert [rows[y].runs[0].style.fg for y in (last - 1, last)] == [1, 4]
+        screen.close()
+
+
 def test_a_mark_that_comes_later_is_seen(screen: Screen) -> None:
     screen.feed(b"e")
     version = screen.view().version
