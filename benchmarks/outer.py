@@ -21,8 +21,8 @@ from quarterdeck.process import Identity, alive, identity
 
 READ = 1 << 18
 RECENT = 1 << 15
-_ANSWERS = {b"\x1b[?2026$p": b"\x1b[?2026;2$y"}
-"""What a present-day terminal says of itself: it knows synchronized output."""
+_ANSWERS = {b"\x1b[?2026$p": b"\x1b[?2026;2$y", b"\x1b[c": b"\x1b[?62;22c"}
+"""What a present-day terminal says of itself: it knows synchronized output, and what it is (DA1)."""
 
 
 class Outer:
