@@ -168,6 +168,12 @@ class Keeper:
             return None
         return self._unattached_since + self._lease
 
+    @property
+    def _forsaken(self) -> bool:
+        """Whether nobody came within the lease, also where the program had ended before."""
+        since = self._unattached_since
+        return self._lease is not None and since is not None and time.monotonic() >= since + self._lease
+
     # the terminal
 
     def _watch_source(self) -> None:
@@ -360,8 +366,9 @@ class Keeper:
             try:
                 files.write_json(f"{self._folder}/{files.EXIT}", record, durable=True)
             except OSError:
-                self._exit_retry = time.monotonic() + 1.0
-                return
+                if not self._forsaken:
+                    self._exit_retry = time.monotonic() + 1.0
+                    return
         self._over = True
         files.remove(self._socket_path)
         if self._reception.main is not None:

@@ -514,6 +514,15 @@ async def test_a_lease_ends_what_nobody_follows(place: Place) -> None:
     await eventually(lambda: not files.locked(str(spec.folder / files.LOCK)), "the end of the holder")
 
 
+async def test_a_lease_ends_a_holder_whose_exit_record_cannot_be_written(place: Place) -> None:
+    spec = place.spec("cat", lease=0.3)
+    terminal = await place.spawn(spec)
+    (spec.folder / files.EXIT).mkdir()
+    await terminal.release()
+    await eventually(lambda: not files.locked(str(spec.folder / files.LOCK)), "the end of the holder")
+    (spec.folder / files.EXIT).rmdir()
+
+
 # counts
 
 
