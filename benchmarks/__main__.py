@@ -25,6 +25,7 @@ FIGURES = {
     "memory": "memory of an idle agent",
     "ls": "quarterdeck ls with a hundred agents",
     "panels": "nine panels repainted at thirty frames a second",
+    "handlers": "how long a key keeps the TUI busy, with two hundred agents",
     "deck": "two hundred agents in the list; palette, tabs, zoom; memory of the TUI",
     "start": "the TUI until its first live frame",
     "killed": "orchestrator and TUI killed under load",
