@@ -66,6 +66,7 @@ def measure(quick: bool) -> list[Result]:
         for what in ("palette", "tab", "zoom"):
             mine, other = zip(*getattr(deck, what)(count), strict=True)
             found[what], theirs[what] = Sample.of(mine), Sample.of(other)
+        ours.outers.close(deck.theirs)
     words = {
         "wheel": (f"the list of {AGENTS} agents scrolled by the wheel", GOAL_LIST, ""),
         "down": ("the same by a key, in the open filter", GOAL_LIST, "choose-tree scrolled by a key"),
@@ -243,6 +244,7 @@ def memory() -> list[Result]:
         mine, server = proc.pss(tui.pid) / MB, proc.pss(ours.orchestrator()) / MB
         holders = sum(proc.pss(ours.holder(agent)) for agent in (*agents, *others)) / MB
         theirs = (proc.pss(peer.pid) + proc.pss(client.pid)) / MB
+        ours.outers.close(client)  # a server waits for clients, and from now on nobody reads what this one writes
     return [
         Result(
             figure=f"memory of the TUI with {PANELS} panels repainted at 30 fps and {FLEET} agents",
