@@ -26,13 +26,13 @@ class Top(Canvas):
         right = self._counts(words=True)
         if cells(right) > max(width // 2, width - 70):
             right = self._counts(words=False)
-        while cells(right) > width * 5 // 8 and len(right) > 2:
+        needing = deck.stage.needing
+        title = "those that need you" if needing.open else cut_middle(session.name, 30) if session is not None else ""
+        paged = f"  {words}" if session is not None and (words := deck.stage.page_words()) else ""
+        while cells(right) > min(width * 5 // 8, width - 16 - cell_len(title + paged)) and len(right) > 2:
             right = [*right[:-2], right[-1]]  # the least urgent goes first, the time of day stays
         left: list[Span] = [(" quarterdeck", self.style("muted", "surface"))]
         if session is not None:
-            paged = f"  {words}" if (words := deck.stage.page_words()) else ""
-            needing = deck.stage.needing
-            title = "those that need you" if needing.open else cut_middle(session.name, 30)
             left.append((f"  {title}", self.style("text", "surface", bold=True)))
             about = [(session.goal, cut_right), (deck.home_relative(session.workspace), cut_left)]
             for text, cut in [(f"of {' '.join(needing.names())}", cut_right)] if needing.open else about:
@@ -92,7 +92,7 @@ class KeyBar(Canvas):
 
     def paint(self, y: int, width: int) -> Line:
         """As many hints as fit whole; the last ones are left out first."""
-        right: list[Span] = [(f" {self.note} ", self.style("muted", self.bg))] if self.note else []
+        right: list[Span] = [(f"  {self.note} ", self.style("muted", self.bg))] if self.note else []
         left: list[Span] = [(" ", self.style(bg=self.bg))]
         if self.lead:
             left.append((f"{self.lead}  ", self.style("text", self.bg, bold=True)))
@@ -130,8 +130,9 @@ _NO_DEEDS: Mapping[int, Callable[[], object]] = MappingProxyType({})
 class Notice(Canvas):
     """A few centred lines where no panel can be: nothing there yet, nobody answers, no room."""
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
+    def __init__(self, *, bg: str = "background", id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
+        self.bg = bg
         self.text: list[list[tuple[str, str]]] = []
         self._deeds: Mapping[int, Callable[[], object]] = {}
 
@@ -146,13 +147,14 @@ class Notice(Canvas):
         """The line of the block that falls on ``y``."""
         number = self._number(y)
         if not 0 <= number < len(self.text):
-            return self.blank(width)
+            return compose(width, (), (), self.palette, self.style(bg=self.bg))
         block = max(sum(cell_len(text) for text, _ in line) for line in self.text)
-        spans = [(text, self.style(role.rstrip("!"), bold=role.endswith("!"))) for text, role in self.text[number]]
+        line = self.text[number]
+        spans = [(text, self.style(role.rstrip("!"), self.bg, bold=role.endswith("!"))) for text, role in line]
         # lines of keys stand in a column of their own below the centred sentence
         size = cells(spans) if number == 0 else min(block, max(self._measure(n) for n in range(1, len(self.text))))
         pad = " " * max(1, (width - size) // 2)
-        return compose(width, [(pad, self.style()), *spans], (), self.palette, self.style())
+        return compose(width, [(pad, self.style(bg=self.bg)), *spans], (), self.palette, self.style(bg=self.bg))
 
     def _number(self, y: int) -> int:
         return y - max(0, (self.outer_size.height - len(self.text)) // 2)

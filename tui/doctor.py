@@ -39,6 +39,7 @@ def doctor_page(found: Mapping[str, Any], near_home: Any = str) -> Page:
     if problems:
         lines.append([])
     for title in ("versions", "places"):
+        lines += [[]] * (title == "places")
         lines.append([(title, "muted")])
         for name, value in (found.get(title) or {}).items():
             said = safe(near_home(str(value)), 300) or "none"

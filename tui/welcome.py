@@ -231,7 +231,7 @@ class WelcomePage(Dialog):
     def __init__(self, welcome: Welcome) -> None:
         super().__init__("on this machine")
         self._welcome = welcome
-        self._notice = Notice(id="welcome")
+        self._notice = Notice(bg="surface", id="welcome")
         self.add_class("wide")
 
     def body(self) -> ComposeResult:

@@ -31,8 +31,8 @@ from tui.faults import Faults
 PATIENCE = 30.0
 
 
-def _load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"tui_tests_{name}", Path(__file__).with_name(f"{name}.py"))
+def _load(name: str, folder: str = "") -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"tui_tests_{name}", Path(__file__).parent / folder / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = sys.modules.get(spec.name)
@@ -45,6 +45,12 @@ def _load(name: str) -> ModuleType:
 @pytest.fixture(scope="session")
 def scenes() -> ModuleType:
     return _load("scenes")
+
+
+@pytest.fixture(scope="session")
+def remembered() -> ModuleType:
+    """The scenes with a memory of fixed entries."""
+    return _load("remembered", "memory")
 
 
 @pytest.fixture(scope="session")

@@ -57,6 +57,7 @@ def every() -> dict[str, Any]:
 
 def alone(picture: str) -> str:
     """A picture that fetches nothing: it stands in a page."""
+    picture = picture.replace("<text ", '<text xml:space="preserve" ')  # else some lose the spaces a text begins with
     picture = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)
     return re.sub(r"font-family: (Fira Code|arial)[^;]*;", f"font-family: {FONTS};", picture)
 
@@ -99,7 +100,7 @@ async def draw(folder: Path, names: list[str]) -> None:
         scene = every()[name]
         for word in scene.sizes:
             for theme, picture in (await scenes.picture(scene, scenes.SIZES[word])).items():
-                (folder / f"{name}-{word}-{theme}.svg".replace(" ", "-")).write_text(picture, encoding="utf-8")
+                (folder / f"{name}-{word}-{theme}.svg".replace(" ", "-")).write_text(alone(picture), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 from textual import events
 from textual.pilot import Pilot
 
+from quarterdeck import layout
 from quarterdeck.clock import ManualClock
 from quarterdeck.errors import Broken, Unreachable
-from quarterdeck.layoutfile import tiled
 from quarterdeck.layoutshelf import Shelf
 from themes import BUILT_IN, load
 from tui.app import QuarterdeckApp
@@ -242,8 +242,11 @@ async def doctor(pilot: Pilot[int], peer: Any) -> None:
 async def keeping(pilot: Pilot[int], peer: Any) -> None:
     """Choosing one of the layouts that were kept."""
     shelf = Shelf(Path(os.environ["XDG_CONFIG_HOME"]) / "quarterdeck", Path("/home/ada/src/shop"))
-    shelf.save("review", tiled("main"))
-    shelf.save("two-columns", tiled("columns"))
+    names = ("api-auth", "tests", "shell")
+    one = layout.Tab(name="cart", agents=names, tiling="main")
+    other = layout.Tab(name="live", agents=("web", "docs"), tiling="rows")
+    shelf.save("review", layout.Layout(tabs=(one, other)))
+    shelf.save("two-columns", layout.Layout(tabs=(layout.Tab(agents=names[:2], tiling="columns"),)))
     await keys(LEADER, "l", "a")(pilot, peer)
 
 

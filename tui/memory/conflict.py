@@ -204,9 +204,10 @@ class ConflictScreen(Behind, ModalScreen[None], Follows, inherit_bindings=False)
             if self._base is not None:
                 label = "texts" if self._against_base else "changes"
                 hints.append(Hint("b", label, self.turn_base))
-        if self.sides.below or self.sides.first:
+        hints.append(Hint("esc", "back", self.leave))
+        if self.sides.below or self.sides.first:  # the first to go where there is no room: the text says it too
             hints.append(Hint("pgup pgdn", "scroll", lambda: self.sides.scroll_lines(self.sides.room - 2)))
-        self.keys.put([*hints, Hint("esc", "back", self.leave)])
+        self.keys.put(hints)
 
     # a person acts
 
