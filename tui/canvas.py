@@ -82,7 +82,7 @@ class Canvas(Widget, can_focus=False, can_focus_children=False):
         """Lines straight from the cache: Textual's own styling of widgets is bypassed."""
         x, top, width, height = crop
         whole = self.outer_size.width
-        state = (self.palette, whole)
+        state = (self.palette, self.outer_size)  # what a panel shows where depends on its height too
         if self._drawn_for != state:
             self._lines.clear()
             self._drawn_for = state

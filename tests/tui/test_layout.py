@@ -393,6 +393,30 @@ async def test_a_client_that_began_later_brings_back_from_the_trash(on_peer, sce
         assert where(app) == before
 
 
+async def test_a_session_with_tabs_is_drawn_anew_when_it_is_opened(on_peer, scenes):
+    peer = some(scenes, *FOUR)
+    tabs = (Tab(agents=("api-auth",)), Tab(agents=("tests", "shell", "editor")))
+    peer.sessions[0]["layout"] = layout.dumps(Layout(tabs=tabs))
+    peer.feed("api-auth", "".join(f"line {number}\n" for number in range(60)))
+    for name in ("drafts", "images"):
+        peer.feed(name, "elsewhere\n" * 40)
+    other = peer.agents["drafts"]["session"]
+    async with on_peer(peer, (120, 36)) as (app, pilot):
+        for _ in range(2):
+            app.open_session(other)
+            await scenes.settle(pilot)
+            assert not app.deck_screen.plan.tabs
+            app.open_session("shop")
+            panel = app.deck_screen.panel("api-auth")
+            before = panel.outer_size
+            panel.render_lines(before.region)  # drawn once more where it stood, before it is laid out
+            await scenes.settle(pilot)
+            assert before.height < panel.outer_size.height
+            seen = [panel.render_line(y) for y in range(panel.outer_size.height)]
+            assert seen == [panel.paint(y, panel.outer_size.width) for y in range(panel.outer_size.height)]
+            assert "cropped" not in title(app, "api-auth")
+
+
 # what is stored
 
 
