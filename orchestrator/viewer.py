@@ -20,7 +20,7 @@ from orchestrator import frames
 from orchestrator.engine import Engine
 from orchestrator.roles import Caller
 from profiles import Profile
-from quarterdeck.errors import Gone, Invalid, NotFound, QuarterdeckError
+from quarterdeck.errors import Gone, Invalid, NotFound, QuarterdeckError, Refused
 from quarterdeck.keys import NAMED, KeyPress
 from quarterdeck.rows import View
 from sessions.model import Event
@@ -284,6 +284,8 @@ class Viewer:
         try:
             first, count = max(0, ask.first), max(0, min(ask.count, FETCH_LIMIT))
             rows, history = await self._deck.live(ask.agent).history(first, count)
+        except Refused as error:  # between two terminals: the whole screen follows when it has one again
+            log.debug("no rows", extra={"agent": ask.agent, "reason": error.message})
         except QuarterdeckError as error:
             await self._complain(ask.agent, error.code, error.message, error.hint)
         else:
@@ -325,7 +327,10 @@ class Viewer:
     def _profile(self, agent: str) -> Profile:
         return self._deck.status.profile(self._deck.agent(agent))
 
-    async def _enqueue(self, agent: str, work: Callable[[LiveTerminal], Coroutine[Any, Any, Written | None]]) -> None:
+    async def _enqueue(
+        self, agent: str, work: Callable[[LiveTerminal], Coroutine[Any, Any, Written | None]], *, asked: bool = True
+    ) -> None:
+        """Do it after what was put in before. Nobody is told that what nobody ``asked`` for could not be done."""
         lane = self._lanes.get(agent)
         if lane is None:
             self._deck.agent(agent)
@@ -337,9 +342,16 @@ class Viewer:
             self._tasks.create_task(lane.run(complain), name=f"input {agent}")
 
         async def job() -> Written | None:
-            return await work(self._deck.live(agent))
+            try:
+                done = await work(self._deck.live(agent))
+            except Refused as error:
+                if asked:
+                    raise
+                log.debug("not told", extra={"agent": agent, "reason": error.message})
+                return None
+            return done if asked else None
 
-        if not lane.put(job):
+        if not lane.put(job) and asked:
             await self._complain(agent, "full", _TROUBLE["full"])
 
     async def _look_at(self, agent: str) -> None:
@@ -353,13 +365,13 @@ class Viewer:
         if agent:
             self._engine.sizes.focus(self._number, agent)
             if self._engine.gain_focus(self._number, agent):
-                await self._enqueue(agent, lambda live: live.focus(True))
+                await self._enqueue(agent, lambda live: live.focus(True), asked=False)
 
     async def _look_away(self) -> None:
         agent, self._focus = self._focus, ""
         if agent and self._engine.lose_focus(self._number, agent):
             try:
-                await self._enqueue(agent, lambda live: live.focus(False))
+                await self._enqueue(agent, lambda live: live.focus(False), asked=False)
             except NotFound:
                 log.debug("it was gone before it lost the focus", extra={"agent": agent})
 

@@ -132,6 +132,22 @@ async def test_modes_decide_what_mouse_and_focus_say(shared):
         await eyes.shows(agent, "^[[O")
 
 
+async def test_looking_at_one_before_its_terminal_is_open_is_no_trouble(shared):
+    async with looking(shared) as eyes:
+        making = asyncio.create_task(asyncio.to_thread(shared.new, "cat"))
+        await eyes.until(lambda: any(one.agent for one in eyes.events), "the agent")
+        ident = eyes.events[-1].agent
+        eyes.link.send(frames.Watch(ident))
+        eyes.link.send(frames.Size(ident, 70, 20))
+        eyes.link.send(frames.Focus(ident))
+        eyes.link.send(frames.Fetch(ident, 1, 0, 10))
+        agent = await making
+        assert agent["id"] == ident
+        press(eyes.link, agent, "on")
+        await eyes.shows(agent, "on")
+        assert eyes.troubles == []
+
+
 async def test_the_client_that_focused_last_decides_the_size(shared):
     agent = shared.new("sh")
     async with looking(shared) as one, looking(shared) as two:
