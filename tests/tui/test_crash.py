@@ -131,8 +131,9 @@ def test_a_signal_gives_the_terminal_back_and_tells_the_way_back(deck, outer, nu
     said = outer.screen.text().split("\n")
     assert f"ended by {number.name}; the agents run on" in said[0]
     assert said[1].startswith('"quarterdeck" opens it again')
-    assert "tui.log" in outer.screen.text()
-    assert not "".join(said[3:]).strip()
+    assert "tui.log" not in outer.screen.text(), "nothing was written there"
+    assert not log_of(deck).exists()
+    assert not "".join(said[2:]).strip()
     assert deck.client.request("GET", f"/v1/agents/{made['id']}")["status"] == "running"
 
 
@@ -168,6 +169,7 @@ def test_a_fault_of_the_loop_ends_the_client_in_good_order(deck, outer, fault, s
     given_back(outer, before)
     text = outer.screen.text()
     assert "quarterdeck ended by a mistake of its own (RuntimeError); the agents run on" in text.replace("\n", " ")
+    assert "tui.log" in text.replace("\n", "")
     assert not "".join(text.split("\n")[3:]).strip()
     log = log_of(deck)
     assert stat.S_IMODE(log.stat().st_mode) == 0o600

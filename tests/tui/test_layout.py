@@ -371,6 +371,22 @@ async def test_what_was_closed_comes_back_to_its_place_and_goes_on(on_peer, scen
         assert "nothing was closed" in app.deck_screen.keys.note
 
 
+async def test_what_was_closed_comes_back_to_its_place_of_a_tiling(on_peer, scenes):
+    peer = some(scenes, *FOUR)
+    for number, agent in enumerate(peer.agents.values()):
+        agent["created_ns"] = number + 1
+    async with on_peer(peer, BIG) as (app, pilot):
+        before = where(app)
+        for digit in ("1", "2"):
+            await after_leader(scenes, pilot, digit, "x")
+            await type_keys(scenes, pilot, "enter")
+        assert app.shown != FOUR
+        await after_leader(scenes, pilot, "u")
+        await after_leader(scenes, pilot, "u")
+        assert where(app) == before
+        assert app.shown == FOUR
+
+
 async def test_what_had_ended_when_it_was_closed_is_not_started(on_peer, scenes):
     peer = scenes.fleet()
     async with on_peer(peer, BIG) as (app, pilot):

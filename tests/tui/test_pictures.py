@@ -56,6 +56,14 @@ def test_every_screen_there_is_has_been_looked_at():
     assert there_are - looked_at == set()
 
 
+@pytest.mark.parametrize("path", SEEN.glob("*.txt"), ids=lambda path: path.stem)
+def test_a_theme_changes_colours_and_nothing_else(path):
+    themes = {}
+    for (size, _), one in drawn.read(path.read_text()).items():
+        themes.setdefault(size, set()).add(one.rows)
+    assert {size for size, found in themes.items() if len(found) > 1} == set()
+
+
 def test_a_difference_is_told_where_it_is():
     one = drawn.Drawn(("ab  c", ""), ((("text on background", 5),), (("plain", 5),)))
     other = drawn.Drawn(("ab  d", ""), ((("text on background", 1), ("warm on background bold", 4)), (("plain", 5),)))
