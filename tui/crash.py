@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from quarterdeck.paths import Paths
@@ -27,6 +27,7 @@ def attend(app: QuarterdeckApp, paths: Paths) -> int:
     """Run the client and return the process's exit status: 1 after a fault of its own, 128 + N after signal N."""
     path = paths.log.with_name("tui.log")
     app.faults.log_path = path
+    before = _state(path)
     ended = _Ended()
     fault = ""
     with logged(path):
@@ -41,12 +42,13 @@ def attend(app: QuarterdeckApp, paths: Paths) -> int:
             driver = app._driver
             if isinstance(driver, Terminal):
                 driver.give_back()
+    written = path if _state(path) != before else None
     fault = fault or (type(app.fault).__name__ if app.fault is not None else "")
     if fault:
-        _say(f"quarterdeck ended by a mistake of its own ({fault}); the agents run on.", path)
+        _say(f"quarterdeck ended by a mistake of its own ({fault}); the agents run on.", written)
         return 1
     if ended.by:
-        _say(f"quarterdeck was ended by {ended.by.name}; the agents run on.", path)
+        _say(f"quarterdeck was ended by {ended.by.name}; the agents run on.", written)
         return 128 + ended.by
     return app.return_code or 0
 
@@ -80,10 +82,20 @@ async def _live(app: QuarterdeckApp, ended: _Ended) -> None:
     await app.run_async()
 
 
-def _say(line: str, log_path: os.PathLike[str]) -> None:
-    """Two plain lines where the shell goes on; nobody may be there to read them."""
+def _state(path: Path) -> tuple[int, int]:
+    """What is different once something was written there."""
     try:
-        sys.stderr.write(f'{line}\n"quarterdeck" opens it again; its log: {os.fspath(log_path)}\n')
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_size, found.st_mtime_ns
+
+
+def _say(line: str, written: Path | None) -> None:
+    """Two plain lines where the shell goes on, naming the log this run wrote into; nobody may be there to read them."""
+    log = "" if written is None else f"; its log: {written}"
+    try:
+        sys.stderr.write(f'{line}\n"quarterdeck" opens it again{log}\n')
         sys.stderr.flush()
     except (OSError, ValueError):
         pass
