@@ -62,6 +62,7 @@ class AgentInfo:
     queue: int = 0
     """Prompts that wait to be typed."""
     tags: tuple[str, ...] = ()
+    created_ns: int = 0
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> AgentInfo:
@@ -95,6 +96,7 @@ class AgentInfo:
             int(doing.get("unread") or 0),
             int(data.get("queue") or 0),
             tuple(safe(str(tag), 32) for tag in data.get("tags") or ()),
+            int(data.get("created_ns") or 0),
         )
 
     def word(self, now_ns: int) -> str:
@@ -143,8 +145,12 @@ class Fleet:
         self.agents = {info.id: info for info in map(AgentInfo.of, agents)}
 
     def put_agent(self, data: Mapping[str, Any]) -> AgentInfo:
-        """Take one agent's present state."""
-        info = self.agents[str(data["id"])] = AgentInfo.of(data)
+        """Take one agent's present state; one that was brought back stands where it stood."""
+        info = AgentInfo.of(data)
+        late = info.id not in self.agents and any(one.created_ns > info.created_ns for one in self.agents.values())
+        self.agents[info.id] = info
+        if late:
+            self.agents = dict(sorted(self.agents.items(), key=lambda item: item[1].created_ns))
         return info
 
     def drop_agent(self, agent: str) -> None:
