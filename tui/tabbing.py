@@ -125,8 +125,10 @@ class Tabbing:
         return lambda: self.move(agent, number)
 
     def move(self, agent: str, number: int) -> None:
-        """An agent into another tab of the session, which stays closed."""
+        """An agent into another tab of the session, which stays closed unless no panel is left in the open one."""
         layout = layouts.moved(self._stage.layout, agent, number)
         tabs = list(layout.tabs)
         tabs[number] = replace(tabs[number], focus=agent)
         self._app.arrange(replace(layout, tabs=tuple(tabs)))
+        if not self._stage.here:
+            self._app.open_tab(number)

@@ -262,6 +262,19 @@ async def test_tabs_are_made_named_filled_turned_and_closed(on_peer, scenes):
         assert app.focused_agent == "mine"
 
 
+async def test_the_last_panel_of_a_tab_takes_the_focus_with_it_to_another_one(on_peer, scenes):
+    tabs = (Tab(agents=("api-auth",)), Tab(name="back", agents=("tests", "shell", "editor")))
+    async with on_peer(some(scenes, *FOUR, layout_text=layout.dumps(Layout(tabs=tabs))), BIG) as (app, pilot):
+        await after_leader(scenes, pilot, "l t")
+        await type_keys(scenes, pilot, *"back", "enter")
+        assert (app.arrangement.at, app.focused_agent) == (1, "api-auth")
+        assert app.shown == ("tests", "shell", "editor", "api-auth")
+        await after_leader(scenes, pilot, "l t")
+        await type_keys(scenes, pilot, *"tab 1", "enter")
+        assert (app.arrangement.at, app.shown) == (1, ("tests", "shell", "editor"))
+        assert app.focused_agent in app.shown
+
+
 async def test_an_agent_of_another_tab_opens_it(on_peer, scenes):
     text = layout.dumps(Layout(tabs=(Tab(agents=("api-auth", "tests")), Tab(agents=("shell", "editor")))))
     async with on_peer(some(scenes, *FOUR, layout_text=text), BIG) as (app, pilot):
