@@ -35,16 +35,34 @@ class Actions:
         self._drafts: dict[str, str] = {}
         """Prompts begun and not sent, by agent, "" for the broadcast; as long as this client lives."""
 
-    def run(self, work: Awaitable[Any], doing: str, again: Callable[[], object] | None = None) -> None:
-        """Do it beside everything else; what goes wrong is shown, with what is safe and one thing to do: ``again``."""
+    def run(
+        self,
+        work: Awaitable[Any],
+        doing: str,
+        again: Callable[[], object] | None = None,
+        way: Offer | None = None,
+    ) -> None:
+        """Do it beside everything else; what goes wrong is shown, with what is safe and one thing to do.
+
+        That is ``again`` where nobody answered, ``way`` where it was refused.
+        """
 
         async def carry_out() -> None:
             try:
                 await work
             except QuarterdeckError as error:
-                self._app.toasts.complain(doing, error, again)
+                self._app.toasts.complain(doing, error, again, way)
 
         self._app.run_worker(carry_out(), exit_on_error=True)
+
+    def offer(self, label: str, command: str, agent: str) -> Offer:
+        """A command for an agent, whoever has the focus when it is taken."""
+
+        def do() -> None:
+            self._app.focus_agent(agent)
+            self._app.run_command(command)
+
+        return Offer(label, do)
 
     async def _ask(self, method: str, path: str, body: Any = None) -> Any:
         return await self._app.link.request(method, path, body)
@@ -152,9 +170,14 @@ class Actions:
                 self._app.words.say(f"{agent.name} was interrupted")
             else:
                 pressed = " ".join(done["pressed"])
-                self._app.words.say(f"{agent.name}: {pressed} was typed, and nothing shows that it stopped", seconds=8)
+                self._app.toasts.tell(
+                    f"{agent.name} may go on",
+                    f"{safe(pressed)} was typed, and nothing shows that it stopped",
+                    severity="warning",
+                    offer=self.offer("interrupt it again", "interrupt", agent.id),
+                )
 
-        self.run(stop(), f"interrupt {agent.name}")
+        self.run(stop(), f"interrupt {agent.name}", way=self.offer("say why", "why", agent.id))
 
     def do_scroll(self) -> None:
         """Look a page up."""
@@ -254,12 +277,16 @@ class Actions:
             self.run(self._remove(agent), f"close {agent.name}")
 
     async def _remove(self, agent: AgentInfo) -> None:
+        leaving = self._app.stage.leaving
+        leaving.add(agent.id)
         try:
             await self._ask("DELETE", f"/v1/agents/{agent.id}?force={'true' if agent.alive else 'false'}")
+            self._app.forget_agent(agent.id)
         except NotFound:
-            self._app.fleet.drop_agent(agent.id)
-            self._app.sync()
+            self._app.forget_agent(agent.id)
             return
+        finally:
+            leaving.discard(agent.id)
         self._app.closing.remember(agent)
 
     def _ask_to_end(self, agent: AgentInfo) -> None:
@@ -273,7 +300,13 @@ class Actions:
 
     def _ask_to_give_back(self, agent: AgentInfo) -> None:
         async def release(_: dict[str, str]) -> None:
-            await self._ask("POST", f"/v1/agents/{agent.id}/release")
+            leaving = self._app.stage.leaving
+            leaving.add(agent.id)
+            try:
+                await self._ask("POST", f"/v1/agents/{agent.id}/release")
+                self._app.forget_agent(agent.id)
+            finally:
+                leaving.discard(agent.id)
 
         about = "Its pane belongs to your own tmux. The program runs on there."
         self._app.push_screen(Dialog(f"give {agent.name} back?", about, do=release, label="give it back"))
@@ -315,10 +348,6 @@ class Actions:
             self._app.words.say(f"{agent.name} is running")
             return
 
-        def try_again() -> None:
-            self._app.focus_agent(agent.id)
-            self._app.run_command("again")
-
         async def start() -> None:
             report = await self._ask("POST", f"/v1/agents/{agent.id}/restore", {"environ": dict(os.environ)})
             failed = [o for o in report.get("outcomes", ()) if o.get("action") == "failed"]
@@ -327,7 +356,7 @@ class Actions:
                     f"could not start {agent.name} again",
                     safe(str(failed[0].get("detail", "")), 300) + "\nIts screen and history stay.",
                     severity="error",
-                    offer=Offer("try again", try_again),
+                    offer=self.offer("try again", "again", agent.id),
                 )
 
         self.run(start(), f"start {agent.name} again")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from quarterdeck.errors import NotFound, QuarterdeckError
 from quarterdeck.text import safe
 from tui.port import LinkState, frames
+from tui.toasts import SECONDS
 
 if TYPE_CHECKING:
     from tui.app import QuarterdeckApp
@@ -32,6 +33,8 @@ class Follower:
         self._asks: set[str] = set()
         self._all_asks = False
         self._wake = asyncio.Event()
+        self._told = ("", "", 0.0)
+        """Of which agent what trouble was told last, and when."""
 
     @property
     def idle(self) -> bool:
@@ -83,19 +86,38 @@ class Follower:
         self._wake.set()
 
     def trouble(self, agent: str, code: str, text: str, hint: str) -> None:
-        """An input that could not be carried out."""
+        """An input that could not be carried out, said once in a while: keys come fast."""
+        app = self._app
         if code == "gone":
             self._list_again()
             return
-        info = self._app.fleet.agents.get(agent)
+        if code == "not_found":  # it went, as one does that could not be started: it is no more listed in a moment
+            self._agents.add(agent)
+            self._wake.set()
+            return
+        info = app.fleet.agents.get(agent)
         if agent and info is None:
             return
-        name = f"{info.name}: " if info else ""
-        self._app.words.say(f"{name}{safe(text)}" + (f"  {safe(hint)}" if hint else ""), seconds=6)
+        before, self._told = self._told, (agent, code, app.clock.monotonic_ns() / 1e9)
+        if before[:2] == self._told[:2] and self._told[2] - before[2] < SECONDS:
+            self._told = before
+            return
+        lines = f"{safe(text, 300)}\n{safe(hint, 200)}"
+        if info is None:
+            app.toasts.tell("what you did was not taken", lines, severity="warning", offer=app.toasts.copying(lines))
+            return
+        way = (
+            app.actions.offer("say why", "why", agent)
+            if info.alive
+            else app.actions.offer("start it again", "again", agent)
+        )
+        app.toasts.tell(f"{info.name} did not take it", lines, severity="warning", offer=way)
 
     def linked(self, state: LinkState) -> None:
         """The connection changed."""
         before, self._app.state = self._app.state, state
+        if before.phase == "up":
+            self._app.keyboard.broken()
         if state.phase == "up":
             self._list_again()
         if (before.phase == "up") != (state.phase == "up"):

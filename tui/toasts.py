@@ -70,10 +70,17 @@ class Toasts:
         if offer is not None:
             self._offers.append(_Open(told, offer, now + max(seconds, REMEMBERED)))
 
-    def complain(self, doing: str, error: QuarterdeckError, again: Callable[[], object] | None = None) -> None:
+    def complain(
+        self,
+        doing: str,
+        error: QuarterdeckError,
+        again: Callable[[], object] | None = None,
+        way: Offer | None = None,
+    ) -> None:
         """An error a person reads: what happened, that the agents run on where that is in doubt, what to do.
 
-        ``again`` tries once more; by default that is the command in whose course it failed.
+        ``again`` tries once more; by default that is the command in whose course it failed. ``way`` is offered where
+        the orchestrator refused and trying again would change nothing, instead of copying the message.
         """
         lines = [safe(error.message, 300)]
         if error.code in ("unreachable", "broken") and "agents" not in error.message:
@@ -81,10 +88,15 @@ class Toasts:
         if error.hint:
             lines.append(safe(error.hint, 200))
         title = f"could not {doing}"
-        self.tell(title, "\n".join(lines), severity="error", offer=self._way_out(title, lines, error, again))
+        self.tell(title, "\n".join(lines), severity="error", offer=self._way_out(title, lines, error, again, way))
 
     def _way_out(
-        self, title: str, lines: list[str], error: QuarterdeckError, again: Callable[[], object] | None
+        self,
+        title: str,
+        lines: list[str],
+        error: QuarterdeckError,
+        again: Callable[[], object] | None,
+        way: Offer | None,
     ) -> Offer:
         """The one thing to do that fits an error."""
         app = self._app
@@ -100,7 +112,7 @@ class Toasts:
             return reconnect
         if error.code == "broken":
             return Offer("see what doctor finds", lambda: app.run_command("doctor"))
-        return self.copying("\n".join([title, *lines]))
+        return way or self.copying("\n".join([title, *lines]))
 
     def copying(self, text: str) -> Offer:
         """Copies a message, for a person who asks somebody else about it."""

@@ -645,5 +645,7 @@ async def test_an_interrupt_says_whether_it_shows(on_peer, scenes, stops, told):
         focused = app.focused_agent
         await type_keys(scenes, pilot, LEADER, "k")
         assert ("POST", f"/v1/agents/{focused}/interrupt", None) in peer.asked
-        assert told in app.deck_screen.keys.note
+        said = [one.message for one in app._notifications]
+        assert told in "\n".join([app.deck_screen.keys.note, *said])
+        assert [one.rpartition("  ")[2] for one in said] == ([] if stops else ["interrupt it again"])
         assert peer.typed == {}

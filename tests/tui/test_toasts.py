@@ -76,6 +76,49 @@ async def test_what_makes_no_sense_to_try_again_can_be_copied(on_peer, scenes):
         assert app.clipboard == "could not do it\nthe name[31m is taken\nchoose another"
 
 
+async def test_an_interrupt_that_was_refused_offers_to_say_why(on_peer, scenes):
+    peer = scenes.fleet()
+    async with on_peer(peer) as (app, pilot):
+        focused = app.focused_agent
+        peer.refuse = Refused("its program has ended")
+        await pilot.press(LEADER, "k")
+        await scenes.settle(pilot)
+        assert shown(app)[0].endswith("its program has ended\n^] !  say why")
+        peer.refuse = None
+        await act(pilot, scenes)
+        assert ("GET", f"/v1/agents/{focused}/why", None) in peer.asked
+        assert app.screen is not app.deck_screen
+
+
+@pytest.mark.parametrize(("status", "offered"), [("working", "say why"), ("exited", "start it again")])
+async def test_input_that_was_not_taken_offers_what_fits_and_is_said_once(on_peer, scenes, status, offered):
+    peer = scenes.fleet()
+    async with on_peer(peer) as (app, pilot):
+        one = next(agent for agent in app.fleet.agents.values() if agent.status == status)
+        for _ in range(3):
+            peer.trouble(one.id, "full", "it does not read its input; what was typed now is dropped")
+        await scenes.settle(pilot)
+        (text,) = shown(app)
+        assert text.startswith(f"{one.name} did not take it\nit does not read")
+        assert text.endswith(f"^] !  {offered}")
+        await act(pilot, scenes)
+        assert app.focused_agent == one.id
+        assert any(path.endswith(("/why", "/restore")) and one.id in path for _, path, _ in peer.asked)
+
+
+async def test_trouble_of_an_agent_that_is_gone_is_no_message(on_peer, scenes):
+    """As of one that could not be started: the form says what there is to say."""
+    peer = scenes.fleet()
+    async with on_peer(peer) as (app, pilot):
+        ident = next(iter(app.fleet.agents))
+        del peer.agents[ident]
+        peer.trouble(ident, "not_found", f"no agent {ident!r}", "quarterdeck ls --all")
+        await scenes.settle(pilot)
+        assert not shown(app)
+        assert "no agent" not in app.deck_screen.keys.note
+        assert ident not in app.fleet.agents
+
+
 async def test_nobody_answers_at_all(on_peer, scenes):
     peer = scenes.fleet()
     async with on_peer(peer) as (app, pilot):
