@@ -64,7 +64,7 @@ class Arranging:
         self._step(-1)
 
     def _towards(self, side: Side, steps: int) -> None:
-        found = self._neighbour(self._stage.plan(zoom=False), side)
+        found = None if self._stage.adrift else self._neighbour(self._stage.plan(zoom=False), side)
         if found is None:
             self._step(steps)
         else:
@@ -79,7 +79,8 @@ class Arranging:
         agents = stage.here if stage.needing.open else [a for a in stage.members if a not in stage.layout.hidden]
         self._app.deck_screen.roster.hold()
         if agents:
-            at = agents.index(stage.focus) + steps if stage.focus in agents else 0
+            moved = 0 if stage.adrift else steps  # who stands in the place of who is gone is the next one
+            at = agents.index(stage.focus) + moved if stage.focus in agents else 0
             self._app.focus_agent(agents[at % len(agents)])
 
     # what is split how
@@ -249,7 +250,15 @@ class Arranging:
         if self._arrangeable():
             layout = self._stage.layout
             self._app.arrange(layout.with_tab(replace(layout.tab, tiling=tiling, zoom=False)))
-            self._app.words.say(TILED[tiling])
+            self._app.words.say(self._tiled(layout.tab.split is not None and tiling != "split"), seconds=6)
+
+    def _tiled(self, kept: bool) -> str:
+        """How the open tab is tiled now, how to get to panels that found no room, and to the split that is ``kept``."""
+        said, key = TILED[self._stage.layout.tab.tiling], self._app.commands.shortest
+        shown, many = len(self._app.shown), len(self._stage.here)
+        if 0 < shown < many:
+            said += f": room for {shown} of {many}, {key('next') or key('focus_right')} goes on"
+        return f"{said}; {key('layout')} comes round to your split" if kept else said
 
     # hidden and pinned
 

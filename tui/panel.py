@@ -251,8 +251,7 @@ class Panel(Canvas):
             return f"{self.glyphs.up} {surface.up} of {surface.history.count} lines"
         wide, high = surface.cols, surface.lines
         info = self.info
-        if info is not None and not info.alive:  # blank cells of a screen that will not change are no loss
-            lines -= 1
+        if info is not None and not info.alive:  # blank cells that stay so are no loss, nor is the notice's line
             high = max((y + 1 for y, row in enumerate(surface.rows) if row.runs), default=0)
             wide = max((sum(run.cells for run in row.runs) for row in surface.rows), default=0)
         if surface.known and (wide > cols or high > lines) and not self.deck.watching.moving:

@@ -144,6 +144,26 @@ async def test_ways_to_tile(on_peer, scenes):
         assert where(app) == made
 
 
+async def test_a_tiling_says_how_to_get_to_the_rest_and_back_to_a_split(on_peer, scenes):
+    async with on_peer(some(scenes, *FOUR), (120, 36)) as (app, pilot):
+        await after_leader(scenes, pilot, "l c")
+        assert app.shown == ("api-auth",)
+        said = app.deck_screen.keys.note
+        assert "columns: room for 1 of 4" in said
+        key = said.partition("of 4, ")[2].partition(" goes on")[0]
+        await after_leader(scenes, pilot, key.partition(" ")[2])
+        assert app.shown == ("tests",)
+    async with on_peer(some(scenes, *FOUR), BIG) as (app, pilot):
+        await after_leader(scenes, pilot, "shift+right")
+        made = where(app)
+        await after_leader(scenes, pilot, "g")
+        assert f"{app.commands.shortest('layout')} comes round to your split" in app.deck_screen.keys.note
+        for _ in range(5):
+            await after_leader(scenes, pilot, "g")
+        assert where(app) == made
+        assert app.deck_screen.keys.note == "as you split it"
+
+
 async def test_an_agent_is_split_off_and_one_without_a_panel_is_brought(on_peer, scenes):
     peer = some(scenes, "api-auth", "tests")
     async with on_peer(peer, BIG) as (app, pilot):
@@ -444,6 +464,22 @@ async def test_a_session_with_tabs_is_drawn_anew_when_it_is_opened(on_peer, scen
             seen = [panel.render_line(y) for y in range(panel.outer_size.height)]
             assert seen == [panel.paint(y, panel.outer_size.width) for y in range(panel.outer_size.height)]
             assert "cropped" not in title(app, "api-auth")
+
+
+async def test_a_full_screen_that_has_ended_is_not_cropped_by_what_says_so(on_peer, scenes):
+    peer = some(scenes, "api-auth")
+    async with on_peer(peer, (120, 36)) as (app, pilot):
+        peer.feed("api-auth", "".join(f"line {number}\n" for number in range(60)) + "the last line")
+        peer.change("api-auth", status="exited", exit_code=0)
+        await scenes.settle(pilot)
+        panel = app.deck_screen.panel("api-auth")
+        assert panel.notice
+        assert panel.surface.lines == panel.room[1]
+        assert "cropped" not in title(app, "api-auth")
+        assert "the last line" in panel.render_line(panel.outer_size.height - 2).text
+        await pilot.resize_terminal(90, 24)
+        await scenes.settle(pilot)
+        assert "102x33 cropped" in title(app, "api-auth")
 
 
 # what is stored
