@@ -179,7 +179,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
     @property
     def focused_agent(self) -> str:
         """Who gets the keys, "" for nobody."""
-        return self.stage.focus
+        return "" if self.stage.adrift else self.stage.focus
 
     @property
     def arrangement(self) -> Layout:
@@ -470,6 +470,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         if before is not None and before.surface.up:
             before.live()
         self.stage.go(agent)
+        self.keyboard.listen()
         self.sync()
 
     def open_session(self, session_id: str) -> None:

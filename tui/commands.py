@@ -13,6 +13,9 @@ from quarterdeck.keymap.commands import BY_ID, COMMANDS, Command
 if TYPE_CHECKING:
     from tui.app import QuarterdeckApp
 
+FOCUSING = frozenset(("focus_left", "focus_right", "focus_up", "focus_down", "next", "previous"))
+"""Commands that choose a panel, also while none has the focus."""
+
 
 class Commands:
     """Finds verbs. ``app.verbs`` are objects whose ``do_<id>`` carries a command out; the first that has it does.
@@ -38,11 +41,14 @@ class Commands:
     def works(self, command: Command) -> bool:
         """Whether a command makes sense now."""
         able = self._method(f"can_{command.id}")
-        return self._app.fits(command.needs) and (able is None or bool(able()))
+        fits = self._app.fits(command.needs) or (bool(self._app.stage.adrift) and command.id in FOCUSING)
+        return fits and (able is None or bool(able()))
 
     def run(self, command: str) -> None:
         """Carry a command out."""
-        if (verb := self.verb(command)) is not None:
+        if self._app.stage.adrift and BY_ID[command].needs == "agent" and command not in FOCUSING:
+            self._app.words.unsay()
+        elif (verb := self.verb(command)) is not None:
             verb()
 
     def key(self, command: str, taken: Callable[[str], bool] | None = None) -> str:

@@ -10,6 +10,7 @@ from quarterdeck.keymap.bindings import DIGITS
 from quarterdeck.keymap.commands import BY_ID
 from quarterdeck.keymap.settings import Presses, word
 from quarterdeck.keys import SHIFT, KeyPress
+from tui.askbar import SETTLES_NS
 from tui.panel import Panel
 from tui.port import frames
 
@@ -22,6 +23,8 @@ PASTE_LIMIT = 4 << 20
 """Characters; as much as a terminal takes in before it must be read."""
 
 
+PAUSE_NS = 1_000_000_000
+"""After a key was dropped others are, until nothing was typed for so long: what arrives has no hole in it."""
 REPEATS = 1.0
 """Seconds in which a key that repeats may be pressed again without the leader."""
 
@@ -39,6 +42,11 @@ class Keyboard:
         self.repeating: Presses | None = None
         """What was pressed before the last key that repeats, while it may be pressed again."""
         self._timer: asyncio.TimerHandle | None = None
+        self._deaf_ns = self._typed_ns = 0
+        """Until when what is typed is dropped; when a key was sent last."""
+        self._dropped = False
+        """Whether anything was, since keys were taken last."""
+        self._hearing: asyncio.TimerHandle | None = None
 
     @property
     def counts(self) -> bool:
@@ -46,7 +54,57 @@ class Keyboard:
         return self.pending and not self.path
 
     def stop(self) -> None:
-        """Wait for nothing any more."""
+        """Wait for nothing any more, as the app ends."""
+        self._unguide()
+        if self._hearing is not None:
+            self._hearing.cancel()
+            self._hearing = None
+
+    @property
+    def deaf(self) -> bool:
+        """Whether what is typed is dropped for now, although somebody has the focus."""
+        return self._app.clock.monotonic_ns() < self._deaf_ns
+
+    @property
+    def dropping(self) -> str:
+        """What to say while keys are dropped that somebody typed; "" else."""
+        if not self._dropped or not self.deaf:
+            return ""
+        if not self._app.connected:
+            return "nobody answers; what you type is dropped"
+        return "what you type is dropped until you pause"
+
+    def hush(self) -> None:
+        """The focus is another's, and nobody chose it: what is typed for a moment was meant for the one before."""
+        self._dropped = bool(self.dropping)
+        self._deaf_ns = max(self._deaf_ns, self._app.clock.monotonic_ns() + SETTLES_NS)
+
+    def broken(self) -> None:
+        """The connection broke: of what was just typed nobody knows whether it arrived, so its rest does not."""
+        if self._typed_ns:
+            self._dropped = bool(self.dropping)
+            self._deaf_ns = max(self._deaf_ns, self._typed_ns + PAUSE_NS)
+
+    def listen(self) -> None:
+        """A person chose who gets the keys."""
+        self._deaf_ns, self._dropped = 0, False
+
+    def _drop(self) -> None:
+        """Something typed is dropped, and so is what follows it without a pause."""
+        self._dropped = True
+        self._deaf_ns = self._app.clock.monotonic_ns() + PAUSE_NS
+        if self._hearing is None:
+            self._hear()
+        else:
+            self._app.words.keys()
+
+    def _hear(self) -> None:
+        """Say when keys are taken again."""
+        left = (self._deaf_ns - self._app.clock.monotonic_ns()) / 1e9
+        self._hearing = asyncio.get_running_loop().call_later(max(left, 0.05), self._hear) if left > 0 else None
+        self._app.words.keys()
+
+    def _unguide(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -63,8 +121,14 @@ class Keyboard:
             self._wait(True)
         elif (command := self._app.keymap.direct(press)) and self._app.commands.verb(command):
             self._app.run_command(command)
+        elif self._app.stage.adrift:
+            self._app.words.unsay()
         elif (panel := self._app.focused_panel()) is None:
-            if not self._app.welcome.key(press):
+            if self.deaf:
+                self._drop()
+            elif self._app.deck_screen.plan.tiny:
+                self._app.words.say("there is no room to show who would get that; nothing was typed")
+            elif not self._app.welcome.key(press):
                 self._app.words.say(f"{self._app.commands.shortest('new')} starts an agent")
         elif not self._looks_back(panel, press):
             self._type(panel, press)
@@ -101,25 +165,35 @@ class Keyboard:
 
     def press(self, agent: str, press: KeyPress) -> None:
         """Type one key into an agent. Never kept for later: a key belongs to the moment."""
-        if not self._app.connected or not self._app.link.send(frames.Press(agent, press.name, press.mods, press.text)):
-            self._app.words.say("nobody answers; what is typed now is dropped")
+        request = frames.Press(agent, press.name, press.mods, press.text)
+        if self.deaf or not self._app.connected or not self._app.link.send(request):
+            self._drop()
+        else:
+            self._typed_ns = self._app.clock.monotonic_ns()
 
     def paste(self, text: str) -> None:
         """Paste into the focused agent."""
         panel = self._app.focused_panel()
-        if self._app.filtering.paste(text) or panel is None or not text:
+        if self._app.filtering.paste(text) or not text:
+            return
+        if panel is None:
+            if self._app.stage.adrift:
+                self._app.words.unsay()
             return
         if len(text) > PASTE_LIMIT:
             self._app.words.say(f"a paste of {len(text):,} characters is too large; nothing was pasted", seconds=8)
             return
         if panel.surface.up:
             self.look_back(panel, -panel.surface.up)
-        if not self._app.connected or not self._app.link.send(frames.Paste(panel.agent, text)):
-            self._app.words.say("nobody answers; the paste was dropped")
+        if self.deaf or not self._app.connected or not self._app.link.send(frames.Paste(panel.agent, text)):
+            self._app.words.say("the paste was dropped")
+            self._drop()
+        else:
+            self._typed_ns = self._app.clock.monotonic_ns()
 
     def _wait(self, waiting: bool) -> None:
         self.pending, self.path, self.guided = waiting, (), False
-        self.stop()
+        self._unguide()
         if waiting:
             self.repeating = None
             self._app.answering.aim()
@@ -128,7 +202,7 @@ class Keyboard:
 
     def _guide_soon(self) -> None:
         """Show the guide once nothing was pressed for a while."""
-        self.stop()
+        self._unguide()
         if self._app.options.reduced_motion:
             self.guided = True
         elif not self.guided:
@@ -142,7 +216,7 @@ class Keyboard:
     def ask(self) -> None:
         """Wait for a key as after the leader, with the guide at once."""
         self._wait(True)
-        self.stop()
+        self._unguide()
         self._guide()
 
     def cancel(self) -> None:
@@ -167,7 +241,7 @@ class Keyboard:
             return
         self._app.run_command(command)
         if BY_ID[command].repeats:
-            self.stop()
+            self._unguide()
             self.repeating = path[:-1]
             self._timer = asyncio.get_running_loop().call_later(REPEATS, self._repeated_enough)
             self._app.words.keys()
@@ -179,7 +253,7 @@ class Keyboard:
         if command and BY_ID[command].repeats:
             self._go(path, command)
             return True
-        self.stop()
+        self._unguide()
         self._repeated_enough()
         return False
 

@@ -128,7 +128,7 @@ class Roster(Wheel, Canvas):
         room, marked = self._room, self.marked
         if marked != self._marked:
             self._marked, self._away = marked, False
-        if not self._away:
+        if not self._away and (marked or not self.deck.stage.adrift):
             at = self._place(marked)
             if at < self._first + 1:
                 self._first = max(0, at - 1)

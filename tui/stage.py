@@ -34,7 +34,13 @@ class Stage:
         self.here: list[str] = []
         self.keeping = Keeping(app)
         self.needing = Needing(app)
+        self.leaving: set[str] = set()
+        """Agents this client is closing now."""
         self._before: list[str] = []
+        self._named = ""
+        """The name of who has the focus."""
+        self._adrift = ("", "")
+        """The name of who went while having the focus, and who stands there since."""
         self._text = ""
         """The layout's text as the orchestrator had it when it was read."""
 
@@ -43,11 +49,21 @@ class Stage:
         """How what is open is tiled."""
         return self.needing.tab if self.needing.open else self.layout.tab
 
+    @property
+    def adrift(self) -> str:
+        """Whose place nobody took yet: the name of who had the focus and went by itself, "" while keys go somewhere.
+
+        ``focus`` is then only where a person's next choice begins from.
+        """
+        gone, since = self._adrift
+        return gone if since == self.focus else ""
+
     # in step with what is known
 
     def settle(self) -> None:
         """Bring everything in step with the fleet, and with what another client made of the layout."""
         app = self._app
+        held, adrift, adopted = self.focus if self.focus in self._before else "", self.adrift, False
         if app.follower.listed and app.session is None:
             chosen = app.fleet.choose(app.wanted_session, app.workspace)
             if chosen is not None:
@@ -55,6 +71,7 @@ class Stage:
         session = app.session
         if session is not None and session.layout != self._text and not self.keeping.ours(session.id):
             self._adopt(session)
+            adopted = True
         agents = [agent.id for agent in app.fleet.of_session(self.session_id)]
         self.tabs = layouts.members(self.layout, agents)
         self.members = [agent for tab in self.tabs for agent in tab]
@@ -65,7 +82,20 @@ class Stage:
             self.here = [agent for agent in self.tabs[self.layout.at] if agent not in hidden]
         if self.focus not in self.here:
             self.focus = self._heir()
+        if held and self.focus != held:
+            self._went(held, adrift, adopted=adopted)
         self._before = self.here
+        if not self.adrift and (info := app.fleet.agents.get(self.focus)) is not None:
+            self._named = info.name
+
+    def _went(self, gone: str, adrift: str, *, adopted: bool) -> None:
+        """Who had the focus is not here any more: what is typed was not meant for whoever is next."""
+        app = self._app
+        info = app.fleet.agents.get(gone)
+        own = gone in self.leaving or (info is not None and info.session == self.session_id and not adopted)
+        if adrift or not own:
+            self._adrift = (adrift or self._named, self.focus) if self.focus else ("", "")
+        app.keyboard.hush()
 
     def _adopt(self, session: SessionInfo) -> None:
         """Another client changed the layout: take it, and stay with whoever has the focus."""
@@ -92,6 +122,7 @@ class Stage:
         if self.needing.open:
             self.needing.leave()
         self.session_id = session.id
+        self._adrift = ("", "")
         self._text = session.layout
         self.layout = layouts.loads(self.keeping.text(session))
         self.focus = self.layout.tab.focus
@@ -102,6 +133,7 @@ class Stage:
         info = self._app.fleet.agents.get(agent)
         if info is None:
             return
+        self._adrift = ("", "")
         if self.needing.open:
             if agent in self.needing.agents:
                 self.focus = agent
@@ -116,6 +148,7 @@ class Stage:
 
     def open_tab(self, at: int) -> None:
         """Show another tab as it was left."""
+        self._adrift = ("", "")
         if self.needing.open:
             self.focus = self.needing.leave()
         if at != self.layout.at:

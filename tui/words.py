@@ -51,7 +51,7 @@ class Words:
                     again.setdefault(one.command, Hint(one.presses[-1], BY_ID[one.command].label, run))
             bar.put([*again.values()], "again", self._note, bg="raised")
             return
-        note = self._note or self._hint or self._trouble()
+        note = app.keyboard.dropping or self._note or self._hint or self._adrift() or self._trouble()
         if app.filtering.open:
             bar.put(app.filtering.hints(), "filter", note, bg="raised")
             return
@@ -77,6 +77,11 @@ class Words:
         offered = {hint.key for hint in app.answering.hints()}
         works = app.commands.works
         bar.put(self._hints(lambda c: c.footer and works(c), offered.__contains__), lead, note)
+
+    def _adrift(self) -> str:
+        """That nobody gets the keys, as who had the focus went by itself; "" while somebody does."""
+        gone = self._app.stage.adrift
+        return f"{gone} is gone; keys go nowhere until you choose a panel" if gone else ""
 
     def _waiting(self, bar: KeyBar, lead: str) -> None:
         """The leader waits for its key: the guide tells more, once it is there."""
@@ -108,11 +113,13 @@ class Words:
         self._note = text
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(seconds, self._unsay)
+        self._timer = asyncio.get_running_loop().call_later(seconds, self.unsay)
         self.keys()
 
-    def _unsay(self) -> None:
-        self._note, self._timer = "", None
+    def unsay(self) -> None:
+        """Nothing in passing any more; what holds stands there again."""
+        self.stop()
+        self._note = ""
         self.keys()
 
     def problems(self, lines: Sequence[str] | None = None) -> None:

@@ -497,3 +497,139 @@ async def test_an_agent_that_goes_while_it_is_asked_for_does_not_come_back(
         answers.set()
         await scenes.settle(pilot)
         assert "web" not in app.fleet.agents
+
+
+async def test_keys_go_nowhere_after_the_focused_agent_went_elsewhere(on_peer, scenes):
+    peer = scenes.fleet()
+    async with on_peer(peer, (250, 60)) as (app, pilot):
+        await type_keys(scenes, pilot, "r", "m")
+        peer.remove("api-auth")
+        await scenes.settle(pilot)
+        said = "api-auth is gone; keys go nowhere until you choose a panel"
+        assert app.focused_agent == ""
+        assert app.deck_screen.keys.note == said
+        assert sent(peer, frames.Focus)[-1] == frames.Focus("")
+        app.post_message(events.Paste("-rf"))
+        await type_keys(scenes, pilot, "space", "enter", LEADER, LEADER, LEADER, "x", LEADER, "h")
+        assert app.screen is app.deck_screen
+        assert peer.typed == {"api-auth": b"rm"}
+        assert not app.arrangement.hidden
+        peer.remove(app.stage.focus)
+        await scenes.settle(pilot)
+        assert app.deck_screen.keys.note == said
+        await type_keys(scenes, pilot, "enter", LEADER, "right")
+        assert app.focused_agent == app.members[0]
+        assert app.deck_screen.keys.note == ""
+        await pilot.pause()
+        app.clock.advance(1)
+        await type_keys(scenes, pilot, "l")
+        assert peer.typed == {"api-auth": b"rm", app.members[0]: b"l"}
+
+
+@pytest.mark.parametrize("way", ["digit", "panel", "list"])
+async def test_a_panel_is_chosen_after_the_focused_agent_went(on_peer, scenes, way):
+    peer = scenes.fleet()
+    async with on_peer(peer, (250, 60)) as (app, pilot):
+        peer.remove("api-auth")
+        await scenes.settle(pilot)
+        next_one = app.stage.focus
+        if way == "digit":
+            await type_keys(scenes, pilot, LEADER, "1")
+        elif way == "panel":
+            await pilot.click(app.deck_screen.panel(next_one), offset=(5, 5))
+        else:
+            await pilot.click(app.deck_screen.roster, offset=(5, app.deck_screen.roster._place("editor")))
+        await scenes.settle(pilot)
+        assert app.focused_agent
+        chosen = app.focused_agent
+        await type_keys(scenes, pilot, "l")
+        assert peer.typed == {chosen: b"l"}
+
+
+async def test_keys_go_nowhere_after_the_open_session_went(on_peer, scenes):
+    peer = scenes.fleet()
+    async with on_peer(peer) as (app, pilot):
+        peer.session("later")
+        peer.add("another", "later")
+        peer.sessions = [one for one in peer.sessions if one["id"] != "shop"]
+        peer.agents = {name: one for name, one in peer.agents.items() if one["session"] != "shop"}
+        peer.happen("session.removed")
+        await type_keys(scenes, pilot)
+        assert app.session_id == "later"
+        await type_keys(scenes, pilot, "enter")
+        assert peer.typed == {}
+        assert "keys go nowhere" in app.deck_screen.keys.note
+
+
+async def test_the_enter_after_closing_is_nobodys(on_peer, scenes, until):
+    peer = scenes.fleet()
+    peer.agents["docs"]["status"] = "idle"
+    async with on_peer(peer) as (app, pilot):
+        await type_keys(scenes, pilot, LEADER, "6")
+        assert app.focused_agent == "migrate"
+        await type_keys(scenes, pilot, LEADER, "x", "enter")
+        heir = app.focused_agent
+        assert "migrate" not in app.fleet.agents
+        assert heir
+        assert peer.typed == {}
+        assert app.deck_screen.keys.note == "what you type is dropped until you pause"
+        app.clock.advance(0.9)
+        await type_keys(scenes, pilot, "l")
+        assert peer.typed == {}
+        app.clock.advance(1)
+        await until(pilot, lambda: "dropped" not in app.deck_screen.keys.note, "keys taken again")
+        await type_keys(scenes, pilot, "l")
+        assert peer.typed == {heir: b"l"}
+
+
+async def test_the_enter_after_the_last_agent_went_starts_nobody(on_peer, scenes):
+    peer = scenes.alone()
+    async with on_peer(peer) as (app, pilot):
+        peer.remove(app.focused_agent)
+        await scenes.settle(pilot)
+        await type_keys(scenes, pilot, "enter")
+        assert not [call for call in peer.asked if call[0] == "POST"]
+        assert "dropped" in app.deck_screen.keys.note
+
+
+async def test_what_arrives_after_a_restart_has_no_hole(on_peer, scenes, until):
+    peer = scenes.fleet()
+    async with on_peer(peer) as (app, pilot):
+        await type_keys(scenes, pilot, "a")
+        peer.phase("lost", "the orchestrator ended; the agents go on")
+        await type_keys(scenes, pilot, "b")
+        assert app.deck_screen.keys.note == "nobody answers; what you type is dropped"
+        peer.phase("up")
+        await type_keys(scenes, pilot, "c")
+        app.clock.advance(0.8)
+        app.post_message(events.Paste("d"))
+        await type_keys(scenes, pilot)
+        app.clock.advance(0.8)
+        await type_keys(scenes, pilot, "e")
+        assert peer.typed == {"api-auth": b"a"}
+        assert app.deck_screen.keys.note == "what you type is dropped until you pause"
+        app.clock.advance(1)
+        await until(pilot, lambda: "you type" not in app.deck_screen.keys.note, "keys taken again")
+        await type_keys(scenes, pilot, "f")
+        assert peer.typed == {"api-auth": b"af"}
+
+
+async def test_what_was_typed_as_the_connection_broke_has_no_second_half(on_peer, scenes):
+    peer = scenes.fleet()
+    async with on_peer(peer) as (_, pilot):
+        await type_keys(scenes, pilot, "a")
+        peer.phase("lost", "the orchestrator ended; the agents go on")
+        peer.phase("up")
+        await type_keys(scenes, pilot, "b")
+        assert peer.typed == {"api-auth": b"a"}
+        await type_keys(scenes, pilot, LEADER, "right", "c")
+        assert peer.typed == {"api-auth": b"a", "tests": b"c"}
+
+
+async def test_keys_where_nothing_fits_are_explained(on_peer, scenes):
+    peer = scenes.fleet()
+    async with on_peer(peer, (50, 12)) as (app, pilot):
+        assert app.deck_screen.plan.tiny
+        await type_keys(scenes, pilot, "x")
+        assert peer.typed == {}
+        assert app.deck_screen.keys.note == "there is no room to show who would get that; nothing was typed"
