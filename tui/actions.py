@@ -14,17 +14,13 @@ from tui.dialogs import TAGS_LIKE, Dialog, Field, NewAgentDialog, line_dialog, t
 from tui.exact import one_line
 from tui.fleet import AgentInfo
 from tui.inbox import Inbox
+from tui.installed import choices
 from tui.lists import Finder, Item, report_page
 from tui.states import look
 from tui.toasts import Offer
 
 if TYPE_CHECKING:
     from tui.app import QuarterdeckApp
-
-
-def _choices(profiles: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    """Names and titles of profiles, safe to show."""
-    return [(safe(str(p["name"]), 40), safe(str(p.get("title", "")), 40)) for p in profiles]
 
 
 class Actions:
@@ -205,8 +201,8 @@ class Actions:
 
         async def open_dialog() -> None:
             session = self._app.session
-            choices = _choices(await self._profiles())
-            self._app.push_screen(NewAgentDialog(choices, session.name if session else "", create))
+            profiles = choices(*await self._app.welcome.machine())
+            self._app.push_screen(NewAgentDialog(profiles, session.name if session else "", create))
 
         self.run(open_dialog(), "list the profiles")
 
@@ -220,19 +216,15 @@ class Actions:
             await self.create(body | {"from_checkpoint": session.id})
 
         async def open_dialog() -> None:
-            choices = _choices([p for p in await self._profiles() if p.get("checkpoint", "none") != "none"])
+            listed, found = await self._app.welcome.machine()
+            profiles = choices([p for p in listed if p.get("checkpoint", "none") != "none"], found)
             title, about = (
                 f"new agent from the checkpoint of {session.name}",
                 "Its first prompt hands it the checkpoint.",
             )
-            self._app.push_screen(NewAgentDialog(choices, session.name, create, title, about))
+            self._app.push_screen(NewAgentDialog(profiles, session.name, create, title, about))
 
         self.run(open_dialog(), "list the profiles")
-
-    async def _profiles(self) -> list[dict[str, Any]]:
-        answer = await self._ask("GET", "/v1/profiles")
-        listed: list[dict[str, Any]] = answer.get("profiles", []) if isinstance(answer, dict) else answer
-        return listed
 
     async def create(
         self,

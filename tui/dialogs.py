@@ -26,7 +26,10 @@ TAGS_LIKE = "words to choose it by: api needs-review"
 
 
 class Choice(Canvas, can_focus=True):
-    """One of a few values, changed with the arrow keys, space or a click. ``bare`` shows only what they mean."""
+    """One of a few values, changed with the arrow keys, space, a click or its first letters.
+
+    ``bare`` shows only what they mean.
+    """
 
     def __init__(
         self,
@@ -39,6 +42,8 @@ class Choice(Canvas, can_focus=True):
         self._bare = bare
         self.values = list(values)
         self.at = 0
+        self._typed = ""
+        """The letters by which the value was chosen."""
 
     @property
     def value(self) -> str:
@@ -76,15 +81,31 @@ class Choice(Canvas, can_focus=True):
         self.touch()
 
     def on_blur(self) -> None:
-        """Show it."""
+        """Show it; letters begin anew."""
+        self._typed = ""
         self.touch()
 
     def on_key(self, event: events.Key) -> None:
-        """Arrow keys and space."""
+        """Arrow keys and space, or letters."""
         steps = {"left": -1, "right": 1, "space": 1}.get(event.key)
         if steps is not None:
             event.stop()
+            self._typed = ""
             self.turn(steps)
+        elif event.character and event.character.isprintable() and self._jump(event.character.lower()):
+            event.stop()
+
+    def _jump(self, letter: str) -> bool:
+        """Go to the value whose name or meaning begins with what was typed; one letter again goes to the next."""
+        for typed in dict.fromkeys((self._typed + letter, letter)):
+            start = self.at if len(typed) > 1 else self.at + 1
+            for steps in range(len(self.values)):
+                number = (start + steps) % len(self.values)
+                if any(text.lower().startswith(typed) for text in self.values[number]):
+                    self._typed = typed
+                    self.turn(number - self.at)
+                    return True
+        return False
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
         """Left of the middle of the arrows goes back."""
@@ -288,7 +309,7 @@ class NewAgentDialog(Dialog):
         )  # fmt: skip
 
     def on_mount(self) -> None:
-        """Prefer what was used last."""
+        """What was used last comes first."""
         self.changed()
 
     def changed(self) -> None:

@@ -30,13 +30,13 @@ class Found(NamedTuple):
     install: str = ""
     """How to get it, in one line; "" where nobody says."""
     used: int = 0
-    """How many agents of it there are."""
+    """When the last agent of it was started, in wall-clock nanoseconds; 0 for never."""
 
 
 def look(profiles: Iterable[Mapping[str, Any]], used: Mapping[str, int], environ: Mapping[str, str]) -> list[Found]:
-    """The profiles that have a command of their own: those used most first, agents before shells, then by name.
+    """The profiles that have a command of their own: those used last first, agents before shells, then by name.
 
-    Looks at the disk; not for the loop.
+    ``used`` says when each was started last, in nanoseconds. Looks at the disk; not for the loop.
     """
     found = []
     for profile in profiles:
@@ -56,6 +56,20 @@ def look(profiles: Iterable[Mapping[str, Any]], used: Mapping[str, int], environ
         )
         found.append(((-one.used, shell, one.title.lower()), one))
     return [one for _, one in sorted(found, key=lambda pair: pair[0])]
+
+
+def choices(profiles: Iterable[Mapping[str, Any]], found: Iterable[Found]) -> list[tuple[str, str]]:
+    """All ``profiles`` to choose from, as (name, what it is): what can be started first, what is not here last."""
+    known = {one.name: one for one in found}
+    place = {name: number for number, name in enumerate(known)}
+    ranked = []
+    for profile in profiles:
+        name, title = str(profile["name"]), safe(str(profile.get("title", "")), 40)
+        one = known.get(name)
+        missing = one is not None and not one.path
+        about = f"not found here  {one.install}".rstrip() if one is not None and missing else title
+        ranked.append(((missing, place.get(name, len(place))), (safe(name, 40), about)))
+    return [choice for _, choice in sorted(ranked, key=lambda pair: pair[0])]
 
 
 def _program(command: str, environ: Mapping[str, str]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -69,17 +68,24 @@ class Welcome:
         if self._asked and not any(isinstance(screen, WelcomePage) for screen in self._app.screen_stack):
             self.forget()
 
+    async def machine(self) -> tuple[list[dict[str, Any]], list[Found]]:
+        """The profiles there are, and those with a program as they are on this machine, used last first."""
+        answer = await self._app.link.request("GET", "/v1/profiles")
+        gone = await self._app.link.request("GET", "/v1/trash")
+        listed: list[dict[str, Any]] = answer.get("profiles", []) if isinstance(answer, dict) else answer
+        used: dict[str, int] = {}
+        starts = [(str(one.get("profile", "")), int(one.get("created_ns") or 0)) for one in gone or ()]
+        starts += [(one.profile, one.created_ns) for one in self._app.fleet.agents.values()]
+        for name, began_ns in starts:
+            used[name] = max(used.get(name, 0), began_ns, 1)
+        return listed, await asyncio.to_thread(self.look, listed, used, dict(os.environ))
+
     async def _look(self) -> None:
         try:
-            answer = await self._app.link.request("GET", "/v1/profiles")
-            gone = await self._app.link.request("GET", "/v1/trash")
+            _, self._found = await self.machine()
         except QuarterdeckError as error:
             self._trouble, self._asked = error.message, False
         else:
-            listed = answer.get("profiles", []) if isinstance(answer, dict) else answer
-            used = Counter(str(one.get("profile", "")) for one in gone or ())
-            used.update(one.profile for one in self._app.fleet.agents.values())
-            self._found = await asyncio.to_thread(self.look, listed, used, dict(os.environ))
             self._trouble = ""
         self._app.sync()
         for screen in self._app.screen_stack:

@@ -83,6 +83,7 @@ LOG = "".join(
 def fleet() -> Any:
     """Two sessions with agents in every state there is."""
     peer = Peer()
+    peer.installed = [Found("claude", "Claude Code", "/home/ada/.local/bin/claude"), Found("shell", "shell", "/bin/sh")]
     peer.session("shop")
     peer.session("blog", "/home/ada/src/blog")
     tree = {"path": "/t", "branch": "feat/auth", "repository": "/r", "base": "0"}

@@ -48,10 +48,10 @@ def compose(self):
 DeckScreen.compose = compose
 """
 IN_A_WORKER = """
-from tui.actions import Actions
-async def profiles(self):
+from tui.welcome import Welcome
+async def machine(self):
     raise ZeroDivisionError("boom")
-Actions._profiles = profiles
+Welcome.machine = machine
 """
 IN_A_VERB = """
 from tui.actions import Actions

@@ -9,7 +9,7 @@ import pytest
 
 from quarterdeck import layout as layouts
 from quarterdeck.errors import Unreachable
-from tui.installed import look
+from tui.installed import choices, look
 
 LEADER = "ctrl+right_square_bracket"
 PROFILES = [
@@ -57,8 +57,46 @@ def test_what_is_there_is_found_and_nothing_is_run(machine):
     assert found[3].path == "/bin/sh"
 
 
-def test_those_used_most_come_first(machine):
+def test_those_used_last_come_first(machine):
     assert [one.name for one in look(PROFILES, {"codex": 2, "shell": 5}, os.environ)][:2] == ["shell", "codex"]
+
+
+def test_the_form_offers_what_is_here_first_and_marks_what_is_not(machine):
+    found = choices(PROFILES, look(PROFILES, {"codex": 2}, os.environ))
+    assert found == [
+        ("codex", "Codex"),
+        ("claude", "Claude Code"),
+        ("shell", "shell"),
+        ("custom", "command"),
+        ("aider", "not found here  uv tool install aider-chat"),
+    ]
+
+
+async def test_the_form_begins_with_what_was_used_last_and_letters_choose(on_peer, scenes, machine, monkeypatch):
+    peer = scenes.Peer()
+    peer.session("shop")
+    peer.add("one", "shop", "$ ", profile="codex")
+    peer.trash = [{"profile": "shell", "created_ns": 1}]
+    asked = peer.request
+
+    async def request(method, path, body=None):
+        return PROFILES if path == "/v1/profiles" else await asked(method, path, body)
+
+    monkeypatch.setattr(peer, "request", request)
+    async with on_peer(peer) as (app, pilot):
+        await scenes.keys(LEADER, "n")(pilot, peer)
+        profile = app.screen.query_one("#profile")
+        assert [name for name, _ in profile.values] == ["codex", "shell", "claude", "custom", "aider"]
+        assert profile.value == "codex"
+        for typed, chosen in (("a", "aider"), ("c", "codex"), ("c", "claude"), ("u", "custom"), ("!", "custom")):
+            await pilot.press("exclamation_mark" if typed == "!" else typed)
+            assert profile.value == chosen, typed
+        await pilot.press("left", *"codex", "enter")
+        await scenes.settle(pilot)
+        assert (
+            next(body for method, path, body in peer.asked if (method, path) == ("POST", "/v1/agents"))["profile"]
+            == "codex"
+        )
 
 
 def test_the_path_of_the_client_counts(machine, tmp_path):
@@ -152,7 +190,7 @@ async def test_it_comes_back_with_the_last_agents_end_and_is_a_page_any_time(on_
     async with on_peer(peer) as (app, pilot):
         await pilot.press("enter")
         await scenes.settle(pilot)
-        peer.trash = [{"profile": "codex"}, {"profile": "codex"}]
+        peer.trash = [{"profile": "codex", "created_ns": 1 << 62}]
         await scenes.keys(LEADER, "p", *"welcome", "enter")(pilot, peer)
         page = app.screen
         assert page is not app.deck_screen
