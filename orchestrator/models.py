@@ -134,6 +134,13 @@ class AgentWish(Body):
     prompt: Annotated[Text, Field(max_length=6 << 20)] = Field(
         default="", description="What it is told first; stored together with it. At most 1,000,000 bytes."
     )
+    asked_ns: int = Field(
+        default=0,
+        ge=0,
+        lt=1 << 63,
+        description="When it was asked for: its place among others that are started at the same time. 0, or what lies "
+        "ahead, is now.",
+    )
 
 
 class AskedView(Answer):

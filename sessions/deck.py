@@ -83,6 +83,8 @@ class NewAgent:
     """A session whose checkpoint its first prompt hands over; it joins that session where none is named."""
     prompt: str = ""
     """What it is told first, after a checkpoint."""
+    asked_ns: int = 0
+    """When it was asked for, which is its place among the others; 0, or what lies ahead, is now."""
     tree: Worktree | None = None
     """A worktree of ours that no agent has any more, to go on in; it is kept when the agent cannot be started."""
     conversation: str = ""
@@ -325,7 +327,7 @@ class Deck:
             cols=cols,
             lines=lines,
             since_ns=now,
-            created_ns=now,
+            created_ns=min(ask.asked_ns or now, now),
             restore=ask.restore or self.workspaces.restore(workspace),
             resume_id=resume_id,
             worktree=tree,

@@ -7,6 +7,7 @@ at the same time is found by name.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -108,25 +109,26 @@ def make(scope: Scope, planned: SessionPlan) -> None:
 def carry_out(scope: Scope, plans: list[SessionPlan], told: Callable[[Outcome], None]) -> list[Outcome]:
     """Start and restore what waits, a few at a time. ``told`` hears of each agent when it is settled, in any order.
 
-    One agent that fails does not keep the others from it.
+    One agent that fails does not keep the others from it. They are listed in the order of the file.
     """
     work = [(one.wanted, agent) for one in plans for agent in one.agents]
     environ = client_environment()
+    begun = time.time_ns()
     done: list[Outcome] = []
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="up") as pool:
-        for outcome in pool.map(lambda item: _settle(scope, item[0], item[1], environ), work):
+        for outcome in pool.map(lambda at: _settle(scope, *work[at], environ, begun + at), range(len(work))):
             done.append(outcome)
             told(outcome)
     return done
 
 
-def _settle(scope: Scope, session: WantedSession, agent: AgentPlan, environ: dict[str, str]) -> Outcome:
+def _settle(scope: Scope, session: WantedSession, agent: AgentPlan, environ: dict[str, str], asked_ns: int) -> Outcome:
     name, ident, why = agent.wanted.name, agent.ident, agent.why
     done: Done = "refused" if agent.action == "refuse" else "kept"
     try:
         if agent.action == "start":
             try:
-                ident, done = _start(scope, session, agent, environ), "started"
+                ident, done = _start(scope, session, agent, environ, asked_ns), "started"
             except Refused as error:  # another one may have been quicker
                 there = next((one for one in asked_of(scope, session.name) if one["name"] == name), None)
                 if there is None:
@@ -150,7 +152,7 @@ def _restore(scope: Scope, ident: str, environ: dict[str, str]) -> tuple[Done, s
     return "restored" if outcome["action"] == "resumed" else "failed", outcome["detail"]
 
 
-def _start(scope: Scope, session: WantedSession, agent: AgentPlan, environ: dict[str, str]) -> str:
+def _start(scope: Scope, session: WantedSession, agent: AgentPlan, environ: dict[str, str], asked_ns: int) -> str:
     wanted = agent.wanted
     cols, lines = outer_size()
     made = scope.post(
@@ -172,6 +174,7 @@ def _start(scope: Scope, session: WantedSession, agent: AgentPlan, environ: dict
             "tags": list(wanted.tags or ()),
             "from_checkpoint": wanted.from_checkpoint,
             "prompt": wanted.prompt,
+            "asked_ns": asked_ns,
         },
     )
     return str(made["id"])

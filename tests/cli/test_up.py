@@ -60,6 +60,15 @@ def names(deck):
     return {agent["name"]: agent["id"] for agent in deck.json("ls")}
 
 
+def test_agents_are_listed_in_the_order_of_the_file(shared, file):
+    many = [f"ag{number:02d}" for number in (7, 3, 11, 1, 9, 2, 12, 5)]
+    agents = "\n".join(f'agents.{name} = {{ command = ["sleep", "1000"] }}' for name in many)
+    file.write_text(f"[sessions.web]\n{agents}\n")
+    shared.out("up", file, "--yes")
+    assert [agent["name"] for agent in shared.json("ls")] == many
+    shared.out("down", file, "--yes")
+
+
 def test_up_starts_what_is_missing_and_says_the_rest(shared, file, until):
     said = shared.out("up", file, "--dry-run", code=4)
     assert "web/api    start" in said
