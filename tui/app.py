@@ -212,8 +212,8 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
 
     def digit(self, agent: str) -> str:
         """The digit that jumps to an agent, shown while the leader waits for its key."""
-        members = self.members[:9]
-        return str(members.index(agent) + 1) if self.keyboard.counts and agent in members else ""
+        numbered = self.stage.numbered[:9]
+        return str(numbered.index(agent) + 1) if self.keyboard.counts and agent in numbered else ""
 
     def home_relative(self, path: str) -> str:
         """A path with ``~`` for the home folder."""
@@ -361,6 +361,7 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
         self.watching.follow(wanted)
         self.empty.sync(wanted)
         self.deck_screen.roster.sync()
+        self.stage.number(wanted, self.deck_screen.roster.order)
         self.deck_screen.top.touch()
         self.deck_screen.tabs.sync()
         self.deck_screen.asks.touch()

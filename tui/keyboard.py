@@ -127,7 +127,7 @@ class Keyboard:
             if self.deaf:
                 self._drop()
             elif self._app.deck_screen.plan.tiny:
-                self._app.words.say("there is no room to show who would get that; nothing was typed")
+                self._app.words.say("what you typed while there was no room for panels is dropped")
             elif not self._app.welcome.key(press):
                 self._app.words.say(f"{self._app.commands.shortest('new')} starts an agent")
         elif not self._looks_back(panel, press):
@@ -273,9 +273,9 @@ class Keyboard:
         elif app.answering.takes(spelled.lower()):
             self._wait(False)
             app.answering.key(spelled.lower())
-        elif spelled in DIGITS and int(spelled) <= len(app.members):
+        elif spelled in DIGITS and int(spelled) <= len(app.stage.numbered):
             self._wait(False)
-            app.focus_agent(app.members[int(spelled) - 1])
+            app.focus_agent(app.stage.numbered[int(spelled) - 1])
         else:
             self._go_on(press)
 

@@ -32,6 +32,8 @@ class Roster(Wheel, Canvas):
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
+        self.order: list[str] = []
+        """The agents of the open session as they are listed, also those that the filter leaves out."""
         self._entries: list[Entry] = []
         self._first = 0
         self._marked = ""
@@ -52,6 +54,8 @@ class Roster(Wheel, Canvas):
             (session, ordered(members.get(session.id, ()), before, held=held))
             for session in self.deck.fleet.sessions.values()
         ]
+        here = self.deck.session_id
+        self.order = [agent.id for session, agents in groups if session.id == here for agent in agents]
         entries: list[Entry] = []
         for session, agents in filtering.narrow(groups) if filtering.open else groups:
             if entries:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from quarterdeck import layout as layouts
+from quarterdeck import splits
 from quarterdeck.layout import Layout, Tab
 from tui.keeping import Keeping
 from tui.needing import Needing
@@ -32,6 +33,8 @@ class Stage:
         self.tabs: list[list[str]] = [[]]
         """The agents of each tab, hidden ones too."""
         self.here: list[str] = []
+        self.numbered: list[str] = []
+        """The agents digits lead to: panels from the top left, page after page, then the others as they are listed."""
         self.keeping = Keeping(app)
         self.needing = Needing(app)
         self.leaving: set[str] = set()
@@ -114,6 +117,18 @@ class Stage:
         at = before.index(self.focus) if self.focus in before else 0
         kept = self.tab.focus if self.focus not in before else ""
         return next((agent for agent in [kept, *before[at:], *before[:at][::-1], *self.here] if agent in self.here), "")
+
+    def number(self, shown: Plan, listed: list[str]) -> None:
+        """Number what is on the screen, or would be without zoom. Going to another page gives nobody another number."""
+        plan = self.plan(zoom=False) if self.tab.zoom else shown
+        if plan.shown_as.pages == 1:
+            seen = [agent for agent, _ in sorted(plan.tiles, key=lambda tile: (tile[1].y, tile[1].x))]
+        else:
+            split = splits.leaves(self.tab.split) if self.tab.tiling == "split" else ()
+            pinned = () if self.needing.open else self.layout.pinned
+            first = [one for one in self.here if one in pinned] if not split else [s for s in split if s in self.here]
+            seen = [*first, *(one for one in self.here if one not in first)]
+        self.numbered = [*seen, *(agent for agent in listed if agent not in seen)]
 
     # moving about
 

@@ -176,8 +176,8 @@ class Guide:
             label = f"{group} {app.glyphs.ellipsis}"
             found.append((None, Choice(key, label, group, keyboard.presser((*path, key)))))
         if not path:
-            if len(app.members) > 1:
-                digits = f"1 to {min(9, len(app.members))}"
+            if len(app.stage.numbered) > 1:
+                digits = f"1 to {min(9, len(app.stage.numbered))}"
                 found.append((None, Choice(digits, "that agent", "agents")))
             found.append((None, Choice(app.leader_words, "that key itself", "quarterdeck")))
         return folded(found)

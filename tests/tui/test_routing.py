@@ -632,4 +632,28 @@ async def test_keys_where_nothing_fits_are_explained(on_peer, scenes):
         assert app.deck_screen.plan.tiny
         await type_keys(scenes, pilot, "x")
         assert peer.typed == {}
-        assert app.deck_screen.keys.note == "there is no room to show who would get that; nothing was typed"
+        await pilot.resize_terminal(80, 24)
+        await scenes.settle(pilot)
+        assert app.deck_screen.keys.note == "what you typed while there was no room for panels is dropped"
+
+
+async def test_digits_count_what_is_on_the_screen_then_the_list(on_peer, scenes):
+    peer = scenes.fleet()
+    async with on_peer(peer, (250, 60)) as (app, pilot):
+        await type_keys(scenes, pilot, LEADER, "shift+right", LEADER, "4", LEADER, "h")
+        here = [app.deck_screen.panel(one) for one in app.shown]
+        placed = [panel.agent for panel in sorted(here, key=lambda panel: (panel.region.y, panel.region.x))]
+        assert placed[:2] == ["tests", "api-auth"]
+        assert len(placed) == len(app.members) - 1
+        for zoomed in (False, True):
+            for number, agent in enumerate([*placed, "editor"], 1):
+                await type_keys(scenes, pilot, LEADER)
+                assert app.digit(agent) == str(number)
+                if app.deck_screen.panel(agent):
+                    assert f"{number} " in text_of(app, agent).split(agent)[0]
+                await type_keys(scenes, pilot, "escape", LEADER, str(number))
+                assert app.focused_agent == agent
+                if agent == "editor":
+                    await type_keys(scenes, pilot, LEADER, "h")
+            if not zoomed:
+                await type_keys(scenes, pilot, LEADER, "1", LEADER, "z")
