@@ -14,23 +14,23 @@ import click
 from cli.output import DIM, GREEN, RED, YELLOW, Cell, Column, Output
 from cli.scope import Scope, json_option
 from quarterdeck.errors import Invalid
+from quarterdeck.signs import SIGNS
 from quarterdeck.text import safe
 
-_STATES = {
-    "starting": ("·", ".", DIM),
-    "running": ("●", "*", GREEN),
-    "working": ("●", "*", GREEN),
-    "blocked": ("▲", "!", YELLOW),
-    "idle": ("○", "o", ""),
-    "done": ("◆", "+", GREEN),
-    "limited": ("◷", "~", YELLOW),
-    "unknown": ("?", "?", DIM),
-    "exited": ("–", "-", DIM),
-    "failed": ("✕", "x", RED),
-    "lost": ("◌", "&", RED),
-    "interrupted": ("◑", "%", YELLOW),
+_COLOURS = {
+    "starting": DIM,
+    "running": GREEN,
+    "working": GREEN,
+    "blocked": YELLOW,
+    "done": GREEN,
+    "limited": YELLOW,
+    "unknown": DIM,
+    "exited": DIM,
+    "failed": RED,
+    "lost": RED,
+    "interrupted": YELLOW,
 }
-STATUSES = tuple(_STATES)
+STATUSES = tuple(SIGNS)
 _COLUMNS = (
     Column(""),
     Column("AGENT", cut="middle"),
@@ -76,7 +76,7 @@ def near_home(path: str) -> str:
 def state_cells(agent: dict[str, Any], out: Output) -> tuple[Cell, Cell]:
     """An agent's state as a glyph and as a word (with the exit status), in the same colour."""
     status = str(agent["status"])
-    glyph, ascii_glyph, colour = _STATES.get(status, ("?", "?", ""))
+    sign, colour = SIGNS.get(status, SIGNS["unknown"]), _COLOURS.get(status, "")
     code = agent.get("exit_code")
     word = status
     if status == "exited" and code:
@@ -84,7 +84,7 @@ def state_cells(agent: dict[str, Any], out: Output) -> tuple[Cell, Cell]:
         word = f"exited ({code})" if code > 0 else f"exited (signal {-code})"
     if agent.get("removed_ns"):
         word, colour = f"{word}, in the trash", DIM
-    return Cell(glyph if out.unicode else ascii_glyph, colour), Cell(word, colour)
+    return Cell(sign.glyph if out.unicode else sign.ascii, colour), Cell(word, colour)
 
 
 def reason(agent: dict[str, Any]) -> str:

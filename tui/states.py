@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
+from quarterdeck.signs import SIGNS
+
 
 class Look(NamedTuple):
     """``color`` is a role of the theme; ``rank`` orders the fleet's summary, the most urgent first."""
@@ -20,19 +22,14 @@ class Look(NamedTuple):
         return self.ascii if plain else self.glyph
 
 
+_COLORS = {
+    "blocked": "warm", "failed": "warm", "lost": "warm", "interrupted": "warm", "working": "calm", "done": "text",
+    "limited": "text",
+}  # fmt: skip
+_WORDS = {"blocked": "asks"}
 LOOKS = {
-    "blocked": Look("▲", "!", "asks", "warm", 0),
-    "failed": Look("✕", "x", "failed", "warm", 1),
-    "lost": Look("◌", "#", "lost", "warm", 2),
-    "interrupted": Look("◑", "~", "interrupted", "warm", 3),
-    "working": Look("●", "*", "working", "calm", 4),
-    "done": Look("◆", "+", "done", "text", 5),
-    "limited": Look("◔", "%", "limited", "text", 6),
-    "idle": Look("○", "o", "idle", "muted", 7),
-    "running": Look("•", "=", "running", "muted", 8),
-    "starting": Look("·", ".", "starting", "muted", 9),
-    "exited": Look("–", "-", "exited", "muted", 10),
-    "unknown": Look("?", "?", "unknown", "muted", 11),
+    status: Look(*sign, _WORDS.get(status, status), _COLORS.get(status, "muted"), rank)
+    for rank, (status, sign) in enumerate(SIGNS.items())
 }
 UNKNOWN = LOOKS["unknown"]
 ALIVE = frozenset({"starting", "running", "working", "blocked", "idle", "done", "limited", "unknown"})

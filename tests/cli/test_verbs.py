@@ -54,7 +54,7 @@ def test_new_ls_send_keys_show_logs(shell, until):
     assert (agent["name"], agent["profile"], agent["status"]) == ("sh", "custom", "running")
     assert agent["cwd"] == str(shell.work)
     assert agent["session_name"] == "work"
-    assert re.search(r"^● +sh +work +custom +running ", shell.out("ls"), re.MULTILINE)
+    assert re.search(r"^• +sh +work +custom +running ", shell.out("ls"), re.MULTILINE)
     receipt = shell.json("send", "sh", "echo one $((1 + 1)) -- --x")
     assert (receipt["state"], receipt["receipt"], receipt["open"]) == ("written", "none", False)
     shell.sees("sh", "one 2 -- --x")
@@ -331,7 +331,7 @@ def test_trust(shared):
 
 def test_without_a_verb_and_a_terminal_it_lists(shell):
     done = shell.run()
-    assert re.search(r"^● +sh ", done.stdout, re.MULTILINE)
+    assert re.search(r"^• +sh ", done.stdout, re.MULTILINE)
     assert "opens its screen on a terminal" in done.stderr
 
 
