@@ -105,6 +105,9 @@ def _build(
         _try("journal", f"{folder}/{files.JOURNAL}", lambda: journal.skip(known - journal.offset, UNWRITTEN))
     if preamble := bytes.fromhex(str(request.get("preamble", ""))):
         journal.append(preamble)
+    answers = replies(request)
+    # What an earlier program asked was never asked by this one, which would find the answers in its input.
+    answers.replied_upto = int(request.get("replied_upto", 0)) if heir is not None else journal.offset
     program: Program | None = None
     if source is not None and heir is not None:
         program = _succeed(Identity(*heir), source)
@@ -137,8 +140,6 @@ def _build(
     _try("facts", folder, lambda: files.write_json(f"{folder}/{files.HOLDER}", facts, durable=False))
     files.remove(f"{folder}/{files.EXIT}")
     lease = request.get("lease")
-    answers = replies(request)
-    answers.replied_upto = int(request.get("replied_upto", 0))
     keeper = Keeper(
         folder=folder,
         socket_path=path,

@@ -18,6 +18,7 @@ import pytest
 from quarterdeck.keys import parse
 from terminals import journal
 from terminals.adapter import Exit, Spawn
+from terminals.holder import files
 from terminals.live import Feeder, LiveTerminal
 from terminals.native import NativeAdapter, NativeTerminal
 from terminals.replay import history_files
@@ -249,6 +250,25 @@ async def test_a_query_is_answered_once_in_order(deck: Deck) -> None:
     assert described
     assert again.terminal.state.replied_upto > 0
     await again.press(parse("q"))
+
+
+async def test_what_an_earlier_program_asked_is_not_answered_to_the_next(deck: Deck) -> None:
+    asks = "import os,sys,tty; tty.setraw(0); os.write(1, b'\\x1b[>q\\x1b[6n\\x1b[c')"
+    live, heard = await deck.live(await deck.spawn(sys.executable, "-c", asks))
+    await heard.until(lambda: heard.exits and not files.locked(str(deck.folder() / files.LOCK)))
+    await live.aclose()
+
+    # its terminal echoes what is typed there
+    again = await deck.spawn("sh", "-c", "echo ready; exec cat", preamble=new_life("--- started again ---"))
+    live, heard = await deck.live(again)
+
+    async def shows(text: str) -> bool:
+        return text in await live.text()
+
+    await heard.until(partial(shows, "ready"))
+    await live.raw(b"typed\r")
+    await heard.until(partial(shows, "typed\ntyped"))
+    assert (await live.text()).rstrip().endswith("--- started again ---\nready\ntyped\ntyped")
 
 
 async def test_restore_from_a_snapshot_equals_a_fresh_emulator(deck: Deck) -> None:
