@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rich.color import ColorSystem
 
-from quarterdeck.errors import QuarterdeckError
+from quarterdeck.errors import NotFound, QuarterdeckError
 from quarterdeck.setting import put
 from quarterdeck.text import safe
 from quarterdeck.watching import Watch, Watching
@@ -125,6 +125,12 @@ class Wearing:
         try:
             name = self._chosen
             theme = load(name, self._folders()) if name else self._options.load_theme(dark=self.dark)
+        except NotFound as error:
+            worn = self.theme.source
+            here = error.fields.get("name") == self.theme.name and not os.path.exists(worn)
+            gone = f"{worn} is gone: it is worn on until you choose another"
+            self._complain(NotFound(gone, hint=error.hint) if here else error)
+            return
         except QuarterdeckError as error:
             self._complain(error)
             return

@@ -55,3 +55,22 @@ def test_a_folder_that_is_a_file_is_named(tmp_path):
     (tmp_path / "quarterdeck").write_text("")
     with pytest.raises(Invalid, match=r"config\.toml"):
         put(tmp_path / "quarterdeck" / "config.toml", "theme", "ember")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("theme =", "config.toml, line 1: invalid value"),
+        ('\n\ntheme = "', "config.toml, line 3: "),
+        ("a = 1\ntheme = \n", "config.toml, line 2: invalid value"),
+        ("a = 1\na = 2\n", "config.toml, line 2: cannot overwrite a value"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_line(tmp_path, text, told):
+    file = tmp_path / "config.toml"
+    file.write_text(text)
+    with pytest.raises(Invalid) as caught:
+        put(file, "theme", "ember")
+    assert told in caught.value.message
+    assert "\\x00" not in caught.value.message
+    assert file.read_text() == text

@@ -127,6 +127,19 @@ async def test_a_broken_theme_keeps_nobody_out(on_peer, scenes, until, own):
         await until(pilot, lambda: app.wearing.theme.name == "mine", "the mended one")
 
 
+async def test_a_theme_that_is_deleted_while_it_is_worn_stays_and_that_is_said(on_peer, scenes, until, own):
+    file = own / "themes" / "mine.toml"
+    file.write_text(DARK.replace("#d9dce3", "#ffeedd"))
+    (own / "config.toml").write_text('theme = "mine"\n')
+    async with on_peer(scenes.fleet(), **given(own)) as (app, pilot):
+        await until(pilot, lambda: len(app.wearing._watching), "the files watched")
+        file.unlink()
+        (said,) = await until(pilot, lambda: list(app._notifications), "what is missing")
+        assert said.title == "the theme stays as it is"
+        assert "mine.toml is gone: it is worn on until you choose another" in said.message
+        assert background(app)[0] == 0xFFEEDD
+
+
 async def test_options_that_were_given_are_read_from_nowhere(on_peer, scenes, until, own):
     async with on_peer(scenes.fleet()) as (app, pilot):
         await until(pilot, lambda: len(app.wearing._watching), "the files watched")
