@@ -121,29 +121,35 @@ class _Making:
         self.remarks: list[str] = []
         self.lost: dict[str, str] = {}
         """Why a command of a lower layer did not get a key."""
+        self._overruled: set[tuple[str, bool]] = set()
+        """Commands, and whether without the leader, whose keys of lower layers do not count."""
         self._after: dict[Presses, tuple[int, str]] = {}
         self._direct: dict[Presses, tuple[int, str]] = {}
 
     def layer(self, layers: list[Settings], level: int) -> None:
-        """Everything one layer binds that no upper one binds otherwise."""
-        here, above = layers[level], layers[level + 1 :]
+        """Everything one layer binds that no upper one binds otherwise, in a way that can be."""
+        here = layers[level]
         own = level == len(layers) - 1
         for direct, table in ((True, here.direct), (False, here.bind)):
             for command in BY_ID:
-                overruled = any(command in (one.direct if direct else one.bind) for one in above)
-                for keys in () if overruled else table.get(command, ()):
-                    self._take(Binding(keys, command, direct, own), level)
+                if (command, direct) in self._overruled:
+                    continue
+                wanted = table.get(command, ())
+                taken = [self._take(Binding(keys, command, direct, own), level) for keys in wanted]
+                if command in table and (not wanted or any(taken)):
+                    self._overruled.add((command, direct))
 
-    def _take(self, one: Binding, level: int) -> None:
+    def _take(self, one: Binding, level: int) -> bool:
+        """Whether these presses lead to the command now."""
         trouble = self._forbidden(one)
         taken = self._direct if one.direct else self._after
         if not trouble and (rival := self._rival(one, taken)) is not None:
             keys, (upper, command) = rival
             if keys == one.presses and command == one.command:
-                return
+                return True
             if upper > level:
                 self.lost[one.command] = f"{' '.join(keys)} is {command}"
-                return
+                return False
             what = f"is {command} already" if keys == one.presses else f"is hidden by {' '.join(keys)} ({command})"
             if len(keys) > len(one.presses):
                 what = f"would hide {' '.join(keys)} ({command})"
@@ -153,11 +159,12 @@ class _Making:
                 self.conflicts.append(f"{one.text} for {one.command} {trouble}; it is left out")
             else:
                 self.lost[one.command] = f"{one.text} {trouble}"
-            return
+            return False
         taken[one.presses] = (level, one.command)
         self.found.append(one)
         if one.own:
             self._remark(one)
+        return True
 
     def _rival(self, one: Binding, taken: Mapping[Presses, tuple[int, str]]) -> tuple[Presses, tuple[int, str]] | None:
         for keys, who in taken.items():

@@ -15,14 +15,14 @@ class Fixed(NamedTuple):
 
 ASKED = "after the leader, while an agent asks"
 FIXED = (
-    Fixed("after the leader", ("1 to 9",), "focus that agent of the session"),
+    Fixed("after the leader", ("1 to 9",), "focus that agent: panels from the top left, then the others as listed"),
     Fixed("after the leader", ("escape",), "back to typing"),
     Fixed("after the leader", ("backspace",), "one key back, where several belong together"),
     Fixed(ASKED, ("y",), "allow it once"),
     Fixed(ASKED, ("a",), "allow it always, where the agent can"),
     Fixed(ASKED, ("n",), "deny it, with a reason if you have one"),
     Fixed(ASKED, ("enter",), "look at all of it, in the inbox"),
-    Fixed("deck without agents", ("1 to 9", "up", "down"), "choose what to start"),
+    Fixed("deck without agents", ("1 to 9", "up", "down"), "choose what to start, of what is on this machine"),
     Fixed("deck without agents", ("enter",), "start it"),
     Fixed("filter of the list", ("letters",), "narrow it: name, state, tag, profile, session; ctrl+u clears"),
     Fixed("filter of the list", ("up", "down", "pageup", "pagedown", "home", "end"), "choose"),
@@ -32,8 +32,6 @@ FIXED = (
     Fixed("panel that looks back", ("pageup", "pagedown", "up", "down", "home", "end"), "move"),
     Fixed("panel", ("ctrl+click",), "open a link; its target is shown below first"),
     Fixed("panel", ("shift+drag",), "select text, with most terminals"),
-    Fixed("empty deck", ("up", "down", "1 to 9"), "choose an agent that is on this machine"),
-    Fixed("empty deck", ("enter",), "start it"),
     Fixed("inbox", ("y", "a", "n"), "allow once, always, deny what is chosen"),
     Fixed("inbox", ("up", "down"), "choose"),
     Fixed("inbox", ("pageup", "pagedown", "home", "end"), "move in the request"),

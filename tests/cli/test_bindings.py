@@ -45,7 +45,7 @@ def test_conflicts_are_told_and_the_exit_code_says_so(cold, configured):
         assert f"problem: keys: {line}" in done.stderr
     said = cold.json("bindings", code=2)
     found = {one["command"]: one for one in said["bindings"]}
-    assert (found["zoom"]["keys"], found["zoom"]["direct"], found["hide"]["keys"]) == (["f5"], ["alt+z"], [])
+    assert (found["zoom"]["keys"], found["zoom"]["direct"], found["hide"]["keys"]) == (["f5"], ["alt+z"], ["h"])
     assert len(said["conflicts"]) == 2
     configured.write_text('[keys.bind]\nzom = "z"\n')
     assert "did you mean zoom?" in cold.run("bindings", code=2).stderr

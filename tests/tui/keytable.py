@@ -196,11 +196,12 @@ focus_right = "alt+right"
 ```
 
 The names of commands are those in the table (`quarterdeck bindings` lists them). A key you choose is taken from
-whatever the preset has on it. What cannot be is left out, the rest works, and the screen, `quarterdeck bindings` and
-`quarterdeck doctor` say so: two commands on one key; a key that would hide longer ones (`f5` and `f5 x`); the leader
-itself, `escape`, and the digits; a direct key that agents cannot do without (what types text, `enter`, `tab`,
-`escape`, `backspace`, plain arrows, `ctrl+c`, `ctrl+d`). It is only remarked when a key waits while an agent asks
-(`y`, `a`, `n`, `enter`), when it arrives in some terminals only, and when a command has lost its last key.
+whatever the preset has on it. What cannot be is left out, and a command of which nothing is left keeps the preset's
+key; the rest works, and the screen, `quarterdeck bindings` and `quarterdeck doctor` say so: two commands on one key;
+a key that would hide longer ones (`f5` and `f5 x`); the leader itself, `escape`, and the digits; a direct key that
+agents cannot do without (what types text, `enter`, `tab`, `escape`, `backspace`, plain arrows, `ctrl+c`, `ctrl+d`).
+It is only remarked when a key waits while an agent asks (`y`, `a`, `n`, `enter`), when it arrives in some terminals
+only, and when a command has lost its last key.
 
 ## Where the keys are not the agent's
 
