@@ -23,7 +23,10 @@ class Doctor:
 
         async def open_page() -> None:
             found = await self._app.link.request("GET", "/v1/doctor")
-            self._app.push_screen(doctor_page(found, self._app.home_relative))
+            options = self._app.options
+            told = [one for one in found["problems"] if not options.told_here(str(one.get("problem", "")))]
+            mine = [{"problem": line, "mend": "correct it; it counts at once"} for line in options.key_problems]
+            self._app.push_screen(doctor_page({**found, "problems": [*mine, *told]}, self._app.home_relative))
 
         self._app.actions.run(open_page(), "ask what is wrong")
 

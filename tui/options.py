@@ -75,6 +75,11 @@ class Options:
             color=not environ.get("NO_COLOR"),
         )
 
+    def told_here(self, line: str) -> bool:
+        """Whether a problem the orchestrator tells is among ``key_problems``, which name every mistake in keys."""
+        about = tuple(f"{self.files[0]}: {what}: " for what in ("keys", "leader")) if self.files else ()
+        return bool(self.key_problems) and line.startswith(about)
+
     def load_theme(self, environ: Mapping[str, str] = os.environ, *, dark: bool | None = None) -> Theme:
         """The theme asked for. ``dark``: what the outer terminal told of itself, else ``COLORFGBG`` says.
 

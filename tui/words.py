@@ -123,13 +123,16 @@ class Words:
         self.keys()
 
     def problems(self, lines: Sequence[str] | None = None) -> None:
-        """What is wrong with the person's own files: said once whole, and named in the key bar until it is mended."""
+        """What is wrong with the person's own files: said once, in one toast, and counted in the key bar."""
+        options = self._app.options
         self._told = self._told if lines is None else tuple(lines)
-        known, self._problems = self._problems, tuple(dict.fromkeys((*self._app.options.key_problems, *self._told)))
+        told = [line for line in self._told if not options.told_here(line)]
+        known, self._problems = self._problems, tuple(dict.fromkeys((*options.key_problems, *told)))
         examine = Offer("see what doctor finds", lambda: self._app.run_command("doctor"))
-        for line in self._problems:
-            if line not in known:
-                self._app.toasts.tell("a problem", safe(line, 400), severity="warning", seconds=15, offer=examine)
+        if new := [line for line in self._problems if line not in known]:
+            title = f"{len(new)} problems" if len(new) > 1 else "a problem"
+            said = safe(new[0], 400) + (f"\nand {len(new) - 1} more" if len(new) > 1 else "")
+            self._app.toasts.tell(title, said, severity="warning", seconds=15, offer=examine)
         if known != self._problems:
             self.keys()
 

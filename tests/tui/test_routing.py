@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from textual import events
@@ -470,6 +471,27 @@ async def test_mistakes_in_the_persons_files_are_told_until_they_are_mended(on_p
         peer.phase("lost", "unknown schema", "upgrade quarterdeck")
         await scenes.settle(pilot)
         assert app.deck_screen.keys.lead == "orchestrator restarting: unknown schema"
+
+
+async def test_many_mistakes_in_keys_are_one_toast_and_the_same_one_counts_once(on_peer, scenes):
+    peer = scenes.fleet()
+    file = Path("/home/ada/.config/quarterdeck/config.toml")
+    wrong = f"{file}: keys: bind.zooom: unknown command"
+    told = f"{wrong}; the last good settings hold until it is mended"
+    mine = (f"{wrong} (did you mean zoom?)", *(f"keys: {n} for inbox is one of the digits" for n in range(1, 5)))
+    peer.complaints = [told]
+    peer.findings["problems"] = [{"problem": told, "mend": ""}, {"problem": "no git", "mend": "install it"}]
+    async with on_peer(peer, (120, 36), files=(file,), key_problems=mine) as (app, pilot):
+        assert app.deck_screen.keys.note == "5 problems: quarterdeck doctor"
+        (toast,) = app._notifications
+        assert toast.title == "5 problems"
+        assert toast.message.startswith(f"{mine[0]}\nand 4 more")
+        peer.happen("orchestrator.problems", problems=[told])
+        await type_keys(scenes, pilot, LEADER, "!")
+        assert len(app._notifications) <= 1
+        page = "\n".join("".join(text for text, _ in line) for line in app.screen.table.rows)
+        assert page.count("zooom") == 1
+        assert all(line in page for line in (*mine, "no git"))
 
 
 @pytest.mark.parametrize("changed", [["web"], ["web", "tests", "editor"]], ids=["asked for", "in the list"])
