@@ -173,6 +173,16 @@ class Profile:
             return tuple(argv) or self.start(environ=environ)
         return self._again(self.conversation.resume, "resumed", argv, resume_id, environ)
 
+    def begin(self, argv: Sequence[str], resume_id: str, environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+        """The command line that begins the conversation ``resume_id``, of which nothing was written down yet.
+
+        Like :meth:`resume` it has the options of ``argv``, the complete one of the start. Raises :class:`Refused` where
+        the id cannot be chosen.
+        """
+        if not self.conversation.start:
+            raise Refused(f"{self.title} chooses its conversations' ids itself")
+        return self._again(self.conversation.start, "begun", argv, resume_id, environ)
+
     def fork(self, argv: Sequence[str], resume_id: str, environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
         """The command line that begins a new conversation from a copy of ``resume_id``, with the options of ``argv``.
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
+from profiles import Profile, transcripts
 from quarterdeck.errors import QuarterdeckError, Refused
 from quarterdeck.paths import boot_id, private_folder
 from sessions import agentfile, environment, restore
@@ -131,7 +133,9 @@ class Recovery:
                     raise Refused(
                         "it still runs" + left_over(left), hint=f"end it, then: quarterdeck restore {agent.name}"
                     )
-                argv = profile.resume(agent.argv, agent.resume_id, complete)
+                fresh = await asyncio.to_thread(_unbegun, profile, agent, complete)
+                again = profile.begin if fresh else profile.resume
+                argv = again(agent.argv, agent.resume_id, complete)
                 begins = self._launcher.journal_end(agent)
                 since = self._roster.clock.wall_ns()
                 terminal = await self._launcher.start(agent, argv, complete, profile, again=True)
@@ -144,8 +148,9 @@ class Recovery:
             await self._launcher.open(supervised, terminal, snapshot, told_upto=begins)
             await self._status.started(supervised, terminal)
             await self._roster.record("agent.restored", agent=supervised.agent, name=agent.name)
-            detail = f"without {', '.join(missing)}: not in this environment" if missing else ""
-            return self._outcome(supervised.agent, "resumed", detail)
+            details = ["nothing was said yet"] if fresh else []
+            details += [f"without {', '.join(missing)}: not in this environment"] if missing else []
+            return self._outcome(supervised.agent, "resumed", "; ".join(details))
 
     async def after_loss(self, supervised: Supervised, reason: str) -> None:
         """End what a vanished terminal left behind, then resume the agent if its policy says so."""
@@ -174,6 +179,14 @@ class Recovery:
             detail=detail,
             missing=missing,
         )
+
+
+def _unbegun(profile: Profile, agent: Agent, environ: Mapping[str, str]) -> bool:
+    """Whether the agent's conversation has an id and nothing else: there is nothing to go on with."""
+    told = agent.doing.transcript
+    if not profile.conversation.start or not agent.resume_id or (told and Path(told).exists()):
+        return False
+    return transcripts.unbegun(profile.sources.transcript, environ, agent.cwd, agent.resume_id)
 
 
 def left_over(pids: Sequence[int]) -> str:

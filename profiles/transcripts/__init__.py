@@ -16,13 +16,15 @@ class Format(NamedTuple):
 
     fold: Callable[[Path], Fold]
     find: Callable[[Mapping[str, str], str, str], Path | None]
+    searched: bool = False
+    """Whether the file is looked for: what is not found was not begun."""
 
 
 FORMATS: dict[str, Format] = {
     "claude": Format(claude.Fold, claude.find),
-    "codex": Format(codex.Fold, codex.find),
+    "codex": Format(codex.Fold, codex.find, searched=True),
     "copilot": Format(copilot.Fold, copilot.find),
-    "gemini": Format(gemini.Fold, gemini.find),
+    "gemini": Format(gemini.Fold, gemini.find, searched=True),
     "qwen": Format(qwen.Fold, qwen.find),
 }
 """By the name a profile gives in ``[sources] transcript``."""
@@ -38,4 +40,12 @@ def find(name: str, environ: Mapping[str, str], cwd: str, conversation: str) -> 
     return FORMATS[name].find(environ, cwd, conversation)
 
 
-__all__ = ["FORMATS", "Format", "Reader", "find", "open"]
+def unbegun(name: str, environ: Mapping[str, str], cwd: str, conversation: str) -> bool:
+    """Whether an agent with this environment has not written anything of this conversation yet, as far as is known."""
+    if name not in FORMATS:
+        return False
+    path = find(name, environ, cwd, conversation)
+    return FORMATS[name].searched if path is None else not path.exists()
+
+
+__all__ = ["FORMATS", "Format", "Reader", "find", "open", "unbegun"]

@@ -20,6 +20,7 @@ from sessions.model import Restore, Status
 from sessions.trash import DAYS
 from terminals.adapter import Spawn, Terminal
 from terminals.native import NativeAdapter
+from tests.support.runs import install
 
 Opener = Callable[[], AbstractAsyncContextManager[Deck]]
 
@@ -153,6 +154,30 @@ async def test_tags_and_goals_are_changed_told_and_found_again_without_the_datab
         found = deck.agent(agent.id)
         assert (found.tags, found.name, found.status) == (("api", "v1.2"), "other", Status.RUNNING)
         assert deck.session("shop").goal == "ship it"
+        await deck.end_all()
+
+
+async def test_a_conversation_that_was_never_begun_begins_at_the_next_start_under_its_id(
+    home: Path, clock: ManualClock
+) -> None:
+    install(home / "bin" / "scripted-agent", home / "user" / "profiles")
+    environ = {"HOME": str(home), "PATH": f"{home / 'bin'}:{os.environ['PATH']}"}
+    options, paths = ("--permission-mode", "manual"), Paths(home / "s")
+    async with Deck.open(paths, {"native": NativeAdapter(paths.run)}, clock, user=home / "user") as deck:
+        agent = await deck.create(wish(home, *options, profile="scripted", environ=environ))
+        chosen = agent.resume_id
+        await happens(lambda: deck.agent(agent.id).status is Status.IDLE)
+        for way, detail in (("--session-id", "nothing was said yet"), ("--resume", "")):
+            await deck.end(agent.id)
+            (outcome,) = (await deck.restore([agent.id], environ)).outcomes
+            assert (outcome.action, outcome.detail) == ("resumed", detail)
+            await happens(lambda: deck.agent(agent.id).status is Status.IDLE)
+            command = Path(f"/proc/{deck.agent(agent.id).pid}/cmdline").read_text().split("\0")[:-1]
+            assert command[-4:] == [way, chosen, *options]
+            assert deck.agent(agent.id).resume_id == chosen
+            # what the agent writes with its first prompt
+            (folder,) = (home / ".claude" / "projects").iterdir()
+            (folder / f"{chosen}.jsonl").touch()
         await deck.end_all()
 
 
