@@ -68,7 +68,7 @@ class Keys(Walk):
         await self.press({"esc": "escape"}.get(key, key))
 
     async def to(self, agent):
-        await self.press(LEADER, str(self.app.members.index(agent) + 1))
+        await self.press(LEADER, str(self.app.stage.numbered.index(agent) + 1))
 
     async def move_right(self):
         await self.do("move_right")
