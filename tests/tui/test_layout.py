@@ -250,7 +250,7 @@ async def test_a_pinned_panel_is_first_on_every_page(on_peer, scenes):
         await after_leader(scenes, pilot, "5")
         assert app.shown[0] == "shell"
         assert "web" in app.shown
-        await after_leader(scenes, pilot, "3", "v")
+        await after_leader(scenes, pilot, "1", "v")
         assert app.shown == ("shell", "editor")
 
 
