@@ -74,6 +74,8 @@ class QuarterdeckApp(App[int], inherit_bindings=False):
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = []
     ESCAPE_TO_MINIMIZE = False
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (80, "-wide")]  # noqa: RUF012
+    """Below it a dialog takes the whole width: a strip beside it would show letters of what lies below."""
 
     def __init__(
         self,

@@ -23,13 +23,16 @@ class Top(Canvas):
         """Name, session and workspace at the left; states and the time of day at the right."""
         deck = self.deck
         session = deck.session
-        right = self._counts(words=True)
-        if cells(right) > max(width // 2, width - 70):
-            right = self._counts(words=False)
         needing = deck.stage.needing
         title = "those that need you" if needing.open else cut_middle(session.name, 30) if session is not None else ""
-        paged = f"  {words}" if session is not None and (words := deck.stage.page_words()) else ""
-        while cells(right) > min(width * 5 // 8, width - 16 - cell_len(title + paged)) and len(right) > 2:
+        paged = f"  {pages}" if session is not None and (pages := deck.stage.page_words()) else ""
+        most = min(max(width * 5 // 8, width - 70), width - 16 - cell_len(title + paged))
+        words = len(deck.fleet.counts())
+        right = self._counts(words)
+        while words and cells(right) > most:
+            words -= 1  # the most urgent keep theirs longest
+            right = self._counts(words)
+        while cells(right) > most and len(right) > 2:
             right = [*right[:-2], right[-1]]  # the least urgent goes first, the time of day stays
         left: list[Span] = [(" quarterdeck", self.style("muted", "surface"))]
         if session is not None:
@@ -42,14 +45,15 @@ class Top(Canvas):
             left.append((paged, self.style("muted", "surface")))
         return compose(width, left, right, self.palette, self.style(bg="surface"))
 
-    def _counts(self, *, words: bool) -> list[Span]:
+    def _counts(self, words: int) -> list[Span]:
+        """The states, the most urgent first, so many of them in words; and the time of day."""
         deck = self.deck
         found: list[Span] = []
         for status, number in sorted(deck.fleet.counts().items(), key=lambda item: look(item[0]).rank):
             state = look(status)
             word = state.word if status != "blocked" else "needs you" if number == 1 else "need you"
             sign = state.sign(deck.plain_glyphs)
-            text = f"{sign} {number} {word}   " if words else f"{sign} {number}  "
+            text = f"{sign} {number} {word}   " if len(found) < words else f"{sign} {number}  "
             found.append((text, self.style(state.color, "surface", bold=status == "blocked")))
         return [*found, (f" {clock(deck.now())} ", self.style("muted", "surface"))]
 
