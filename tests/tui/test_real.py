@@ -73,6 +73,7 @@ async def test_the_panel_recovers_from_kill_9_of_the_orchestrator(own_deck, unti
         await until(pilot, lambda: app.connected, "connected again")
         deck.orchestrator()
         await until(pilot, lambda: app.fleet.agents[made["id"]].alive, "the agent running")
+        await until(pilot, lambda: not app.keyboard.deaf, "the pause after what may have been lost")
         type_text(app, "echo after $$\r")
         shown = await until(
             pilot, lambda: re.search(r"^after (\d+)$", screen_text(app, "shell"), re.MULTILINE), "the second echo"
