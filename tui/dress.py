@@ -105,7 +105,7 @@ class Outer(LineFilter):
             over = "background"  # the cursor in a field that is inverse as a whole
         few = self._palette.system is ColorSystem.STANDARD
         if few and fg >= 0 and not text:
-            text, over = "line", over or "background"  # what lies behind a dialog: its colours are mixed with the ground
+            text, over = "line", over or "background"  # behind a dialog, where colours are mixed with the ground
         known = self._palette.role(text or "text", over or "background")
         found = self._palette.ink(
             Style(
